@@ -1,0 +1,109 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Process;
+
+namespace Slipway.Runtime.Supervision;
+
+/// <summary>
+/// The supervisor as the engine sees it: parent of every container process. It executes plans, holds stdio, writes logs,
+/// reaps, and records exits durably before it reports them. It outlives the engine. A process is named by an id: the
+/// container's id for its init process, the exec's id for one that joined.
+/// </summary>
+public interface ISupervisor : IAsyncDisposable
+{
+    /// <summary>Starts a process and returns once execve has succeeded. The plan is disposed by the caller.</summary>
+    /// <exception cref="LaunchException">A step of the plan failed; nothing was left behind.</exception>
+    /// <exception cref="SupervisorLostException">The supervisor ended.</exception>
+    Task<LaunchedProcess> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Connects a stream to a running process. <paramref name="attachment"/>.Socket is the far end of a socketpair and is
+    /// consumed. False where no such process runs.
+    /// </summary>
+    Task<bool> AttachAsync(string id, Attachment attachment, CancellationToken cancellationToken);
+
+    /// <summary>Sets the window size of a process that has a terminal. False where no such process runs.</summary>
+    Task<bool> ResizeAsync(string id, TerminalSize size, CancellationToken cancellationToken);
+
+    /// <summary>All live processes, and the exits that no engine has acknowledged yet: what an engine that starts adopts.</summary>
+    Task<SupervisorState> ListAsync(CancellationToken cancellationToken);
+
+    /// <summary>Forgets a reported exit, once the engine has stored it.</summary>
+    Task AcknowledgeExitAsync(string id, CancellationToken cancellationToken);
+
+    /// <summary>Exits in the order in which they were recorded, each once per connection; ends when the supervisor is lost.</summary>
+    IAsyncEnumerable<ProcessExit> ExitsAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>A process to start.</summary>
+public sealed record LaunchRequest
+{
+    /// <summary>Names the process in all later calls.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>For an exec the container it joined; null for a container's init process.</summary>
+    public string? ContainerId { get; init; }
+
+    public required LaunchPlan Plan { get; init; }
+
+    /// <summary>The master side of the process' terminal, or null: then stdin, stdout and stderr are pipes the supervisor makes. Consumed.</summary>
+    public SafeFileHandle? Terminal { get; init; }
+
+    /// <summary>Keep stdin open (docker run -i). False: stdin is /dev/null.</summary>
+    public bool OpenStdin { get; init; }
+
+    /// <summary>Close stdin when the first attached client closes its side.</summary>
+    public bool StdinOnce { get; init; }
+
+    /// <summary>Where output is logged, or null for not at all.</summary>
+    public LogTarget? Log { get; init; }
+
+    /// <summary>Streams that are connected from the first byte on.</summary>
+    public IReadOnlyList<Attachment> Attachments { get; init; } = [];
+}
+
+/// <summary>Docker's json-file log.</summary>
+/// <param name="Path">Absolute path of the current file; rotated ones are <c>Path.1</c> (newest) and up.</param>
+/// <param name="MaxSize">Bytes at which the file is rotated.</param>
+/// <param name="MaxFiles">Files kept, the current one included; at least 1.</param>
+public sealed record LogTarget(string Path, long MaxSize, int MaxFiles);
+
+/// <summary>
+/// A client stream. Output comes as Docker's multiplexed frames (8-byte header: stream, 0, 0, 0, big-endian length), or raw where
+/// the process has a terminal. Bytes written to it go to stdin; half-closing it closes the client's stdin. It ends after
+/// the last output. A slow reader holds the process back (as Docker does); one that is gone is dropped.
+/// </summary>
+/// <param name="Socket">The supervisor's end of a SOCK_STREAM socketpair.</param>
+public sealed record Attachment(SafeFileHandle Socket, bool Stdin, bool Stdout, bool Stderr);
+
+public readonly record struct TerminalSize(ushort Rows, ushort Columns);
+
+/// <param name="Pid">In the supervisor's pid namespace.</param>
+/// <param name="Pidfd">Owned by the caller.</param>
+public sealed record LaunchedProcess(int Pid, SafeFileHandle Pidfd, DateTimeOffset StartedAt);
+
+/// <summary>How a process ended.</summary>
+/// <param name="ExitCode">The exit status, or 128 + signal.</param>
+/// <param name="Signal">The signal that ended it, or 0.</param>
+public sealed record ProcessExit(string Id, string? ContainerId, int ExitCode, int Signal, DateTimeOffset ExitedAt);
+
+/// <param name="Pidfd">Owned by the caller.</param>
+public sealed record SupervisedProcess(string Id, string? ContainerId, int Pid, SafeFileHandle Pidfd, DateTimeOffset StartedAt);
+
+public sealed record SupervisorState(IReadOnlyList<SupervisedProcess> Running, IReadOnlyList<ProcessExit> Unacknowledged);
+
+/// <summary>A launch that failed at a step of its plan: <c>step 14 of 31, move_mount "/data": EPERM (Operation not permitted)</c>.</summary>
+public sealed class LaunchException(int step, int stepCount, string description, int errno)
+    : IOException($"step {step} of {stepCount}, {description}: {Slipway.Kernel.Errno.Name(errno)} ({System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)})")
+{
+    /// <summary>One-based.</summary>
+    public int Step { get; } = step;
+
+    public int StepCount { get; } = stepCount;
+
+    public string Description { get; } = description;
+
+    public int Errno { get; } = errno;
+}
+
+/// <summary>The connection to the supervisor ended while a call was under way.</summary>
+public sealed class SupervisorLostException(string message) : IOException(message);
