@@ -1,0 +1,51 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Slipway.Api.Containers;
+using Slipway.Api.Daemon;
+using Slipway.Api.Events;
+using Slipway.Api.Exec;
+using Slipway.Api.Images;
+
+namespace Slipway.Api;
+
+/// <summary>
+/// JSON of the Engine API. Property names are those of the records (Docker's are PascalCase with exceptions, which are
+/// marked); names are read without regard to case and unknown ones are passed over, as Go's decoder does.
+/// </summary>
+[JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true, NumberHandling = JsonNumberHandling.Strict)]
+[JsonSerializable(typeof(ErrorResponse))]
+[JsonSerializable(typeof(IdResponse))]
+[JsonSerializable(typeof(ContainerCreateRequest))]
+[JsonSerializable(typeof(ContainerCreateResponse))]
+[JsonSerializable(typeof(ContainerConfig))]
+[JsonSerializable(typeof(HostConfig))]
+[JsonSerializable(typeof(NetworkingConfig))]
+[JsonSerializable(typeof(NetworkSettings))]
+[JsonSerializable(typeof(ContainerInspect))]
+[JsonSerializable(typeof(List<ContainerSummary>))]
+[JsonSerializable(typeof(ContainerTop))]
+[JsonSerializable(typeof(ContainerWaitResponse))]
+[JsonSerializable(typeof(ExecCreateRequest))]
+[JsonSerializable(typeof(ExecStartRequest))]
+[JsonSerializable(typeof(ExecInspect))]
+[JsonSerializable(typeof(List<ImageSummary>))]
+[JsonSerializable(typeof(ImageInspect))]
+[JsonSerializable(typeof(List<ImageHistoryItem>))]
+[JsonSerializable(typeof(List<ImageDeleteItem>))]
+[JsonSerializable(typeof(ProgressMessage))]
+[JsonSerializable(typeof(EventMessage))]
+[JsonSerializable(typeof(SystemInfo))]
+[JsonSerializable(typeof(SystemVersion))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(Dictionary<string, List<string>>))]
+[JsonSerializable(typeof(Dictionary<string, Dictionary<string, bool>>))]
+[JsonSerializable(typeof(List<string>))]
+public sealed partial class EngineJson : JsonSerializerContext
+{
+    /// <summary>
+    /// The context to use on the wire: text is escaped no more than JSON demands, because <c>docker inspect</c> shows the
+    /// bytes of the answer as they are.
+    /// </summary>
+    public static EngineJson Wire { get; } = new(new JsonSerializerOptions { PropertyNameCaseInsensitive = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+}

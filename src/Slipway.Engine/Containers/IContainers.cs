@@ -1,0 +1,100 @@
+using Slipway.Api.Containers;
+
+namespace Slipway.Engine.Containers;
+
+/// <summary>
+/// Containers. A reference is a full id, a unique prefix of one, or a name (with or without a leading slash). Errors are
+/// <see cref="EngineException"/>. <see cref="List"/> and <see cref="Inspect"/> read immutable snapshots and never wait for a container's lock.
+/// </summary>
+public interface IContainers
+{
+    Task<ContainerCreateResponse> CreateAsync(ContainerCreate create, CancellationToken cancellationToken);
+
+    IReadOnlyList<ContainerSummary> List(ContainerListOptions options);
+
+    ContainerInspect Inspect(string reference, bool size);
+
+    Task StartAsync(string reference, CancellationToken cancellationToken);
+
+    /// <param name="timeoutSeconds">Null: the container's own; negative: no limit.</param>
+    /// <param name="signal">Null: the container's own.</param>
+    Task StopAsync(string reference, int? timeoutSeconds, string? signal, CancellationToken cancellationToken);
+
+    Task RestartAsync(string reference, int? timeoutSeconds, string? signal, CancellationToken cancellationToken);
+
+    /// <param name="signal">A name with or without SIG, a number, or null for KILL.</param>
+    Task KillAsync(string reference, string? signal, CancellationToken cancellationToken);
+
+    Task PauseAsync(string reference, CancellationToken cancellationToken);
+
+    Task UnpauseAsync(string reference, CancellationToken cancellationToken);
+
+    Task RemoveAsync(string reference, ContainerRemoveOptions options, CancellationToken cancellationToken);
+
+    Task RenameAsync(string reference, string newName, CancellationToken cancellationToken);
+
+    Task ResizeAsync(string reference, ushort rows, ushort columns, CancellationToken cancellationToken);
+
+    Task<ContainerTop> TopAsync(string reference, string psArguments, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Connects to the container's streams; it need not run yet (the CLI attaches, then starts). The session ends when the
+    /// container's output ends, or at once where nothing but past logs was asked for.
+    /// </summary>
+    Task<StreamSession> AttachAsync(string reference, AttachOptions options, CancellationToken cancellationToken);
+
+    /// <summary>Registers the wait before it returns: a container that ends right after is not missed.</summary>
+    ContainerWait Wait(string reference, WaitCondition condition, CancellationToken cancellationToken);
+
+    Task<LogSession> LogsAsync(string reference, LogsOptions options, CancellationToken cancellationToken);
+
+    /// <summary>The plan that starts the container, as text (<c>slipway explain</c>).</summary>
+    Task<string> ExplainAsync(string reference, CancellationToken cancellationToken);
+}
+
+public sealed record ContainerCreate(string? Name, string? Platform, ContainerCreateRequest Request);
+
+/// <param name="Limit">Only the newest this many, in any state; 0 is all.</param>
+public sealed record ContainerListOptions(bool All = false, int Limit = 0, bool Size = false)
+{
+    public Filters Filters { get; init; } = Filters.None;
+}
+
+public sealed record ContainerRemoveOptions(bool Force = false, bool Volumes = false, bool Link = false);
+
+/// <param name="Logs">Past output first.</param>
+/// <param name="Stream">Follow what comes.</param>
+public sealed record AttachOptions(bool Stdin, bool Stdout, bool Stderr, bool Logs, bool Stream);
+
+/// <summary>
+/// A client's connection to a process. Output on <paramref name="Stream"/> is raw where <paramref name="Terminal"/>, else Docker's
+/// multiplexed frames; what is written to it goes to stdin. Disposing it detaches.
+/// </summary>
+/// <param name="CloseStdin">Half-closes stdin.</param>
+public sealed record StreamSession(Stream Stream, bool Terminal, Func<ValueTask> CloseStdin) : IAsyncDisposable
+{
+    public ValueTask DisposeAsync() => Stream.DisposeAsync();
+}
+
+public enum WaitCondition
+{
+    /// <summary>At once where it does not run.</summary>
+    NotRunning,
+
+    NextExit,
+
+    Removed,
+}
+
+/// <param name="Exit">Completes with the exit code, or with an error text beside it.</param>
+public sealed record ContainerWait(Task<ContainerWaitResponse> Exit);
+
+/// <param name="Tail">Lines from the end; negative is all.</param>
+public sealed record LogsOptions(bool Stdout, bool Stderr, bool Follow, bool Timestamps, bool Details, DateTimeOffset? Since, DateTimeOffset? Until, int Tail = -1);
+
+/// <param name="Terminal">The answer is raw and all on stdout.</param>
+public sealed record LogSession(bool Terminal, IAsyncEnumerable<LogLine> Lines);
+
+/// <param name="Stderr">On stderr rather than stdout.</param>
+/// <param name="Text">As logged, with its line end where it has one; with the time before it where asked for.</param>
+public readonly record struct LogLine(bool Stderr, ReadOnlyMemory<byte> Text);

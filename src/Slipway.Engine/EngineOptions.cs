@@ -1,0 +1,35 @@
+namespace Slipway.Engine;
+
+/// <summary>Where an engine lives and how it names what it makes, so that several can run on one host.</summary>
+public sealed record EngineOptions
+{
+    public const string DefaultDataRoot = "/var/lib/slipway";
+    public const string DefaultExecRoot = "/run/slipway";
+    public const string DefaultBridge = "slipway0";
+
+    /// <summary>Persistent state: images, layers, containers, the database.</summary>
+    public string DataRoot { get; init; } = DefaultDataRoot;
+
+    /// <summary>State until the next boot: sockets, the supervisor.</summary>
+    public string ExecRoot { get; init; } = DefaultExecRoot;
+
+    /// <summary>The default network's bridge; <c>none</c> for no default network.</summary>
+    public string Bridge { get; init; } = DefaultBridge;
+
+    /// <summary>Address and prefix of the bridge (CIDR), or null to choose one.</summary>
+    public string? BridgeAddress { get; init; }
+
+    /// <summary>Parent of all cgroups, relative to the root of the hierarchies; null: derived from the data root, below <c>slipway</c>.</summary>
+    public string? CgroupParent { get; init; }
+
+    /// <summary>Path of the executable that is started in the role <c>supervisor</c>.</summary>
+    public string SupervisorExecutable { get; init; } = Environment.ProcessPath!;
+
+    /// <summary>Labels of the daemon (<c>--label</c>).</summary>
+    public IReadOnlyList<string> Labels { get; init; } = [];
+
+    /// <summary>Log limits of containers that name none: <c>max-size</c> in bytes and <c>max-file</c>.</summary>
+    public long LogMaxSize { get; init; } = 20 * 1024 * 1024;
+
+    public int LogMaxFiles { get; init; } = 5;
+}

@@ -1,0 +1,21 @@
+using Slipway.Engine.Containers;
+using Slipway.Engine.Daemon;
+using Slipway.Engine.Events;
+using Slipway.Engine.Exec;
+using Slipway.Engine.Images;
+
+namespace Slipway.Engine;
+
+/// <summary>A container engine. The HTTP server is a thin translation of it; a .NET program may use it without HTTP.</summary>
+public interface IEngine : IAsyncDisposable
+{
+    IContainers Containers { get; }
+
+    IExecs Execs { get; }
+
+    IImages Images { get; }
+
+    IEvents Events { get; }
+
+    IDaemon Daemon { get; }
+}

@@ -1,0 +1,31 @@
+using Slipway.Api.Images;
+
+namespace Slipway.Engine.Images;
+
+/// <summary>Images. A reference is a name with tag or digest, or an id or unique prefix of one.</summary>
+public interface IImages
+{
+    IReadOnlyList<ImageSummary> List(bool all, Filters filters);
+
+    ImageInspect Inspect(string reference);
+
+    IReadOnlyList<ImageHistoryItem> History(string reference);
+
+    Task TagAsync(string reference, string repository, string? tag, CancellationToken cancellationToken);
+
+    Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken);
+
+    /// <summary>Reads a docker-archive or OCI layout from <paramref name="archive"/>.</summary>
+    /// <param name="progress">Called in order; awaited, so that a slow client slows the load.</param>
+    Task LoadAsync(Stream archive, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken);
+
+    Task ImportAsync(ImageImport import, Stream archive, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken);
+
+    /// <summary>Resolves all references before the first byte is written.</summary>
+    /// <returns>Writes the archive to the stream it is given.</returns>
+    Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, CancellationToken cancellationToken);
+}
+
+/// <param name="Repository">May carry a tag; empty for no name.</param>
+/// <param name="Changes">Dockerfile instructions (<c>docker import --change</c>).</param>
+public sealed record ImageImport(string Repository, string? Tag, string? Message, IReadOnlyList<string> Changes, string? Platform);
