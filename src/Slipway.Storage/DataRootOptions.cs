@@ -1,0 +1,31 @@
+namespace Slipway.Storage;
+
+/// <summary>Where and within which limits an engine stores its data.</summary>
+public sealed record DataRootOptions
+{
+    /// <summary>Absolute path of the data root (<c>/var/lib/slipway</c>); made with mode 0710 where it is missing.</summary>
+    public required string Path { get; init; }
+
+    public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
+
+    public UnpackLimits Limits { get; init; } = new();
+}
+
+/// <summary>Bounds on what an image may make the host store; an archive beyond one is refused.</summary>
+public sealed record UnpackLimits
+{
+    /// <summary>Entries of one layer.</summary>
+    public int MaxEntries { get; init; } = 2_000_000;
+
+    /// <summary>Bytes of one layer once unpacked: what a sparse file claims counts in full.</summary>
+    public long MaxBytes { get; init; } = 64L << 30;
+
+    /// <summary>Directories one path may lead through.</summary>
+    public int MaxDepth { get; init; } = 256;
+
+    /// <summary>Unpacked bytes per compressed byte, once a layer is beyond <see cref="RatioFrom"/>; gzip itself cannot exceed 1032.</summary>
+    public int MaxRatio { get; init; } = 1000;
+
+    /// <summary>Bytes of a layer up to which the ratio does not matter.</summary>
+    public long RatioFrom { get; init; } = 1L << 30;
+}

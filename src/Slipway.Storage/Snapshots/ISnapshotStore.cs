@@ -1,0 +1,27 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Oci;
+
+namespace Slipway.Storage.Snapshots;
+
+/// <summary>The read/write layers of containers: <c>&lt;root&gt;/containers/&lt;id&gt;/{upper,work}</c>.</summary>
+public interface ISnapshotStore
+{
+    /// <summary>
+    /// Mounts a container's root file system: the image's layers below, the container's own upper directory above, which
+    /// is made if it is not there. The mount is detached (open_tree(2) style): it vanishes when the descriptor is closed, unless it was
+    /// moved into a mount namespace before.
+    /// </summary>
+    /// <param name="chainIds">Layers, lowest first; may be empty.</param>
+    /// <param name="containerId">64 hexadecimal digits.</param>
+    /// <param name="readOnly">Mount it read-only (docker run --read-only).</param>
+    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly);
+
+    /// <summary>Bytes of the regular files in the container's own layer; 0 where there is none.</summary>
+    long UpperSize(string containerId);
+
+    /// <summary>Removes the container's layer; nothing happens where there is none. The root file system must not be mounted any more.</summary>
+    void Remove(string containerId);
+
+    /// <summary>The containers that have a layer, for recovery.</summary>
+    IReadOnlyList<string> List();
+}
