@@ -1,0 +1,167 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Process;
+
+/// <summary>A process to launch.</summary>
+/// <param name="Descriptors">By slot of the plan; the caller keeps them open until the outcome is known.</param>
+/// <param name="Stdin">And the other two: likewise kept open by the caller.</param>
+public sealed record LaunchOrder(PlanDocument Plan, IReadOnlyList<SafeHandle> Descriptors, SafeHandle Stdin, SafeHandle Stdout, SafeHandle Stderr);
+
+/// <summary>
+/// Runs plans on threads of its own. A launching thread blocks until the child has executed, which takes as long as the plan's
+/// slowest call (a mount of a dead server: for ever); so another thread is started whenever an order finds none idle, up to a limit.
+/// </summary>
+public sealed class Launcher : IDisposable
+{
+    private const int StackBytes = 256 * 1024;
+
+    // A launch needs a core only briefly; what is above that number serves orders while others are stuck.
+    private const int MaxThreads = 64;
+
+    private const int SIGKILL = 9;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<(LaunchOrder Order, Action<LaunchOutcome> Completed)> _orders = new();
+    private readonly SemaphoreSlim _available = new(0);
+    private readonly SafeFileHandle _ownPidNamespace = File.OpenHandle("/proc/self/ns/pid");
+    private int _threads;
+    private int _idle;
+    private bool _disposed;
+
+    /// <summary>
+    /// Queues an order. <paramref name="completed"/> runs on the launching thread, once, and must be quick. A plan that is refused or whose
+    /// kernel resources cannot be had comes back as a failure of step 0.
+    /// </summary>
+    public void Launch(LaunchOrder order, Action<LaunchOutcome> completed)
+    {
+        lock (_gate)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _orders.Enqueue((order, completed));
+            if (_idle < _orders.Count && _threads < MaxThreads)
+            {
+                _threads++;
+                new Thread(Work, StackBytes) { IsBackground = true, Name = "launcher" }.Start();
+            }
+        }
+
+        _available.Release();
+    }
+
+    /// <summary>As <see cref="Launch(LaunchOrder, Action{LaunchOutcome})"/>.</summary>
+    public Task<LaunchOutcome> LaunchAsync(LaunchOrder order)
+    {
+        var completion = new TaskCompletionSource<LaunchOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Launch(order, completion.SetResult);
+        return completion.Task;
+    }
+
+    /// <summary>Ends the idle threads; busy ones end after their order.</summary>
+    public void Dispose()
+    {
+        lock (_gate)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            _available.Release(MaxThreads);
+        }
+    }
+
+    private void Work()
+    {
+        using var image = new PlanImage();
+        while (true)
+        {
+            lock (_gate)
+            {
+                _idle++;
+            }
+
+            _available.Wait();
+            (LaunchOrder Order, Action<LaunchOutcome> Completed) next;
+            lock (_gate)
+            {
+                _idle--;
+                if (!_orders.TryDequeue(out next))
+                {
+                    _threads--;
+                    return;
+                }
+            }
+
+            next.Completed(Run(next.Order, image));
+        }
+    }
+
+    private LaunchOutcome Run(LaunchOrder order, PlanImage image)
+    {
+        int referenced = 0;
+        SafeHandle[] handles = [.. order.Descriptors, order.Stdin, order.Stdout, order.Stderr];
+        try
+        {
+            Span<int> numbers = handles.Length <= 64 ? stackalloc int[handles.Length] : new int[handles.Length];
+            foreach (SafeHandle handle in handles)
+            {
+                bool added = false;
+                handle.DangerousAddRef(ref added);
+                numbers[referenced++] = (int)handle.DangerousGetHandle();
+            }
+
+            image.Bind(order.Plan, numbers[..^3], numbers[^3..]);
+            return order.Plan.PidNamespaceSlot is int slot ? RunInPidNamespace(order.Plan, numbers[slot], image) : image.Run(order.Plan);
+        }
+        catch (KernelException exception)
+        {
+            return Refused(order, exception.Operation, exception.Errno);
+        }
+        catch (InvalidDataException exception)
+        {
+            return Refused(order, exception.Message, Errno.EINVAL);
+        }
+        finally
+        {
+            for (int i = 0; i < referenced; i++)
+            {
+                handles[i].DangerousRelease();
+            }
+        }
+    }
+
+    private static LaunchOutcome Refused(LaunchOrder order, string problem, int errno) => new(0, null, new PlanFailure(0, order.Plan.StepCount, problem, errno, 0));
+
+    /// <summary>
+    /// setns(CLONE_NEWPID) changes the namespace of this thread's children only (setns(2)). While it is changed the thread
+    /// must start no other thread, and it does not.
+    /// </summary>
+    private LaunchOutcome RunInPidNamespace(PlanDocument plan, int target, PlanImage image)
+    {
+        Enter(target, "setns of the launcher's children to the pid namespace");
+        LaunchOutcome outcome = image.Run(plan);
+        try
+        {
+            Enter((int)_ownPidNamespace.DangerousGetHandle(), "setns of the launcher's children back to its pid namespace");
+            return outcome;
+        }
+        catch (KernelException) when (outcome.Pidfd is not null)
+        {
+            // The launch is reported as failed, so nothing of it may stay.
+            Pidfd.SendSignal(outcome.Pidfd, SIGKILL);
+            Pidfd.Wait(outcome.Pidfd);
+            outcome.Pidfd.Dispose();
+            throw;
+        }
+    }
+
+    private static void Enter(int target, string operation)
+    {
+        if (ProcessNative.setns(target, (int)CloneArguments.CLONE_NEWPID) != 0)
+        {
+            throw new KernelException(operation, Marshal.GetLastPInvokeError());
+        }
+    }
+}

@@ -1,0 +1,201 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Process;
+
+/// <summary>
+/// A plan bound to this process: addresses, descriptor numbers and the clone arguments, in memory shared with the child, so that the
+/// child's results are seen here. The mapping is reused from plan to plan. Not thread-safe: one launching thread owns it.
+/// </summary>
+/// <remarks>
+/// Layout: <see cref="PlanImageHeader"/>, entries, data. The first entries are the launcher's own: they close every descriptor
+/// of this process that the plan does not name, so that a child that is stuck in a mount holds nobody else's pipes open.
+/// </remarks>
+internal sealed unsafe class PlanImage : IDisposable
+{
+    private const int KeptBytes = 256 * 1024;
+
+    private byte* _base;
+    private nuint _capacity;
+    private int _ownEntries;
+    private int _entryCount;
+
+    /// <summary>Binds <paramref name="plan"/>. All descriptors must stay open until <see cref="Run"/> has returned.</summary>
+    /// <param name="descriptors">By slot.</param>
+    /// <param name="streams">Descriptors of stdin, stdout and stderr.</param>
+    /// <exception cref="InvalidDataException">The plan would let a descriptor survive execve, or does not end with it.</exception>
+    public void Bind(PlanDocument plan, ReadOnlySpan<int> descriptors, ReadOnlySpan<int> streams)
+    {
+        PlanRules.Check(plan);
+        if (descriptors.Length != plan.DescriptorCount)
+        {
+            throw new InvalidDataException($"launch plan with {plan.DescriptorCount} descriptors, but {descriptors.Length} came with it");
+        }
+
+        Span<int> kept = [.. descriptors, .. streams];
+        kept.Sort();
+        if (kept[0] < 3)
+        {
+            throw new InvalidDataException("a descriptor of a launch plan is a standard stream of the launcher");
+        }
+
+        ReadOnlySpan<PlanDocument.Step> steps = plan.Steps;
+        ReadOnlySpan<byte> data = plan.Data;
+        int maxEntries = kept.Length + 1 + steps.Length;
+        Reserve((nuint)(sizeof(PlanImageHeader) + (maxEntries * sizeof(PlanImageEntry)) + data.Length));
+
+        var entries = new Span<PlanImageEntry>(_base + sizeof(PlanImageHeader), maxEntries);
+        byte* dataBase = (byte*)Unsafe.AsPointer(ref entries[0]) + (maxEntries * sizeof(PlanImageEntry));
+        _ownEntries = AddGaps(kept, entries);
+        _entryCount = _ownEntries + steps.Length;
+        entries = entries[.._entryCount];
+
+        for (int i = 0; i < steps.Length; i++)
+        {
+            ref PlanImageEntry entry = ref entries[_ownEntries + i];
+            entry = new PlanImageEntry
+            {
+                Number = steps[i].Number,
+                Tolerate = steps[i].Tolerate,
+                TolerateAlso = steps[i].TolerateAlso,
+                Result = PlanImageEntry.Pending,
+            };
+            for (int j = 0; j < 6; j++)
+            {
+                ulong value = steps[i].Values[j];
+                switch ((PlanArgumentKind)steps[i].Kinds[j])
+                {
+                    case PlanArgumentKind.Data:
+                        value = (ulong)dataBase + value;
+                        break;
+                    case PlanArgumentKind.Descriptor:
+                        value = (ulong)descriptors[(int)value];
+                        break;
+                    case PlanArgumentKind.StandardStream:
+                        value = (ulong)streams[(int)value];
+                        break;
+                    case PlanArgumentKind.Result:
+                        value = (ulong)EntryOffset(_ownEntries + (int)value) + PlanImageEntry.ResultOffset;
+                        entry.ResultMask |= 1u << j;
+                        break;
+                }
+
+                entry.Arguments[j] = value;
+            }
+        }
+
+        data.CopyTo(new Span<byte>(dataBase, data.Length));
+        foreach (uint relocation in plan.Relocations)
+        {
+            *(ulong*)(dataBase + relocation) += (ulong)dataBase;
+        }
+
+        ref PlanImageHeader header = ref *(PlanImageHeader*)_base;
+        header = new PlanImageHeader { First = (ulong)(_base + sizeof(PlanImageHeader)) };
+        header.End = header.First + ((ulong)_entryCount * (ulong)sizeof(PlanImageEntry));
+        header.Clone = new CloneArguments
+        {
+            // Without CLONE_VM: the child's memory is a copy, nothing of this process is ever shared with a container but this image.
+            // With CLONE_VFORK: this thread goes on when the child has executed or ended, so success is known without a pipe.
+            Flags = (plan.CloneFlags & ~CloneArguments.CLONE_VM) | CloneArguments.CLONE_VFORK | CloneArguments.CLONE_PIDFD
+                | CloneArguments.CLONE_CLEAR_SIGHAND | (plan.CgroupSlot is null ? 0 : CloneArguments.CLONE_INTO_CGROUP),
+            Pidfd = (ulong)_base,
+            ExitSignal = CloneArguments.SIGCHLD,
+            Cgroup = plan.CgroupSlot is int cgroup ? (ulong)descriptors[cgroup] : 0,
+        };
+    }
+
+    /// <summary>Clones and waits until the child has executed its program or ended. Blocks as long as the plan's slowest call.</summary>
+    public LaunchOutcome Run(PlanDocument plan)
+    {
+        var header = (PlanImageHeader*)_base;
+        long pid = LaunchStub.EntryPoint(_base);
+        if (pid < 0)
+        {
+            return new LaunchOutcome(0, null, new PlanFailure(0, plan.StepCount, "clone3", (int)-pid, 0));
+        }
+
+        var pidfd = new SafeFileHandle((nint)(int)header->Pidfd, ownsHandle: true);
+        var entries = new ReadOnlySpan<PlanImageEntry>(_base + sizeof(PlanImageHeader), _entryCount);
+
+        // execve does not return, so its result stays pending; a result that is pending before it means that the child was killed there.
+        int reached = _ownEntries;
+        while (reached < _entryCount - 1 && entries[reached].Result != PlanImageEntry.Pending)
+        {
+            reached++;
+        }
+
+        int errno = 0;
+        if (header->Failed != 0)
+        {
+            reached = (int)(header->Failed - (ulong)sizeof(PlanImageHeader)) / sizeof(PlanImageEntry);
+            errno = (int)-entries[reached].Result;
+        }
+        else if (reached == _entryCount - 1)
+        {
+            return new LaunchOutcome((int)pid, pidfd, null);
+        }
+
+        ProcessStatus status = Pidfd.Wait(pidfd);
+        pidfd.Dispose();
+        int step = reached - _ownEntries;
+        return step < 0
+            ? new LaunchOutcome(0, null, new PlanFailure(0, plan.StepCount, "close_range", errno, status.Signal))
+            : new LaunchOutcome(0, null, new PlanFailure(step + 1, plan.StepCount, plan.Description(step), errno, status.Signal));
+    }
+
+    public void Dispose()
+    {
+        if (_base != null)
+        {
+            _ = ProcessNative.munmap(_base, _capacity);
+            _base = null;
+            _capacity = 0;
+        }
+    }
+
+    private static int EntryOffset(int index) => sizeof(PlanImageHeader) + (index * sizeof(PlanImageEntry));
+
+    /// <summary>close_range for each gap between the descriptors the plan names. Their result is set: they cannot fail on valid ranges.</summary>
+    private static int AddGaps(ReadOnlySpan<int> kept, Span<PlanImageEntry> entries)
+    {
+        int count = 0;
+        uint first = 3;
+        for (int i = 0; i <= kept.Length; i++)
+        {
+            uint end = i < kept.Length ? (uint)kept[i] : uint.MaxValue;
+            if (end > first)
+            {
+                ref PlanImageEntry entry = ref entries[count++];
+                entry = new PlanImageEntry { Number = (ulong)SystemCalls.Number(SystemCall.CloseRange, RuntimeInformation.ProcessArchitecture) };
+                entry.Arguments[0] = first;
+                entry.Arguments[1] = i < kept.Length ? end - 1 : end;
+            }
+
+            first = end + 1;
+        }
+
+        return count;
+    }
+
+    private void Reserve(nuint length)
+    {
+        if (_capacity >= length && (_capacity <= KeptBytes || length > KeptBytes))
+        {
+            return;
+        }
+
+        Dispose();
+        nuint page = (nuint)Environment.SystemPageSize;
+        nuint capacity = Math.Max((length + page - 1) & ~(page - 1), 16 * page);
+        void* mapping = ProcessNative.mmap(null, capacity, ProcessNative.PROT_READ | ProcessNative.PROT_WRITE, ProcessNative.MAP_SHARED | ProcessNative.MAP_ANONYMOUS, -1, 0);
+        if (mapping == ProcessNative.MAP_FAILED)
+        {
+            throw new KernelException($"mmap of {capacity} bytes for a launch plan", Marshal.GetLastPInvokeError());
+        }
+
+        _base = (byte*)mapping;
+        _capacity = capacity;
+    }
+}

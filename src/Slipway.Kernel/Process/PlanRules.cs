@@ -1,0 +1,56 @@
+using System.Runtime.InteropServices;
+
+namespace Slipway.Kernel.Process;
+
+/// <summary>
+/// What the launcher demands of a plan, whoever compiled it: it ends with execve, and a <c>close_range(3, ~0, CLOSE_RANGE_CLOEXEC)</c>
+/// comes after the last step that can make a descriptor. So no descriptor above 2 reaches a container (CVE-2024-21626).
+/// </summary>
+internal static class PlanRules
+{
+    private static readonly uint s_closeRange = Number(SystemCall.CloseRange);
+
+    private static readonly uint[] s_executes = [Number(SystemCall.Execve), Number(SystemCall.ExecveAt)];
+
+    private static readonly uint[] s_makesDescriptors =
+    [
+        Number(SystemCall.OpenAt), Number(SystemCall.OpenAt2), Number(SystemCall.Fcntl), Number(SystemCall.Ioctl), Number(SystemCall.FsOpen),
+        Number(SystemCall.FsMount), Number(SystemCall.OpenTree), Number(SystemCall.Socket), Number(SystemCall.Dup3), Number(SystemCall.Seccomp),
+    ];
+
+    /// <exception cref="InvalidDataException">The plan breaks a rule.</exception>
+    public static void Check(PlanDocument plan)
+    {
+        ReadOnlySpan<PlanDocument.Step> steps = plan.Steps;
+        if (!s_executes.Contains(steps[^1].Number))
+        {
+            throw new InvalidDataException("a launch plan must end with execve");
+        }
+
+        for (int i = steps.Length - 2; i >= 0; i--)
+        {
+            if (IsSeal(steps[i]))
+            {
+                return;
+            }
+
+            if (MakesDescriptor(steps[i]))
+            {
+                break;
+            }
+        }
+
+        throw new InvalidDataException("a launch plan must mark all descriptors close-on-exec after its last step that opens one");
+    }
+
+    private static bool IsSeal(in PlanDocument.Step step) =>
+        step.Number == s_closeRange && step.Tolerate == 0 && step.Values[0] == 3 && step.Values[1] == uint.MaxValue && step.Values[2] == PlanPrologue.CLOSE_RANGE_CLOEXEC;
+
+    // seccomp(2) makes one only with SECCOMP_FILTER_FLAG_NEW_LISTENER; dup3 none where it replaces a standard stream.
+    private static bool MakesDescriptor(in PlanDocument.Step step) =>
+        s_makesDescriptors.Contains(step.Number)
+        && !(step.Number == Number(SystemCall.Seccomp) && (step.Values[1] & 8) == 0)
+        && !(step.Number == Number(SystemCall.Dup3) && step.Kinds[1] == (byte)PlanArgumentKind.Immediate && step.Values[1] <= 2);
+
+    private static uint Number(SystemCall call) => (uint)SystemCalls.Number(call, RuntimeInformation.ProcessArchitecture);
+}
