@@ -1,0 +1,32 @@
+using System.Net;
+using Slipway.Kernel.Netlink;
+
+namespace Slipway.Networking;
+
+/// <summary>How the default bridge is made (the daemon's flags of the same names).</summary>
+public sealed record BridgeOptions
+{
+    /// <summary>Name of the bridge (<c>--bridge</c>), at most 15 bytes. Engines with different names do not meet.</summary>
+    public string BridgeName { get; init; } = "slipway0";
+
+    /// <summary>
+    /// The bridge's address (<c>--bip</c>), or null: what an existing bridge has, else the first of 172.17.0.0/16 … 172.31.0.0/16,
+    /// 192.168.0.0/20 … 192.168.240.0/20 that the host has no route into.
+    /// </summary>
+    public (IPAddress Address, int PrefixLength)? Address { get; init; }
+
+    /// <summary>Bytes (<c>--mtu</c>), or 0 for 1500.</summary>
+    public int Mtu { get; init; }
+
+    /// <summary>Sandboxes kept ready with a link to the bridge. 0: everything is made when it is asked for.</summary>
+    public int PoolSize { get; init; } = 8;
+
+    /// <summary>Sandboxes kept ready without one.</summary>
+    public int IsolatedPoolSize { get; init; } = 2;
+
+    /// <summary>Where to bind published ports without an address (<c>--ip</c>); null for all addresses of both families.</summary>
+    public IPAddress? DefaultHostAddress { get; init; }
+
+    /// <summary>The namespace the network is made in; null for the one of this process. Not disposed by the driver.</summary>
+    public NetworkNamespace? HostNamespace { get; init; }
+}

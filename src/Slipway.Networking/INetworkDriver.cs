@@ -1,0 +1,150 @@
+using System.Net;
+
+namespace Slipway.Networking;
+
+/// <summary>
+/// One network as the engine sees it. The driver keeps nothing on disk: an <see cref="EndpointInfo"/> is all there is to know
+/// about an attached container, the engine stores it, and gives all of them back after a restart.
+/// </summary>
+/// <remarks>
+/// The way of a container: <see cref="PrepareSandboxAsync"/>, <see cref="AttachAsync"/>, launch with
+/// <see cref="Sandbox.DuplicateNamespace"/>, dispose the sandbox (its processes keep the namespace alive), and after the exit
+/// <see cref="DetachAsync"/>. The way of an engine: <see cref="EnsureAsync"/>, <see cref="RestoreAsync"/>, then the above.
+/// All members may be called from any thread at any time after <see cref="EnsureAsync"/>.
+/// </remarks>
+public interface INetworkDriver : IAsyncDisposable
+{
+    /// <summary>
+    /// Makes the network exist: creates what is missing, and adopts what an earlier engine left without disturbing traffic.
+    /// </summary>
+    /// <exception cref="NetworkException">No free subnet, or the bridge's name belongs to something that is no bridge.</exception>
+    Task<NetworkInfo> EnsureAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Takes back what runs: reserves the addresses and host ports of <paramref name="endpoints"/>, publishes their ports again
+    /// where that was lost, and removes every endpoint of an earlier engine that is not among them. Returns the ids of those
+    /// whose host port was meanwhile taken by another process; they keep working as far as the kernel lets them.
+    /// </summary>
+    Task<IReadOnlyList<string>> RestoreAsync(IReadOnlyCollection<EndpointInfo> endpoints, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// A network namespace with its loopback device up. One for <see cref="SandboxKind.Attached"/> comes from a pool in which
+    /// a link to this network already waits; the wait is for a background thread only if the pool is empty.
+    /// </summary>
+    Task<Sandbox> PrepareSandboxAsync(SandboxKind kind, CancellationToken cancellationToken);
+
+    /// <summary>Connects a sandbox. After a failure nothing is left behind.</summary>
+    /// <exception cref="NetworkException">
+    /// An address or port is taken, outside the subnet, or none is left. The message is the one Docker gives.
+    /// </exception>
+    Task<EndpointInfo> AttachAsync(EndpointRequest request, Sandbox sandbox, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Disconnects an endpoint: unpublishes its ports, frees its address, removes its link. Nothing happens for an id that is not
+    /// attached. On return the address and ports are free; the host's end of the link is off the bridge and goes away
+    /// in the background (<see cref="DrainAsync"/> waits for that).
+    /// </summary>
+    Task DetachAsync(string endpointId, CancellationToken cancellationToken);
+
+    /// <summary>The ids of the endpoints that exist in the kernel, whatever this driver remembers.</summary>
+    Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Waits until all work in the background is done: links removed, the pool full.</summary>
+    Task DrainAsync(CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Removes the network from the host: endpoints, bridge, rules, and a host setting that <see cref="EnsureAsync"/> changed, unless
+    /// another user of it appeared. Only for removal for good: a mere <see cref="IAsyncDisposable.DisposeAsync"/> leaves running containers connected.
+    /// </summary>
+    Task CleanupAsync(CancellationToken cancellationToken);
+}
+
+/// <summary>What a sandbox is for.</summary>
+public enum SandboxKind
+{
+    /// <summary>Only a loopback device (<c>--network none</c>).</summary>
+    Isolated,
+
+    /// <summary>Will be attached to the driver's network.</summary>
+    Attached,
+}
+
+/// <summary>A network as it was found or made.</summary>
+/// <param name="BridgeName">The host's link.</param>
+/// <param name="Subnet">The range containers get addresses from, as <c>172.17.0.0/16</c>.</param>
+/// <param name="Gateway">The bridge's own address.</param>
+/// <param name="Adopted">The bridge was there already.</param>
+/// <param name="EnabledForwarding">This call (not an earlier one) switched net.ipv4.ip_forward on.</param>
+public sealed record NetworkInfo(string BridgeName, IPNetwork Subnet, IPAddress Gateway, int Mtu, bool Adopted, bool EnabledForwarding);
+
+/// <summary>What a container asks of a network.</summary>
+public sealed record EndpointRequest
+{
+    /// <summary>Unique among all endpoints, up to 200 characters of [a-zA-Z0-9_.-]; recovery finds the link by it.</summary>
+    public required string EndpointId { get; init; }
+
+    /// <summary>The container's name, for messages.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>A fixed address (<c>--ip</c>), or null for the lowest free one.</summary>
+    public IPAddress? Address { get; init; }
+
+    /// <summary>A fixed hardware address (<c>--mac-address</c>, <c>02:42:ac:11:00:02</c>), or null for one made from the address.</summary>
+    public string? MacAddress { get; init; }
+
+    /// <summary>Ports to publish.</summary>
+    public IReadOnlyList<PortRequest> Ports { get; init; } = [];
+}
+
+/// <summary>Transport of a published port.</summary>
+public enum PortProtocol : byte
+{
+    Tcp = 6,
+    Udp = 17,
+    Sctp = 132,
+}
+
+/// <summary>A port to publish. Ranges are the caller's to expand, except where any port of one will do.</summary>
+/// <param name="HostAddress">An address of the host, 0.0.0.0 or ::, or null for all addresses of both families.</param>
+/// <param name="HostPort">0: any free port of the host's ephemeral range.</param>
+/// <param name="HostPortEnd">Above <paramref name="HostPort"/>: the first free one from there to here (<c>-p 8000-8010:80</c>).</param>
+public sealed record PortRequest(PortProtocol Protocol, ushort ContainerPort, IPAddress? HostAddress = null, ushort HostPort = 0, ushort HostPortEnd = 0);
+
+/// <summary>A published port as it came out. A request without a host address yields two where the host has IPv6: 0.0.0.0 and ::.</summary>
+/// <param name="HostPort">Never 0.</param>
+public sealed record PublishedPort(PortProtocol Protocol, ushort ContainerPort, IPAddress HostAddress, ushort HostPort);
+
+/// <summary>An attached container; complete, so that storing it is storing the network's state.</summary>
+/// <param name="Address">The container's IPv4 address.</param>
+/// <param name="PrefixLength">Of the subnet, in bits.</param>
+/// <param name="HostLink">Name of the host's end of the link.</param>
+public sealed record EndpointInfo(
+    string EndpointId,
+    IPAddress Address,
+    int PrefixLength,
+    IPAddress Gateway,
+    string MacAddress,
+    string HostLink,
+    IReadOnlyList<PublishedPort> Ports);
+
+/// <summary>What kind of answer a failure is.</summary>
+public enum NetworkErrorKind
+{
+    /// <summary>The request contradicts itself or the network (HTTP 400).</summary>
+    InvalidParameter,
+
+    /// <summary>Somebody else has what was asked for (HTTP 409; Docker answers a start with 500).</summary>
+    Conflict,
+
+    /// <summary>Nothing is left to give.</summary>
+    Exhausted,
+
+    /// <summary>The host does not allow or support it.</summary>
+    Unavailable,
+}
+
+/// <summary>A network operation that could not be done, with Docker's message where Docker has one.</summary>
+public sealed class NetworkException(NetworkErrorKind kind, string message, Exception? inner = null) : IOException(message, inner)
+{
+    public NetworkErrorKind Kind { get; } = kind;
+}

@@ -1,0 +1,110 @@
+using System.Security.Cryptography;
+using Slipway.Kernel;
+using Slipway.Kernel.Netlink;
+
+namespace Slipway.Networking;
+
+/// <summary>A link that waits in a pooled sandbox: both ends up, its port on the bridge forwarding, no address yet.</summary>
+/// <param name="HostName">Name of the end on the bridge.</param>
+/// <param name="Index">Of the end inside the sandbox.</param>
+internal sealed record PooledLink(string HostName, string Name, int Index);
+
+/// <summary>
+/// Makes sandboxes, on a thread of its own: it leaves its namespace for each of them. About 0.6 ms for the namespace and
+/// 1 ms for the link, which is why it is done ahead of need.
+/// </summary>
+internal sealed class SandboxFactory : IAsyncDisposable
+{
+    private readonly NamespaceThread _thread;
+    private readonly NetworkNamespace _home;
+    private readonly RouteSession _host;
+
+    private SandboxFactory(NamespaceThread thread, NetworkNamespace home, RouteSession host)
+    {
+        _thread = thread;
+        _home = home;
+        _host = host;
+    }
+
+    public static async Task<SandboxFactory> CreateAsync(NetworkNamespace? hostNamespace, CancellationToken cancellationToken)
+    {
+        NamespaceThread thread = new("slipway-netns", hostNamespace);
+        return await thread.RunAsync(() => new SandboxFactory(thread, NetworkNamespace.OfThisThread(), new RouteSession()), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>A sandbox with only a loopback device.</summary>
+    public Task<Sandbox> MakeIsolatedAsync(CancellationToken cancellationToken) => _thread.RunAsync(() => Make(null, 0), cancellationToken);
+
+    /// <summary>A sandbox with a link to the bridge.</summary>
+    /// <param name="mtu">Bytes.</param>
+    public Task<Sandbox> MakeAttachedAsync(int bridge, int mtu, CancellationToken cancellationToken) => _thread.RunAsync(() => Make(bridge, mtu), cancellationToken);
+
+    /// <summary>Adds a link to a sandbox that has none.</summary>
+    public static PooledLink AddLink(RouteSession host, NetworkNamespace sandbox, RouteSession inside, int bridge, int mtu)
+    {
+        const string Name = "eth0";
+        string hostName = "veth" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))[..7];
+
+        // The port has no use for an IPv6 link-local address, and duplicate address detection for one would take seconds.
+        host.Begin()
+            .AddVeth(new VethPair { Name = hostName, PeerName = Name, PeerNamespace = sandbox, Master = bridge, Mtu = mtu })
+            .SetLink(hostName, new LinkChange { LinkLocalAddress = false })
+            .SetLink(hostName, new LinkChange { Up = true })
+            .Execute();
+        try
+        {
+            Link link = inside.FindLink(Name) ?? throw new KernelException($"get link {Name}", Errno.ENODEV);
+
+            // Up with the other end already up: the carrier is there at once, and no packet of the container is lost to an
+            // interface or bridge port that the kernel would enable later, from its own work queue.
+            inside.Begin()
+                .SetLink(link.Index, new LinkChange { LinkLocalAddress = false })
+                .SetLink(link.Index, new LinkChange { Up = true })
+                .Execute();
+            return new PooledLink(hostName, Name, link.Index);
+        }
+        catch
+        {
+            host.Begin().DeleteLink(hostName).Execute();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _thread.RunAsync(
+            () =>
+            {
+                _host.Dispose();
+                _home.Dispose();
+            },
+            CancellationToken.None).ConfigureAwait(false);
+        await _thread.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private Sandbox Make(int? bridge, int mtu) => NamespaceThread.InNewNamespace(_home, created =>
+    {
+        RouteSession inside = new();
+        try
+        {
+            inside.Begin().SetLink("lo", new LinkChange { Up = true }).Execute();
+
+            // What Docker sets in every container with a network namespace of its own (since 20.10).
+            File.WriteAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+            File.WriteAllText("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+            PooledLink? link = null;
+            if (bridge is { } master)
+            {
+                link = AddLink(_host, created, inside, master, mtu);
+                File.WriteAllText($"/proc/sys/net/ipv6/conf/{link.Name}/disable_ipv6", "1");
+            }
+
+            return new Sandbox(created, inside, link);
+        }
+        catch
+        {
+            inside.Dispose();
+            throw;
+        }
+    });
+}
