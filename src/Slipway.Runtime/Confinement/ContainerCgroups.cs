@@ -1,0 +1,94 @@
+using System.Collections.Concurrent;
+using Slipway.Kernel;
+using Slipway.Kernel.Cgroups;
+using Slipway.Oci.Runtime;
+
+namespace Slipway.Runtime.Confinement;
+
+/// <summary>
+/// The control groups of all containers, by <see cref="LinuxSpec.CgroupsPath"/>: made with their limits, joined, updated, frozen, removed.
+/// Safe for concurrent use by different containers.
+/// </summary>
+public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
+{
+    private readonly ConcurrentDictionary<string, Lazy<CgroupRoot>> _roots = new(StringComparer.Ordinal);
+
+    public CgroupHierarchy Hierarchy { get; } = hierarchy;
+
+    /// <summary>Makes the groups of a container and sets its limits. What a missing controller would have limited is left out (see <see cref="ResourceSupport"/>).</summary>
+    /// <exception cref="ConfinementException">A limit is not valid.</exception>
+    /// <exception cref="KernelException">The kernel refused; nothing is left behind.</exception>
+    public Cgroup Create(string cgroupsPath, ResourcesSpec? resources)
+    {
+        (CgroupRoot root, string name) = Locate(cgroupsPath);
+        DeviceAccess? devices = resources is null ? null : ResourceSettings.Devices(resources);
+        Cgroup group = root.Create(name);
+        try
+        {
+            if (resources is not null)
+            {
+                group.Apply(Supported(group, root, resources));
+            }
+
+            if (devices is not null)
+            {
+                group.SetDevices(devices);
+            }
+
+            return group;
+        }
+        catch
+        {
+            group.Dispose();
+            root.TryDelete(name);
+            throw;
+        }
+    }
+
+    /// <summary>Opens a container's groups, or null where there are none.</summary>
+    public Cgroup? TryOpen(string cgroupsPath)
+    {
+        (CgroupRoot root, string name) = Locate(cgroupsPath);
+        return root.TryOpen(name);
+    }
+
+    /// <summary>Changes limits of a running container; device rules are replaced where there are any.</summary>
+    /// <exception cref="ConfinementException">A limit is not valid.</exception>
+    /// <exception cref="KernelException">The kernel refused, or there is no such group.</exception>
+    public void Update(string cgroupsPath, ResourcesSpec resources)
+    {
+        (CgroupRoot root, string name) = Locate(cgroupsPath);
+        using Cgroup group = root.TryOpen(name) ?? throw new KernelException($"open control group \"{cgroupsPath}\"", Errno.ENOENT);
+        group.Apply(Supported(group, root, resources));
+        if (ResourceSettings.Devices(resources) is { } devices)
+        {
+            group.SetDevices(devices);
+        }
+    }
+
+    /// <summary>The group that holds containers' groups: <c>slipway</c>. Opened on first use and kept.</summary>
+    public CgroupRoot Root(string path) => _roots.GetOrAdd(path.Trim('/'), key => new Lazy<CgroupRoot>(() => CgroupRoot.Open(Hierarchy, key))).Value;
+
+    public void Dispose()
+    {
+        foreach (Lazy<CgroupRoot> root in _roots.Values.Where(root => root.IsValueCreated))
+        {
+            root.Value.Dispose();
+        }
+
+        Hierarchy.Dispose();
+    }
+
+    private (CgroupRoot Root, string Name) Locate(string cgroupsPath)
+    {
+        string path = cgroupsPath.Trim('/');
+        int slash = path.LastIndexOf('/');
+        return slash > 0
+            ? (Root(path[..slash]), path[(slash + 1)..])
+            : throw new ConfinementException($"invalid cgroup path \"{cgroupsPath}\": it must name a parent group and the container's own");
+    }
+
+    private static List<CgroupSetting> Supported(Cgroup group, CgroupRoot root, ResourcesSpec resources) =>
+        [.. ResourceSettings.Convert(resources, group.Mode, file => group.TryRead(file) is not null)
+            .Where(setting => ResourceSupport.IsCoreFile(setting.File) || root.Controllers.Contains(ResourceSupport.Controller(setting.File)))];
+}
