@@ -135,16 +135,10 @@ public sealed record ResourceSupport
             cpu = cpu with { Shares = null };
         }
 
-        if (cpu?.Period is > 0 && !CpuQuota)
+        if (cpu is not null && (cpu.Period is > 0 || cpu.Quota is not (null or 0)) && !CpuQuota)
         {
-            warnings.Add("Your kernel does not support CPU CFS period or the cgroup is not mounted. CPU CFS period discarded.");
-            cpu = cpu with { Period = null };
-        }
-
-        if (cpu?.Quota is > 0 && !CpuQuota)
-        {
-            warnings.Add("Your kernel does not support CPU CFS quota or the cgroup is not mounted. CPU CFS quota discarded.");
-            cpu = cpu with { Quota = null };
+            warnings.Add("Your kernel does not support CPU CFS scheduler. CPU period/quota discarded.");
+            cpu = cpu with { Period = null, Quota = null };
         }
 
         if (cpu is not null && (!string.IsNullOrEmpty(cpu.Cpus) || !string.IsNullOrEmpty(cpu.Mems)) && !CpuSet)
@@ -160,8 +154,8 @@ public sealed record ResourceSupport
     {
         Warn(blockIO.ThrottleReadBpsDevice, "BPS Block I/O read limit", "Block I/O BPS read limit");
         Warn(blockIO.ThrottleWriteBpsDevice, "BPS Block I/O write limit", "Block I/O BPS write limit");
-        Warn(blockIO.ThrottleReadIOPSDevice, "IOPS Block read limit in IO", "Block I/O IOPS read limit");
-        Warn(blockIO.ThrottleWriteIOPSDevice, "IOPS Block write limit in IO", "Block I/O IOPS write limit");
+        Warn(blockIO.ThrottleReadIOPSDevice, "IOPS Block read limit", "Block I/O IOPS read limit");
+        Warn(blockIO.ThrottleWriteIOPSDevice, "IOPS Block write limit", "Block I/O IOPS write limit");
         return blockIO with { ThrottleReadBpsDevice = [], ThrottleWriteBpsDevice = [], ThrottleReadIOPSDevice = [], ThrottleWriteIOPSDevice = [] };
 
         void Warn(IReadOnlyList<ThrottleDevice> devices, string what, string discarded)
