@@ -1,13 +1,15 @@
 using System.Diagnostics;
 using Slipway.Kernel.Cgroups;
 using Slipway.Runtime.Confinement;
+using Xunit;
+using HostProcess = System.Diagnostics.Process;
 
 namespace Slipway.Tests.Kernel.Cgroups;
 
 /// <summary>Groups below one of the test's own, removed at the end whatever happened; processes for them.</summary>
 public abstract class CgroupFixture : IAsyncLifetime
 {
-    private readonly List<Process> _processes = [];
+    private readonly List<HostProcess> _processes = [];
 
     protected CgroupFixture()
     {
@@ -24,7 +26,7 @@ public abstract class CgroupFixture : IAsyncLifetime
     protected string Path(string name) => $"{Root.Path}/{name}";
 
     /// <summary>Starts <c>sh -c script</c> in a group; it joins before the script runs, as a container's init does.</summary>
-    protected Process Start(Cgroup group, string script)
+    protected HostProcess Start(Cgroup group, string script)
     {
         string joins = "";
         foreach (CgroupMount mount in Cgroups.Hierarchy.Mounts)
@@ -33,14 +35,14 @@ public abstract class CgroupFixture : IAsyncLifetime
         }
 
         ProcessStartInfo info = new("/bin/sh", ["-c", $"{joins}exec /bin/sh -c \"$0\"", script]) { RedirectStandardOutput = true, RedirectStandardError = true };
-        Process process = Process.Start(info)!;
+        HostProcess process = HostProcess.Start(info)!;
         _processes.Add(process);
         return process;
     }
 
     protected async Task<(int ExitCode, string Output)> Run(Cgroup group, string script)
     {
-        Process process = Start(group, script);
+        HostProcess process = Start(group, script);
         Task<string> output = process.StandardOutput.ReadToEndAsync(Cancellation);
         Task<string> errors = process.StandardError.ReadToEndAsync(Cancellation);
         await process.WaitForExitAsync(Cancellation);

@@ -1,8 +1,9 @@
-using System.Diagnostics;
 using Slipway.Kernel;
 using Slipway.Kernel.Cgroups;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Confinement;
+using Xunit;
+using HostProcess = System.Diagnostics.Process;
 
 namespace Slipway.Tests.Kernel.Cgroups;
 
@@ -121,7 +122,7 @@ public sealed class CgroupTests : CgroupFixture
     {
         using Cgroup group = Cgroups.Create(Path("a"), new ResourcesSpec { Memory = new MemoryResources { Limit = 32 << 20, Swap = 32 << 20 } });
         Assert.Equal(0ul, group.OomKills());
-        (int exitCode, _) = await Run(group, "exec tail -c 100000000 /dev/zero");
+        (int exitCode, _) = await Run(group, "exec dd if=/dev/zero of=/dev/null bs=100M count=1");
         Assert.Equal(137, exitCode);
         Assert.Equal(1ul, group.OomKills());
         Assert.True(CgroupStatistics.Read(group).Memory is { OomKills: 1, FailCount: > 0 });
@@ -131,7 +132,7 @@ public sealed class CgroupTests : CgroupFixture
     public async Task A_frozen_group_stands_and_goes_on()
     {
         using Cgroup group = Cgroups.Create(Path("a"), null);
-        Process process = Start(group, "i=0; while :; do i=$((i+1)); echo $i; done");
+        HostProcess process = Start(group, "i=0; while :; do i=$((i+1)); echo $i; done");
         await process.StandardOutput.ReadLineAsync(Cancellation);
         Assert.False(group.IsFrozen());
         await group.FreezeAsync(TimeProvider.System, Cancellation);
@@ -152,7 +153,7 @@ public sealed class CgroupTests : CgroupFixture
     public async Task Kill_reaches_every_process_also_while_frozen_and_in_groups_below()
     {
         using Cgroup group = Cgroups.Create(Path("a"), null);
-        using Process process = Start(group, "trap '' TERM; for i in 1 2 3; do sleep 1000 & done; wait");
+        using HostProcess process = Start(group, "trap '' TERM; for i in 1 2 3; do sleep 1000 & done; wait");
         await Until(() => group.ProcessIds().Count == 4, "all have started");
         string unified = Cgroups.Hierarchy.Mounts.Single(mount => mount.IsUnified).MountPoint;
         Directory.CreateDirectory($"{unified}/{group.Path}/below/deeper");
@@ -193,7 +194,7 @@ public sealed class CgroupTests : CgroupFixture
         Assert.Contains("/dev/kmsg: Operation not permitted", output, StringComparison.Ordinal);
 
         Cgroups.Update(Path("a"), new ResourcesSpec { Devices = [.. DeviceRules.Default, new DeviceCgroupRule(true, "c", 1, 11, "r")] });
-        (_, output) = await Run(group, "head -c 1 /dev/kmsg >/dev/null && echo read; echo x > /dev/kmsg");
+        (_, output) = await Run(group, "dd if=/dev/kmsg of=/dev/null bs=8192 count=1 status=none && echo read; exec 3> /dev/kmsg");
         Assert.StartsWith("read\n", output, StringComparison.Ordinal);
         Assert.Contains("Operation not permitted", output, StringComparison.Ordinal);
 
