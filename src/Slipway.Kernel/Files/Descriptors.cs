@@ -1,0 +1,192 @@
+using System.Buffers.Text;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Files;
+
+/// <summary>Operations on an open descriptor.</summary>
+public static class Descriptors
+{
+    public const long ProcSuperMagic = 0x9fa0;
+    public const long DevptsSuperMagic = 0x1cd1;
+    public const long TmpfsMagic = 0x01021994;
+    public const long OverlayfsSuperMagic = 0x794c7630;
+    public const long SysfsMagic = 0x62656572;
+
+    /// <summary>The magic number of the file system the file lies on (statfs(2), f_type).</summary>
+    public static unsafe long FileSystemType(SafeFileHandle file)
+    {
+        NativeFiles.StatFsBuffer buffer;
+        Check(NativeFiles.FStatFs(file, &buffer), "statfs");
+        return buffer.Type;
+    }
+
+    /// <summary>Bytes free to an unprivileged user on the file's file system.</summary>
+    public static unsafe long FreeSpace(SafeFileHandle file)
+    {
+        NativeFiles.StatFsBuffer buffer;
+        Check(NativeFiles.FStatFs(file, &buffer), "statfs");
+        return (long)buffer.BlocksAvailable * buffer.BlockSize;
+    }
+
+    /// <summary>A second descriptor of the same open file.</summary>
+    public static SafeFileHandle Duplicate(SafeHandle file)
+    {
+        int descriptor = NativeFiles.Fcntl(file, NativeFiles.F_DUPFD_CLOEXEC, 3);
+        Check(descriptor, "dup");
+        return new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    /// <summary>Opens the file behind an O_PATH descriptor: the very file, not whatever has its name now.</summary>
+    [SkipLocalsInit]
+    public static SafeFileHandle Reopen(SafeFileHandle file, OpenFlags flags)
+    {
+        Span<byte> path = stackalloc byte[MaximumProcPath];
+        return NativeOpen.Open(NativeOpen.CurrentDirectory, path[..FormatProcPath(file, path)], flags, 0, Resolution.None);
+    }
+
+    /// <summary>
+    /// Reads a regular file to its end.
+    /// </summary>
+    /// <param name="maximum">Bytes; a longer file is an error (EFBIG), not a cut one.</param>
+    [SkipLocalsInit]
+    public static unsafe byte[] ReadToEnd(SafeFileHandle file, int maximum)
+    {
+        long size = FileStatus.Of(file).Size;
+        if (size > maximum)
+        {
+            throw new KernelException($"read a file of more than {maximum} bytes", Errno.EFBIG);
+        }
+
+        // Files of procfs have size 0; others may grow while they are read.
+        byte[] buffer = new byte[Math.Min(maximum, Math.Max(size, 1024)) + 1];
+        int length = 0;
+        while (true)
+        {
+            nint count;
+            fixed (byte* start = &buffer[length])
+            {
+                count = NativeFiles.Read(file, start, buffer.Length - length);
+            }
+
+            if (count < 0)
+            {
+                int errno = Marshal.GetLastPInvokeError();
+                if (errno == Errno.EINTR)
+                {
+                    continue;
+                }
+
+                throw new KernelException("read", errno);
+            }
+
+            if (count == 0)
+            {
+                return length == buffer.Length ? buffer : buffer[..length];
+            }
+
+            length += (int)count;
+            if (length > maximum)
+            {
+                throw new KernelException($"read a file of more than {maximum} bytes", Errno.EFBIG);
+            }
+
+            if (length == buffer.Length)
+            {
+                Array.Resize(ref buffer, Math.Min(buffer.Length * 4, maximum + 1));
+            }
+        }
+    }
+
+    /// <summary>Writes all bytes at the file position.</summary>
+    public static unsafe void Write(SafeFileHandle file, ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            nint count;
+            fixed (byte* start = bytes)
+            {
+                count = NativeFiles.Write(file, start, bytes.Length);
+            }
+
+            if (count >= 0)
+            {
+                bytes = bytes[(int)count..];
+            }
+            else if (Marshal.GetLastPInvokeError() is int errno and not Errno.EINTR)
+            {
+                throw new KernelException("write", errno);
+            }
+        }
+    }
+
+    /// <summary>fsync(2). For a directory: its entries.</summary>
+    public static void Sync(SafeFileHandle file) => Check(NativeFiles.FSync(file), "fsync");
+
+    /// <summary>syncfs(2): the whole file system.</summary>
+    public static void SyncFileSystem(SafeFileHandle file) => Check(NativeFiles.SyncFs(file), "syncfs");
+
+    /// <summary>fchmod(2), also for an O_PATH descriptor (through /proc/self/fd; a link fails with EOPNOTSUPP).</summary>
+    [SkipLocalsInit]
+    public static unsafe void ChangeMode(SafeFileHandle file, uint permissions)
+    {
+        byte empty = 0;
+        if (NativeFiles.FChmodAt2(NativeFiles.SYS_fchmodat2, file, &empty, permissions, NativeFiles.AT_EMPTY_PATH) == 0)
+        {
+            return;
+        }
+
+        int errno = Marshal.GetLastPInvokeError();
+        if (errno == Errno.ENOSYS)
+        {
+            // Before Linux 6.6. chmod(2) of the magic link acts on the file itself.
+            byte* path = stackalloc byte[MaximumProcPath];
+            FormatProcPath(file, new Span<byte>(path, MaximumProcPath));
+            errno = NativeFiles.Chmod(path, permissions) == 0 ? 0 : Marshal.GetLastPInvokeError();
+        }
+
+        if (errno != 0)
+        {
+            throw new KernelException($"chmod {Convert.ToString(permissions, 8)}", errno);
+        }
+    }
+
+    /// <summary>fchown(2), also for an O_PATH descriptor, a symbolic link's included.</summary>
+    public static unsafe void ChangeOwner(SafeFileHandle file, uint userId, uint groupId)
+    {
+        byte empty = 0;
+        Check(NativeFiles.FChownAt(file, &empty, userId, groupId, NativeFiles.AT_EMPTY_PATH), "chown");
+    }
+
+    /// <summary>utimensat(2) on the descriptor itself, an O_PATH one included (Linux 5.8).</summary>
+    public static unsafe void SetTimes(SafeFileHandle file, FileTime access, FileTime modification)
+    {
+        byte empty = 0;
+        FileTime* times = stackalloc FileTime[2] { access, modification };
+        Check(NativeFiles.UtimensAt(file, &empty, times, NativeFiles.AT_EMPTY_PATH), "utimensat");
+    }
+
+    /// <summary>The target of the symbolic link behind an O_PATH descriptor.</summary>
+    public static byte[] ReadLink(SafeFileHandle link) => DirectoryEntry.ReadLinkCore(link, ""u8, "readlink");
+
+    internal const int MaximumProcPath = 40;
+
+    /// <summary>Writes <c>/proc/self/fd/N</c> and a NUL. Returns the length without it.</summary>
+    /// <remarks>The host's /proc is trusted: only one with privileges over the host could mount something else there.</remarks>
+    internal static int FormatProcPath(SafeFileHandle file, Span<byte> buffer)
+    {
+        "/proc/self/fd/"u8.CopyTo(buffer);
+        Utf8Formatter.TryFormat((int)file.DangerousGetHandle(), buffer[14..], out int digits);
+        buffer[14 + digits] = 0;
+        return 14 + digits;
+    }
+
+    private static void Check(int result, string operation)
+    {
+        if (result < 0)
+        {
+            throw new KernelException(operation, Marshal.GetLastPInvokeError());
+        }
+    }
+}
