@@ -7,7 +7,7 @@ namespace Slipway.Kernel.Files;
 /// <summary>
 /// An absolute path of the host: configuration, the data root, what an administrator named. No part of it was chosen by a
 /// container or an image, so it may be followed the ordinary way. Where the string path APIs of .NET are banned
-/// (src/BannedPathSymbols.txt) this type is the way to a host file, and says so at the place of use.
+/// (src/BannedSymbols.Paths.txt) this type is the way to a host file, and says so at the place of use.
 /// </summary>
 public readonly record struct HostPath
 {
