@@ -1,0 +1,43 @@
+using System.Globalization;
+using System.Text;
+
+namespace Slipway.Server.Http;
+
+/// <summary>The route table for people: docs/api-coverage.md.</summary>
+internal static class ApiCoverage
+{
+    public static string Render()
+    {
+        StringBuilder text = new();
+        int Count(RouteState state) => RouteTable.Routes.Count(route => route.State == state);
+        text.Append(CultureInfo.InvariantCulture, $"""
+            # Coverage of the Engine API v{ApiVersion.Max}
+
+            Generated from the route table (src/Slipway.Server/Http/RouteTable.cs); a test holds the two together. Versions
+            {ApiVersion.Min} to {ApiVersion.Max} are served, and paths without a version as {ApiVersion.Max}.
+
+            * {Count(RouteState.Built)} operations are **built**.
+            * {Count(RouteState.NotBuilt)} are not yet: they answer **501** with a message that names them.
+            * {Count(RouteState.Swarm)} are Swarm's: they answer **503**, as an engine does that is no member of a swarm.
+
+            Paths below `/slipway` are Slipway's own.
+
+            | Method | Path | State |
+            |---|---|---|
+
+            """);
+        foreach (Route route in RouteTable.Routes)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"| {route.Method} | `{route.Path}` | {Describe(route.State)} |\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string Describe(RouteState state) => state switch
+    {
+        RouteState.Built => "built",
+        RouteState.NotBuilt => "501",
+        _ => "503",
+    };
+}

@@ -1,0 +1,48 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
+using Slipway.Api;
+using Slipway.Engine;
+using Slipway.Server.Transport;
+
+namespace Slipway.Server.Http;
+
+/// <summary>A request of the API on its way to an endpoint.</summary>
+/// <param name="Parameter">What stands in the path for the route's parameter: a reference to an object.</param>
+/// <param name="Stopping">The server is about to stop.</param>
+internal sealed record ApiRequest(HttpContext Http, IEngine Engine, ApiVersion Version, string Parameter, CancellationToken Stopping)
+{
+    private static readonly byte[] s_newline = "\n"u8.ToArray();
+
+    public HttpResponse Response => Http.Response;
+
+    public QueryParameters Query => new(Http.Request.Query);
+
+    public IRawConnection Connection => Http.Features.Get<IRawConnection>()!;
+
+    /// <summary>
+    /// Ends what only the client waits for: answers that go on for ever. Changes are not cancelled because their client left.
+    /// </summary>
+    public CancellationTokenSource WhileClientListens() =>
+        CancellationTokenSource.CreateLinkedTokenSource(Http.RequestAborted, Connection.InputEnded, Stopping);
+
+    public Task<T?> ReadJsonAsync<T>(JsonTypeInfo<T> type) where T : class => JsonBody.ReadAsync(Http.Request, type, Http.RequestAborted);
+
+    public async Task WriteJsonAsync<T>(T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK)
+    {
+        Response.StatusCode = status;
+        Response.ContentType = JsonBody.ContentType;
+        byte[] body = JsonShapes.Serialize(value, type, Version);
+        Response.ContentLength = body.Length + s_newline.Length;
+        await Response.Body.WriteAsync(body, Http.RequestAborted);
+        await Response.Body.WriteAsync(s_newline, Http.RequestAborted);
+    }
+
+    public Task NoContent() => Answer(StatusCodes.Status204NoContent);
+
+    public Task Answer(int status)
+    {
+        Response.StatusCode = status;
+        return Task.CompletedTask;
+    }
+}

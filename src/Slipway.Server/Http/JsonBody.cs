@@ -1,0 +1,165 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
+using Slipway.Engine;
+
+namespace Slipway.Server.Http;
+
+/// <summary>
+/// JSON bodies of requests. They are bounded and read whole before anything is decided on them, however they are framed; what is decided
+/// on is the object that was parsed, and nothing else (CVE-2024-41110, CVE-2026-34040).
+/// </summary>
+internal static class JsonBody
+{
+    public const string ContentType = "application/json";
+
+    /// <summary>A generous seccomp profile has 20 kB.</summary>
+    public const int MaxBytes = 4 * 1024 * 1024;
+
+    /// <summary>Reads the body as Docker does: names in any case, unknown ones passed over.</summary>
+    /// <returns>Null where there is no body, or it is <c>null</c>.</returns>
+    /// <exception cref="EngineException">InvalidParameter: not JSON by its header, not JSON, of other types, more than one document.</exception>
+    /// <exception cref="BadHttpRequestException">413: longer than <see cref="MaxBytes"/>.</exception>
+    public static async Task<T?> ReadAsync<T>(HttpRequest request, JsonTypeInfo<T> type, CancellationToken cancellationToken) where T : class
+    {
+        if (request.ContentLength > MaxBytes)
+        {
+            throw TooLarge();
+        }
+
+        bool empty = request.ContentLength is 0 || (request.ContentLength is null && !request.Headers.ContainsKey("Transfer-Encoding"));
+        CheckContentType(request.ContentType, empty);
+        if (empty)
+        {
+            return null;
+        }
+
+        ReadOnlySequence<byte> body = default;
+        while (true)
+        {
+            ReadResult result = await request.BodyReader.ReadAsync(cancellationToken);
+            body = result.Buffer;
+            if (body.Length > MaxBytes)
+            {
+                throw TooLarge();
+            }
+
+            if (result.IsCompleted)
+            {
+                break;
+            }
+
+            request.BodyReader.AdvanceTo(body.Start, body.End);
+        }
+
+        try
+        {
+            return Parse(body, type);
+        }
+        finally
+        {
+            request.BodyReader.AdvanceTo(body.End);
+        }
+    }
+
+    internal static T? Parse<T>(ReadOnlySequence<byte> body, JsonTypeInfo<T> type) where T : class
+    {
+        Utf8JsonReader reader = new(body, new JsonReaderOptions { AllowMultipleValues = true, MaxDepth = 64 });
+        try
+        {
+            if (!reader.Read())
+            {
+                throw Invalid("invalid JSON: got EOF while reading request body");
+            }
+
+            T? value = JsonSerializer.Deserialize(ref reader, type);
+            return HasMore(body.Slice(reader.Position)) ? throw Invalid("unexpected content after JSON") : value;
+        }
+        catch (JsonException e)
+        {
+            throw Invalid("invalid JSON: " + Describe(e, body), e);
+        }
+        catch (Exception e) when (e is FormatException or InvalidOperationException)
+        {
+            // Text that is not UTF-8 where a string is expected.
+            throw Invalid("invalid JSON: " + e.Message, e);
+        }
+    }
+
+    /// <summary>A missing header is as good as the right one where there is no body.</summary>
+    private static void CheckContentType(string? header, bool empty)
+    {
+        if (string.IsNullOrEmpty(header) && empty)
+        {
+            return;
+        }
+
+        if (!MediaTypeHeaderValue.TryParse(header, out MediaTypeHeaderValue? media))
+        {
+            throw Invalid($"malformed Content-Type header ({header}): mime: no media type");
+        }
+
+        if (!string.Equals(media.MediaType, ContentType, StringComparison.OrdinalIgnoreCase))
+        {
+            throw Invalid($"unsupported Content-Type header ({header}): must be '{ContentType}'");
+        }
+    }
+
+    private static bool HasMore(ReadOnlySequence<byte> rest)
+    {
+        foreach (ReadOnlyMemory<byte> segment in rest)
+        {
+            if (segment.Span.ContainsAnyExcept(" \t\r\n"u8))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>What is wrong and where, without the names of our types.</summary>
+    private static string Describe(JsonException error, ReadOnlySequence<byte> body)
+    {
+        if (!IsComplete(body))
+        {
+            return "unexpected EOF";
+        }
+
+        if (error.InnerException is null && error.Message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal))
+        {
+            return $"wrong type or value of field {error.Path}";
+        }
+
+        int end = error.Message.IndexOf(" Path:", StringComparison.Ordinal);
+        string what = end < 0 ? error.Message : error.Message[..end];
+        int position = what.IndexOf(" LineNumber:", StringComparison.Ordinal);
+        return (position < 0 ? what : what[..position]).TrimEnd('.', ' ') + (error.Path is { Length: > 1 } path ? $" at {path}" : "");
+    }
+
+    /// <summary>False where the document is well-formed as far as it goes, but ends too early.</summary>
+    private static bool IsComplete(ReadOnlySequence<byte> body)
+    {
+        Utf8JsonReader reader = new(body, isFinalBlock: false, new JsonReaderState(new JsonReaderOptions { AllowMultipleValues = true }));
+        try
+        {
+            while (reader.Read())
+            {
+            }
+        }
+        catch (JsonException)
+        {
+            return true;
+        }
+
+        return reader.CurrentDepth == 0 && reader.TokenType != JsonTokenType.None && !HasMore(body.Slice(reader.Position));
+    }
+
+    private static BadHttpRequestException TooLarge() =>
+        new($"request body too large: a JSON body has at most {MaxBytes} bytes", StatusCodes.Status413PayloadTooLarge);
+
+    private static EngineException Invalid(string message, Exception? cause = null) => new(ErrorKind.InvalidParameter, message, cause);
+}

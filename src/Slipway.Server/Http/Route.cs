@@ -1,0 +1,46 @@
+namespace Slipway.Server.Http;
+
+/// <summary>Answers a request. What it throws becomes the answer (<see cref="Errors"/>).</summary>
+internal delegate Task EndpointHandler(ApiRequest request);
+
+internal enum RouteState
+{
+    Built,
+
+    /// <summary>501: an operation of the API that this version of Slipway does not have.</summary>
+    NotBuilt,
+
+    /// <summary>503: as an engine answers that is not part of a swarm.</summary>
+    Swarm,
+}
+
+/// <summary>An operation of the API.</summary>
+/// <param name="Path">Without version. A name in braces stands for one or more characters, slashes included: image names have them.</param>
+internal sealed record Route(string Method, string Path, RouteState State, EndpointHandler Handler)
+{
+    private readonly int _open = Path.IndexOf('{', StringComparison.Ordinal);
+    private readonly int _close = Path.IndexOf('}', StringComparison.Ordinal);
+
+    public bool HasParameter => _open >= 0;
+
+    /// <summary>What has to stand after the parameter.</summary>
+    public string Suffix => Path[(_close + 1)..];
+
+    public string Prefix => HasParameter ? Path[.._open] : Path;
+
+    /// <summary>The parameter's value where <paramref name="path"/> fits, else null; empty where there is no parameter.</summary>
+    public string? Match(string path)
+    {
+        if (!HasParameter)
+        {
+            return path == Path ? "" : null;
+        }
+
+        int length = path.Length - _open - (Path.Length - _close - 1);
+        return length > 0
+            && path.AsSpan().StartsWith(Path.AsSpan(0, _open), StringComparison.Ordinal)
+            && path.AsSpan().EndsWith(Path.AsSpan(_close + 1), StringComparison.Ordinal)
+                ? path.Substring(_open, length)
+                : null;
+    }
+}

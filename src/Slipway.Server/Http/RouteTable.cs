@@ -1,0 +1,151 @@
+using Slipway.Engine;
+using Slipway.Server.Endpoints;
+
+namespace Slipway.Server.Http;
+
+/// <summary>
+/// All operations of the Engine API v1.50, each with its state: the router serves this table, and docs/api-coverage.md is
+/// generated from it (<see cref="ApiCoverage"/>).
+/// </summary>
+internal static class RouteTable
+{
+    public static IReadOnlyList<Route> Routes { get; } =
+    [
+        // System
+        Built("GET", "/_ping", SystemEndpoints.Ping),
+        Built("HEAD", "/_ping", SystemEndpoints.Ping),
+        Built("GET", "/info", SystemEndpoints.Info),
+        Built("GET", "/version", SystemEndpoints.Version),
+        Built("GET", "/events", SystemEndpoints.Events),
+        NotBuilt("GET", "/system/df"),
+        NotBuilt("POST", "/auth"),
+
+        // Containers
+        Built("GET", "/containers/json", ContainerEndpoints.List),
+        Built("POST", "/containers/create", ContainerEndpoints.Create),
+        NotBuilt("POST", "/containers/prune"),
+        Built("GET", "/containers/{id}/json", ContainerEndpoints.Inspect),
+        Built("GET", "/containers/{id}/top", ContainerEndpoints.Top),
+        Built("GET", "/containers/{id}/logs", ContainerStreamEndpoints.Logs),
+        NotBuilt("GET", "/containers/{id}/changes"),
+        NotBuilt("GET", "/containers/{id}/export"),
+        NotBuilt("GET", "/containers/{id}/stats"),
+        Built("POST", "/containers/{id}/resize", ContainerEndpoints.Resize),
+        Built("POST", "/containers/{id}/start", ContainerEndpoints.Start),
+        Built("POST", "/containers/{id}/stop", ContainerEndpoints.Stop),
+        Built("POST", "/containers/{id}/restart", ContainerEndpoints.Restart),
+        Built("POST", "/containers/{id}/kill", ContainerEndpoints.Kill),
+        NotBuilt("POST", "/containers/{id}/update"),
+        Built("POST", "/containers/{id}/rename", ContainerEndpoints.Rename),
+        Built("POST", "/containers/{id}/pause", ContainerEndpoints.Pause),
+        Built("POST", "/containers/{id}/unpause", ContainerEndpoints.Unpause),
+        Built("POST", "/containers/{id}/attach", ContainerStreamEndpoints.Attach),
+        NotBuilt("GET", "/containers/{id}/attach/ws"),
+        Built("POST", "/containers/{id}/wait", ContainerStreamEndpoints.Wait),
+        Built("DELETE", "/containers/{id}", ContainerEndpoints.Remove),
+        NotBuilt("HEAD", "/containers/{id}/archive"),
+        NotBuilt("GET", "/containers/{id}/archive"),
+        NotBuilt("PUT", "/containers/{id}/archive"),
+
+        // Exec
+        Built("POST", "/containers/{id}/exec", ExecEndpoints.Create),
+        Built("POST", "/exec/{id}/start", ExecEndpoints.Start),
+        Built("POST", "/exec/{id}/resize", ExecEndpoints.Resize),
+        Built("GET", "/exec/{id}/json", ExecEndpoints.Inspect),
+
+        // Images
+        Built("GET", "/images/json", ImageEndpoints.List),
+        Built("POST", "/images/create", ImageEndpoints.Create),
+        Built("POST", "/images/load", ImageEndpoints.Load),
+        Built("GET", "/images/get", ImageEndpoints.SaveMany),
+        NotBuilt("GET", "/images/search"),
+        NotBuilt("POST", "/images/prune"),
+        Built("GET", "/images/{name}/json", ImageEndpoints.Inspect),
+        Built("GET", "/images/{name}/history", ImageEndpoints.History),
+        Built("GET", "/images/{name}/get", ImageEndpoints.SaveOne),
+        NotBuilt("POST", "/images/{name}/push"),
+        Built("POST", "/images/{name}/tag", ImageEndpoints.Tag),
+        Built("DELETE", "/images/{name}", ImageEndpoints.Remove),
+        NotBuilt("POST", "/commit"),
+        NotBuilt("POST", "/build"),
+        NotBuilt("POST", "/build/prune"),
+        NotBuilt("POST", "/session"),
+        NotBuilt("GET", "/distribution/{name}/json"),
+
+        // Networks
+        NotBuilt("GET", "/networks"),
+        NotBuilt("POST", "/networks/create"),
+        NotBuilt("POST", "/networks/prune"),
+        NotBuilt("GET", "/networks/{id}"),
+        NotBuilt("DELETE", "/networks/{id}"),
+        NotBuilt("POST", "/networks/{id}/connect"),
+        NotBuilt("POST", "/networks/{id}/disconnect"),
+
+        // Volumes
+        NotBuilt("GET", "/volumes"),
+        NotBuilt("POST", "/volumes/create"),
+        NotBuilt("POST", "/volumes/prune"),
+        NotBuilt("GET", "/volumes/{name}"),
+        NotBuilt("PUT", "/volumes/{name}"),
+        NotBuilt("DELETE", "/volumes/{name}"),
+
+        // Plugins
+        NotBuilt("GET", "/plugins"),
+        NotBuilt("GET", "/plugins/privileges"),
+        NotBuilt("POST", "/plugins/pull"),
+        NotBuilt("POST", "/plugins/create"),
+        NotBuilt("GET", "/plugins/{name}/json"),
+        NotBuilt("DELETE", "/plugins/{name}"),
+        NotBuilt("POST", "/plugins/{name}/enable"),
+        NotBuilt("POST", "/plugins/{name}/disable"),
+        NotBuilt("POST", "/plugins/{name}/upgrade"),
+        NotBuilt("POST", "/plugins/{name}/push"),
+        NotBuilt("POST", "/plugins/{name}/set"),
+
+        // Swarm
+        Swarm("GET", "/nodes"),
+        Swarm("GET", "/nodes/{id}"),
+        Swarm("DELETE", "/nodes/{id}"),
+        Swarm("POST", "/nodes/{id}/update"),
+        Swarm("GET", "/swarm"),
+        Swarm("POST", "/swarm/init"),
+        Swarm("POST", "/swarm/join"),
+        Swarm("POST", "/swarm/leave"),
+        Swarm("POST", "/swarm/update"),
+        Swarm("GET", "/swarm/unlockkey"),
+        Swarm("POST", "/swarm/unlock"),
+        Swarm("GET", "/services"),
+        Swarm("POST", "/services/create"),
+        Swarm("GET", "/services/{id}"),
+        Swarm("DELETE", "/services/{id}"),
+        Swarm("POST", "/services/{id}/update"),
+        Swarm("GET", "/services/{id}/logs"),
+        Swarm("GET", "/tasks"),
+        Swarm("GET", "/tasks/{id}"),
+        Swarm("GET", "/tasks/{id}/logs"),
+        Swarm("GET", "/secrets"),
+        Swarm("POST", "/secrets/create"),
+        Swarm("GET", "/secrets/{id}"),
+        Swarm("DELETE", "/secrets/{id}"),
+        Swarm("POST", "/secrets/{id}/update"),
+        Swarm("GET", "/configs"),
+        Swarm("POST", "/configs/create"),
+        Swarm("GET", "/configs/{id}"),
+        Swarm("DELETE", "/configs/{id}"),
+        Swarm("POST", "/configs/{id}/update"),
+
+        // Slipway's own
+        Built("GET", "/slipway/containers/{id}/explain", ContainerEndpoints.Explain),
+    ];
+
+    private static Route Built(string method, string path, EndpointHandler handler) => new(method, path, RouteState.Built, handler);
+
+    private static Route NotBuilt(string method, string path)
+    {
+        string message = $"{method} {path} is not implemented by this version of Slipway";
+        return new Route(method, path, RouteState.NotBuilt, _ => throw new EngineException(ErrorKind.NotImplemented, message));
+    }
+
+    private static Route Swarm(string method, string path) =>
+        new(method, path, RouteState.Swarm, _ => throw new EngineException(ErrorKind.Unavailable, Errors.NotASwarmManager));
+}

@@ -1,0 +1,53 @@
+using System.Net;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Options;
+using Slipway.Engine;
+using Slipway.Server.Http;
+using Slipway.Server.Transport;
+
+namespace Slipway.Server;
+
+/// <summary>Serves an engine over HTTP. Kestrel is used as it is, without host, container and middleware: it starts in milliseconds.</summary>
+public static class ServerHost
+{
+    /// <summary>Requests name images in their line (<c>docker save</c> of many), and credentials in headers.</summary>
+    private const int MaxHeaderBytes = 256 * 1024;
+
+    /// <summary>Serves until cancelled, then lets requests under way come to their end. The engine is not disposed.</summary>
+    /// <exception cref="EngineException">An address cannot be listened on.</exception>
+    public static async Task RunAsync(IEngine engine, ServerOptions options, CancellationToken cancellationToken)
+    {
+        using ListeningSockets sockets = ListeningSockets.Open(options.Hosts, options.Groups);
+        using CancellationTokenSource stopping = new();
+        using KestrelServer server = new(
+            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys)), new SocketTransport(sockets.ByEndPoint), options.Logging);
+        await server.StartAsync(new EngineApplication(engine, options.Logging, stopping.Token), cancellationToken);
+        options.Listening?.Invoke();
+
+        await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+
+        await stopping.CancelAsync();
+        using CancellationTokenSource timeout = new(options.StopTimeout);
+        await server.StopAsync(timeout.Token);
+    }
+
+    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints)
+    {
+        KestrelServerOptions options = new() { AddServerHeader = false };
+        options.Limits.MaxRequestLineSize = MaxHeaderBytes;
+        options.Limits.MaxRequestHeadersTotalSize = MaxHeaderBytes;
+        options.Limits.MaxRequestBufferSize = 2 * MaxHeaderBytes;
+
+        // Uploads of images are as long as they are, and as slow as the client; JSON bodies are bounded where they are read.
+        options.Limits.MaxRequestBodySize = null;
+        options.Limits.MinRequestBodyDataRate = null;
+        options.Limits.MinResponseDataRate = null;
+        foreach (EndPoint endPoint in endPoints)
+        {
+            options.Listen(endPoint, listen => listen.Protocols = HttpProtocols.Http1);
+        }
+
+        return options;
+    }
+}

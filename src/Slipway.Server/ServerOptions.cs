@@ -1,0 +1,26 @@
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Slipway.Server.Transport;
+
+namespace Slipway.Server;
+
+/// <summary>Where and how the Engine API is served.</summary>
+public sealed record ServerOptions
+{
+    /// <summary><c>unix:///run/slipway/slipway.sock</c>: where the server listens and clients look unless told otherwise.</summary>
+    public const string DefaultHost = "unix://" + ListenAddress.DefaultPath;
+
+    /// <summary><c>unix:///path</c>, <c>tcp://127.0.0.1:port</c> (loopback only) or <c>fd://</c> (systemd).</summary>
+    public IReadOnlyList<string> Hosts { get; init; } = [DefaultHost];
+
+    /// <summary>The group that may use a unix socket: the first of these that exists; root where none does.</summary>
+    public IReadOnlyList<string> Groups { get; init; } = ["slipway", "docker"];
+
+    /// <summary>Called once the server accepts connections.</summary>
+    public Action? Listening { get; init; }
+
+    /// <summary>How long requests under way may take when the server stops; streams are ended at once.</summary>
+    public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;
+}

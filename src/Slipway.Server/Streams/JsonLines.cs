@@ -1,0 +1,54 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Http;
+using Slipway.Api;
+using Slipway.Api.Images;
+using Slipway.Server.Http;
+
+namespace Slipway.Server.Streams;
+
+/// <summary>An answer of one JSON document a line, each sent at once.</summary>
+internal sealed class JsonLines(ApiRequest request)
+{
+    private static readonly byte[] s_lineEnd = "\r\n"u8.ToArray();
+
+    /// <summary>Sends the status and headers before there is anything to tell, so that the client knows that it is being served.</summary>
+    public async Task StartAsync(CancellationToken cancellationToken)
+    {
+        request.Response.ContentType = JsonBody.ContentType;
+        await request.Response.StartAsync(cancellationToken);
+        await request.Response.Body.FlushAsync(cancellationToken);
+    }
+
+    /// <param name="lineEnd">Progress messages end in CR LF, as Docker's; others in LF.</param>
+    public async ValueTask WriteAsync<T>(T value, JsonTypeInfo<T> type, byte[] lineEnd, CancellationToken cancellationToken)
+    {
+        request.Response.ContentType = JsonBody.ContentType;
+        request.Response.BodyWriter.Write(JsonShapes.Serialize(value, type, request.Version));
+        request.Response.BodyWriter.Write(lineEnd);
+        await request.Response.BodyWriter.FlushAsync(cancellationToken);
+    }
+
+    public ValueTask WriteProgressAsync(ProgressMessage message) =>
+        WriteAsync(message, EngineJson.Wire.ProgressMessage, s_lineEnd, request.Http.RequestAborted);
+
+    /// <summary>
+    /// Runs a long operation that reports its progress. An error is an ordinary error answer as long as nothing was
+    /// reported; after that it is the last line.
+    /// </summary>
+    public async Task RunAsync(Func<Func<ProgressMessage, ValueTask>, Task> operation)
+    {
+        try
+        {
+            await operation(WriteProgressAsync);
+        }
+        catch (Exception e) when (request.Response.HasStarted && e is not OperationCanceledException)
+        {
+            string message = Errors.Describe(e).Message;
+            await WriteProgressAsync(new ProgressMessage { Error = message, ErrorDetail = new ErrorResponse(message) });
+        }
+
+        request.Response.ContentType ??= JsonBody.ContentType;
+    }
+}

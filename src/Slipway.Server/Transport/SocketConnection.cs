@@ -1,0 +1,234 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Slipway.Server.Transport;
+
+/// <summary>
+/// A client's connection: one loop from the socket into a pipe, one from a pipe into the socket. The two directions end
+/// independently; the socket is closed when the server is done with both.
+/// </summary>
+internal sealed class SocketConnection : ConnectionContext, IRawConnection, IConnectionIdFeature, IConnectionTransportFeature, IConnectionItemsFeature, IConnectionLifetimeFeature
+{
+    private const int BufferSize = 32 * 1024;
+
+    /// <summary>How much one direction holds for a slow reader before the other end has to wait.</summary>
+    private const long PauseThreshold = 128 * 1024;
+
+    /// <summary>
+    /// After an answer that did not read the whole request: closing at once would reset the connection under the answer
+    /// (RFC 9112, 9.6, "lingering close").
+    /// </summary>
+    private static readonly TimeSpan s_linger = TimeSpan.FromSeconds(1);
+
+    /// <summary>How often it is tried whether a client that half-closed is still there.</summary>
+    private static readonly TimeSpan s_probe = TimeSpan.FromSeconds(1);
+
+    private static long s_lastId;
+
+    private readonly Socket _socket;
+    private readonly Pipe _received = new(new PipeOptions(
+        pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
+        readerScheduler: PipeScheduler.ThreadPool, writerScheduler: PipeScheduler.Inline, minimumSegmentSize: BufferSize, useSynchronizationContext: false));
+
+    private readonly Pipe _toSend = new(new PipeOptions(
+        pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
+        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.ThreadPool, minimumSegmentSize: BufferSize, useSynchronizationContext: false));
+
+    private readonly FeatureCollection _features = new();
+    private readonly CancellationTokenSource _closed = new();
+    private readonly CancellationTokenSource _inputEnded = new();
+    private readonly CancellationTokenSource _receivingEnds = new();
+    private Task _receiving = Task.CompletedTask;
+    private Task _sending = Task.CompletedTask;
+    private volatile bool _hijacked;
+
+    public SocketConnection(Socket socket)
+    {
+        _socket = socket;
+        Transport = new Duplex(_received.Reader, _toSend.Writer);
+        ConnectionClosed = _closed.Token;
+        InputEnded = _inputEnded.Token;
+        ConnectionId = Interlocked.Increment(ref s_lastId).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        _features.Set<IRawConnection>(this);
+        _features.Set<IConnectionIdFeature>(this);
+        _features.Set<IConnectionTransportFeature>(this);
+        _features.Set<IConnectionItemsFeature>(this);
+        _features.Set<IConnectionLifetimeFeature>(this);
+        LocalEndPoint = socket.LocalEndPoint;
+        RemoteEndPoint = socket.RemoteEndPoint;
+    }
+
+    public override string ConnectionId { get; set; }
+
+    public override IFeatureCollection Features => _features;
+
+    public override IDictionary<object, object?> Items { get; set; } = new ConnectionItems();
+
+    public override IDuplexPipe Transport { get; set; }
+
+    public override CancellationToken ConnectionClosed { get; set; }
+
+    public override EndPoint? LocalEndPoint { get; set; }
+
+    public override EndPoint? RemoteEndPoint { get; set; }
+
+    public CancellationToken InputEnded { get; }
+
+    public CancellationToken Closed => _closed.Token;
+
+    public void Start()
+    {
+        _receiving = ReceiveAsync();
+        _sending = SendAsync();
+    }
+
+    public IDuplexPipe Hijack()
+    {
+        _hijacked = true;
+        return Transport;
+    }
+
+    /// <summary>The HTTP server gives the connection up. One that was hijacked still sends what its new owner wrote.</summary>
+    public override void Abort(ConnectionAbortedException abortReason)
+    {
+        if (!_hijacked)
+        {
+            Close();
+        }
+    }
+
+    public override async ValueTask DisposeAsync()
+    {
+        await _received.Reader.CompleteAsync();
+        await _toSend.Writer.CompleteAsync();
+        await _sending;
+        _receivingEnds.CancelAfter(s_linger);
+        await _receiving;
+        _socket.Dispose();
+        _closed.Dispose();
+        _inputEnded.Dispose();
+        _receivingEnds.Dispose();
+        await base.DisposeAsync();
+    }
+
+    private async Task ReceiveAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                // An idle connection holds no buffer: a read of nothing ends when there is something to read.
+                await _socket.ReceiveAsync(Memory<byte>.Empty, _receivingEnds.Token);
+                int count = await _socket.ReceiveAsync(_received.Writer.GetMemory(BufferSize), _receivingEnds.Token);
+                _received.Writer.Advance(count);
+                if (count == 0)
+                {
+                    break;
+                }
+
+                if ((await _received.Writer.FlushAsync()).IsCompleted)
+                {
+                    await DiscardAsync();
+                    break;
+                }
+            }
+
+            await _received.Writer.CompleteAsync();
+            await _inputEnded.CancelAsync();
+            await ProbeAsync();
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            // Nobody is told as an error that a client left.
+            await _received.Writer.CompleteAsync(new ConnectionResetException(e.Message, e));
+            await _inputEnded.CancelAsync();
+            Close();
+        }
+    }
+
+    /// <summary>Reads on for a while although nobody is interested, so that the client gets to read the answer.</summary>
+    private async Task DiscardAsync()
+    {
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+        try
+        {
+            while (await _socket.ReceiveAsync(buffer, _receivingEnds.Token) > 0)
+            {
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    /// <summary>
+    /// A client that half-closed may still read, or may be gone; reading cannot tell any more, but sending nothing does: the
+    /// kernel looks at the state of the socket first (EPIPE). Ends with the connection.
+    /// </summary>
+    private async Task ProbeAsync()
+    {
+        while (await Task.WhenAny(_sending, Task.Delay(s_probe, _receivingEnds.Token)) != _sending)
+        {
+            _receivingEnds.Token.ThrowIfCancellationRequested();
+            await _socket.SendAsync(ReadOnlyMemory<byte>.Empty, _receivingEnds.Token);
+        }
+    }
+
+    private async Task SendAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                ReadResult result = await _toSend.Reader.ReadAsync();
+                foreach (ReadOnlyMemory<byte> segment in result.Buffer)
+                {
+                    await SendAllAsync(segment);
+                }
+
+                _toSend.Reader.AdvanceTo(result.Buffer.End);
+                if (result.IsCompleted)
+                {
+                    break;
+                }
+            }
+
+            _socket.Shutdown(SocketShutdown.Send);
+        }
+        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        {
+            Close();
+        }
+
+        await _toSend.Reader.CompleteAsync();
+    }
+
+    private async ValueTask SendAllAsync(ReadOnlyMemory<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            bytes = bytes[await _socket.SendAsync(bytes, _closed.Token)..];
+        }
+    }
+
+    private void Close()
+    {
+        try
+        {
+            _closed.Cancel();
+            _receivingEnds.Cancel();
+        }
+        catch (ObjectDisposedException)
+        {
+            // The connection was disposed in between: it is closed.
+        }
+    }
+
+    private sealed record Duplex(PipeReader Input, PipeWriter Output) : IDuplexPipe;
+}
