@@ -44,6 +44,7 @@ public static class Errno
     public const int ENODATA = 61;
     public const int EPROTO = 71;
     public const int EOVERFLOW = 75;
+    public const int ERESTART = 85;
     public const int ENOTSOCK = 88;
     public const int EMSGSIZE = 90;
     public const int EOPNOTSUPP = 95;
@@ -69,7 +70,7 @@ public static class Errno
         EFBIG => nameof(EFBIG), ENOSPC => nameof(ENOSPC), ESPIPE => nameof(ESPIPE), EROFS => nameof(EROFS), EMLINK => nameof(EMLINK),
         EPIPE => nameof(EPIPE), ERANGE => nameof(ERANGE), ENAMETOOLONG => nameof(ENAMETOOLONG), ENOSYS => nameof(ENOSYS),
         ENOTEMPTY => nameof(ENOTEMPTY), ELOOP => nameof(ELOOP), ENODATA => nameof(ENODATA), EPROTO => nameof(EPROTO),
-        EOVERFLOW => nameof(EOVERFLOW), ENOTSOCK => nameof(ENOTSOCK), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
+        EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
         EADDRINUSE => nameof(EADDRINUSE), EADDRNOTAVAIL => nameof(EADDRNOTAVAIL), ENETUNREACH => nameof(ENETUNREACH),
         ECONNRESET => nameof(ECONNRESET), ENOTCONN => nameof(ENOTCONN), ETIMEDOUT => nameof(ETIMEDOUT), ECONNREFUSED => nameof(ECONNREFUSED),
         EHOSTUNREACH => nameof(EHOSTUNREACH), EINPROGRESS => nameof(EINPROGRESS), EDQUOT => nameof(EDQUOT),

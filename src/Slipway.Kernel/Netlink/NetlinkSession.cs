@@ -95,12 +95,33 @@ public abstract class NetlinkSession : IDisposable
         }
     }
 
-    /// <summary>Sends the one get request written and hands every answer to <paramref name="receive"/>.</summary>
+    /// <summary>Sends the one get request written and returns what <paramref name="parse"/> makes of the answers. A list that changed while it was read is read again.</summary>
     /// <exception cref="KernelException">The kernel refused. ENOENT or ENODEV of a single get: there is no such object.</exception>
-    protected void Query(NetlinkWriter writer, string operation, Receiver receive)
+    protected List<T> Query<T>(NetlinkWriter writer, string operation, Parser<T> parse)
+        where T : class
+    {
+        // A list that never holds still is used as it is the last time: its users compare and correct.
+        const int Attempts = 5;
+        List<T> results = [];
+        for (int attempt = 1; !TryQuery(writer, operation, parse, results) && attempt < Attempts; attempt++)
+        {
+            results.Clear();
+        }
+
+        return results;
+    }
+
+    /// <summary>Makes an object of a message; null for one that is something else.</summary>
+    protected delegate T? Parser<T>(NetlinkMessage message)
+        where T : class;
+
+    /// <returns>False if the kernel says that the list is inconsistent.</returns>
+    private bool TryQuery<T>(NetlinkWriter writer, string operation, Parser<T> parse, List<T> results)
+        where T : class
     {
         Send(writer.Written);
         uint sequence = writer.LastSequence;
+        bool consistent = true;
         while (true)
         {
             NetlinkReader reader = new(Receive());
@@ -111,23 +132,20 @@ public abstract class NetlinkSession : IDisposable
                     continue;
                 }
 
+                consistent &= (message.Flags & NetlinkFlags.DumpInterrupted) == 0;
                 if (message.Type is NetlinkMessage.Error or NetlinkMessage.Done)
                 {
                     (int errno, string? explanation) = message.Result();
-                    if (errno != 0)
-                    {
-                        throw Failure(operation, errno, explanation);
-                    }
-
-                    return;
+                    return errno == 0 ? consistent : throw Failure(operation, errno, explanation);
                 }
 
-                receive(message);
+                if (parse(message) is { } result)
+                {
+                    results.Add(result);
+                }
             }
         }
     }
-
-    protected delegate void Receiver(NetlinkMessage message);
 
     private static KernelException Failure(string operation, int errno, string? explanation) =>
         new(explanation is null ? operation : $"{operation} ({explanation})", errno);

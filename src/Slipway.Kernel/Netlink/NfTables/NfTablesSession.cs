@@ -21,54 +21,57 @@ public sealed class NfTablesSession : NetlinkSession
     }
 
     /// <summary>A number that changes with every transaction, whoever makes it.</summary>
-    public uint Generation()
-    {
-        uint generation = 0;
-        Get(NFT_MSG_GETGEN, NetlinkFlags.Ack, "get nf_tables generation", _ => { }, NFT_MSG_NEWGEN, attributes => generation = attributes.BigEndian32(NFTA_GEN_ID) ?? 0);
-        return generation;
-    }
+    public uint Generation() => Get(
+        NFT_MSG_GETGEN, NetlinkFlags.Ack, "get nf_tables generation", _ => { }, NFT_MSG_NEWGEN,
+        attributes => new Number(attributes.BigEndian32(NFTA_GEN_ID) ?? 0))[0].Value;
 
     /// <summary>All tables of family ip.</summary>
-    public IReadOnlyList<NfTablesTable> Tables()
-    {
-        List<NfTablesTable> tables = [];
-        Get(NFT_MSG_GETTABLE, NetlinkFlags.Dump, "list nf_tables tables", _ => { }, NFT_MSG_NEWTABLE, attributes =>
-            tables.Add(new NfTablesTable(
-                attributes.Text(NFTA_TABLE_NAME) ?? "",
-                attributes.Find(NFTA_TABLE_USERDATA, out ReadOnlySpan<byte> userdata) ? UserdataComment.Read(userdata) : null)));
-        return tables;
-    }
+    public IReadOnlyList<NfTablesTable> Tables() => Get(
+        NFT_MSG_GETTABLE, NetlinkFlags.Dump, "list nf_tables tables", _ => { }, NFT_MSG_NEWTABLE,
+        attributes => new NfTablesTable(
+            attributes.Text(NFTA_TABLE_NAME) ?? "",
+            attributes.Find(NFTA_TABLE_USERDATA, out ReadOnlySpan<byte> userdata) ? UserdataComment.Read(userdata) : null));
 
     /// <summary>The elements of a map.</summary>
     /// <exception cref="KernelException">ENOENT: there is no such table or map.</exception>
-    public IReadOnlyList<MapElement> Elements(string table, string map)
+    public IReadOnlyList<MapElement> Elements(string table, string map) =>
+    [
+        .. Get(
+            NFT_MSG_GETSETELEM,
+            NetlinkFlags.Dump,
+            $"list elements of {table} {map}",
+            writer =>
+            {
+                writer.Text(NFTA_SET_ELEM_LIST_TABLE, table);
+                writer.Text(NFTA_SET_ELEM_LIST_SET, map);
+            },
+            NFT_MSG_NEWSETELEM,
+            ParseElements).SelectMany(elements => elements),
+    ];
+
+    private static List<MapElement> ParseElements(AttributeReader attributes)
     {
         List<MapElement> elements = [];
-        void Request(NetlinkWriter writer)
+        AttributeReader list = attributes.Nested(NFTA_SET_ELEM_LIST_ELEMENTS);
+        while (list.TryRead(out _, out ReadOnlySpan<byte> item))
         {
-            writer.Text(NFTA_SET_ELEM_LIST_TABLE, table);
-            writer.Text(NFTA_SET_ELEM_LIST_SET, map);
+            AttributeReader element = new(item);
+            if (element.Nested(NFTA_SET_ELEM_KEY).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> key)
+                && element.Nested(NFTA_SET_ELEM_DATA).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> value))
+            {
+                elements.Add(new MapElement(key.ToArray(), value.ToArray()));
+            }
         }
 
-        Get(NFT_MSG_GETSETELEM, NetlinkFlags.Dump, $"list elements of {table} {map}", Request, NFT_MSG_NEWSETELEM, attributes =>
-        {
-            AttributeReader list = attributes.Nested(NFTA_SET_ELEM_LIST_ELEMENTS);
-            while (list.TryRead(out _, out ReadOnlySpan<byte> item))
-            {
-                AttributeReader element = new(item);
-                if (element.Nested(NFTA_SET_ELEM_KEY).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> key)
-                    && element.Nested(NFTA_SET_ELEM_DATA).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> value))
-                {
-                    elements.Add(new MapElement(key.ToArray(), value.ToArray()));
-                }
-            }
-        });
         return elements;
     }
 
-    private delegate void AttributeReceiver(AttributeReader attributes);
+    private sealed record Number(uint Value);
 
-    private void Get(ushort request, NetlinkFlags flags, string operation, Action<NetlinkWriter> write, ushort answer, AttributeReceiver receive)
+    private delegate T AttributeParser<T>(AttributeReader attributes);
+
+    private List<T> Get<T>(ushort request, NetlinkFlags flags, string operation, Action<NetlinkWriter> write, ushort answer, AttributeParser<T> parse)
+        where T : class
     {
         Writer.Reset();
         using (Writer.Begin(NfTablesBatch.MessageType(request), flags, operation))
@@ -77,12 +80,9 @@ public sealed class NfTablesSession : NetlinkSession
             write(Writer);
         }
 
-        Query(Writer, operation, message =>
-        {
-            if (message.Type == NfTablesBatch.MessageType(answer) && message.TryFixed(out NetfilterInfo _, out AttributeReader attributes))
-            {
-                receive(attributes);
-            }
-        });
+        return Query(Writer, operation, message =>
+            message.Type == NfTablesBatch.MessageType(answer) && message.TryFixed(out NetfilterInfo _, out AttributeReader attributes)
+                ? parse(attributes)
+                : null);
     }
 }

@@ -33,9 +33,9 @@ public sealed class RouteSession : NetlinkSession
             }
         }
 
-        List<Link> links = [];
-        Query(Writer, "list links", message => AddLink(links, message, master));
-        return links;
+        // A kernel without strict checking ignores the filter.
+        List<Link> links = Query(Writer, "list links", ParseLink);
+        return master == 0 ? links : links.FindAll(link => link.Master == master);
     }
 
     /// <summary>The interface of a name, or null.</summary>
@@ -48,17 +48,14 @@ public sealed class RouteSession : NetlinkSession
             Writer.Text(IFLA_IFNAME, name);
         }
 
-        List<Link> links = [];
         try
         {
-            Query(Writer, $"get link {name}", message => AddLink(links, message, 0));
+            return Query(Writer, $"get link {name}", ParseLink).FirstOrDefault();
         }
         catch (KernelException e) when (e.Errno is Errno.ENODEV or Errno.ENOENT)
         {
             return null;
         }
-
-        return links.FirstOrDefault();
     }
 
     /// <summary>The IPv4 and IPv6 addresses of all interfaces.</summary>
@@ -70,74 +67,71 @@ public sealed class RouteSession : NetlinkSession
             Writer.Fixed(new InterfaceAddressInfo());
         }
 
-        List<InterfaceAddress> addresses = [];
-        Query(Writer, "list addresses", message =>
-        {
-            if (message.Type != RTM_NEWADDR || !message.TryFixed(out InterfaceAddressInfo info, out AttributeReader attributes))
-            {
-                return;
-            }
-
-            // On a point-to-point interface IFA_ADDRESS is the peer's; the interface's own is IFA_LOCAL.
-            if ((attributes.Find(IFA_LOCAL, out ReadOnlySpan<byte> value) || attributes.Find(IFA_ADDRESS, out value)) && value.Length is 4 or 16)
-            {
-                addresses.Add(new InterfaceAddress(info.Index, new IPAddress(value), info.PrefixLength));
-            }
-        });
-        return addresses;
+        return Query(Writer, "list addresses", ParseAddress);
     }
 
     /// <summary>The unicast routes of the main table, IPv4 and IPv6.</summary>
     public IReadOnlyList<Route> Routes()
     {
-        List<Route> routes = [];
         Writer.Reset();
         using (Writer.Begin(RTM_GETROUTE, NetlinkFlags.Dump, "list routes"))
         {
             Writer.Fixed(new RouteInfo());
         }
 
-        Query(Writer, "list routes", message =>
-        {
-            if (message.Type != RTM_NEWROUTE || !message.TryFixed(out RouteInfo info, out AttributeReader attributes)
-                || info.Type != RTN_UNICAST || (attributes.UInt32(RTA_TABLE) ?? info.Table) != RT_TABLE_MAIN)
-            {
-                return;
-            }
-
-            int length = info.Family == NetlinkNative.AF_INET ? 4 : 16;
-            Span<byte> destination = stackalloc byte[length];
-            if (attributes.Find(RTA_DST, out ReadOnlySpan<byte> value) && value.Length == length)
-            {
-                value.CopyTo(destination);
-            }
-
-            IPAddress? gateway = attributes.Find(RTA_GATEWAY, out value) && value.Length is 4 or 16 ? new IPAddress(value) : null;
-            routes.Add(new Route(new IPNetwork(new IPAddress(destination), info.DestinationLength), gateway, (int)(attributes.UInt32(RTA_OIF) ?? 0)));
-        });
-        return routes;
+        return Query(Writer, "list routes", ParseRoute);
     }
 
-    private static void AddLink(List<Link> links, NetlinkMessage message, int master)
+    private static Link? ParseLink(NetlinkMessage message)
     {
         if (message.Type != RTM_NEWLINK || !message.TryFixed(out InterfaceInfo info, out AttributeReader attributes))
         {
-            return;
+            return null;
         }
 
-        // A kernel without strict checking ignores the filter.
-        int linkMaster = (int)(attributes.UInt32(IFLA_MASTER) ?? 0);
-        if (master == 0 || linkMaster == master)
+        return new Link(
+            info.Index,
+            attributes.Text(IFLA_IFNAME) ?? "",
+            attributes.Nested(IFLA_LINKINFO).Text(IFLA_INFO_KIND),
+            attributes.Text(IFLA_IFALIAS),
+            (int)(attributes.UInt32(IFLA_MASTER) ?? 0),
+            (info.Flags & IFF_UP) != 0,
+            (int)(attributes.UInt32(IFLA_MTU) ?? 0),
+            attributes.Find(IFLA_ADDRESS, out ReadOnlySpan<byte> address) && address.Length == 6 ? MacAddress.FromBytes(address) : null);
+    }
+
+    private static InterfaceAddress? ParseAddress(NetlinkMessage message)
+    {
+        if (message.Type != RTM_NEWADDR || !message.TryFixed(out InterfaceAddressInfo info, out AttributeReader attributes))
         {
-            links.Add(new Link(
-                info.Index,
-                attributes.Text(IFLA_IFNAME) ?? "",
-                attributes.Nested(IFLA_LINKINFO).Text(IFLA_INFO_KIND),
-                attributes.Text(IFLA_IFALIAS),
-                linkMaster,
-                (info.Flags & IFF_UP) != 0,
-                (int)(attributes.UInt32(IFLA_MTU) ?? 0),
-                attributes.Find(IFLA_ADDRESS, out ReadOnlySpan<byte> address) && address.Length == 6 ? MacAddress.FromBytes(address) : null));
+            return null;
         }
+
+        // On a point-to-point interface IFA_ADDRESS is the peer's; the interface's own is IFA_LOCAL.
+        return (attributes.Find(IFA_LOCAL, out ReadOnlySpan<byte> value) || attributes.Find(IFA_ADDRESS, out value)) && value.Length is 4 or 16
+            ? new InterfaceAddress(info.Index, new IPAddress(value), info.PrefixLength)
+            : null;
+    }
+
+    private static Route? ParseRoute(NetlinkMessage message)
+    {
+        if (message.Type != RTM_NEWROUTE || !message.TryFixed(out RouteInfo info, out AttributeReader attributes)
+            || info.Type != RTN_UNICAST || (attributes.UInt32(RTA_TABLE) ?? info.Table) != RT_TABLE_MAIN
+            || info.Family is not (NetlinkNative.AF_INET or NetlinkNative.AF_INET6))
+        {
+            return null;
+        }
+
+        Span<byte> destination = stackalloc byte[info.Family == NetlinkNative.AF_INET ? 4 : 16];
+        destination.Clear();
+        if (attributes.Find(RTA_DST, out ReadOnlySpan<byte> value) && value.Length == destination.Length)
+        {
+            value.CopyTo(destination);
+        }
+
+        // What the kernel keeps as a destination has no bits beyond its prefix; a message that says otherwise is not from it.
+        return info.DestinationLength <= destination.Length * 8 && IPNetwork.TryParse($"{new IPAddress(destination)}/{info.DestinationLength}", out IPNetwork network)
+            ? new Route(network, attributes.Find(RTA_GATEWAY, out value) && value.Length is 4 or 16 ? new IPAddress(value) : null, (int)(attributes.UInt32(RTA_OIF) ?? 0))
+            : null;
     }
 }

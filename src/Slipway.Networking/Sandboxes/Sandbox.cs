@@ -9,14 +9,14 @@ namespace Slipway.Networking;
 /// </summary>
 public sealed class Sandbox : IDisposable
 {
-    private readonly NetworkNamespace _namespace;
-
     internal Sandbox(NetworkNamespace networkNamespace, RouteSession session, PooledLink? link)
     {
-        _namespace = networkNamespace;
+        Namespace = networkNamespace;
         Session = session;
         Link = link;
     }
+
+    internal NetworkNamespace Namespace { get; }
 
     /// <summary>An rtnetlink session inside the namespace.</summary>
     internal RouteSession Session { get; }
@@ -25,12 +25,12 @@ public sealed class Sandbox : IDisposable
     internal PooledLink? Link { get; set; }
 
     /// <summary>A descriptor of the namespace for setns(2), which the caller owns (close-on-exec).</summary>
-    public SafeFileHandle DuplicateNamespace() => _namespace.Duplicate();
+    public SafeFileHandle DuplicateNamespace() => Namespace.Duplicate();
 
     /// <summary>Lets go of the namespace; the processes inside keep it.</summary>
     public void Dispose()
     {
         Session.Dispose();
-        _namespace.Dispose();
+        Namespace.Dispose();
     }
 }

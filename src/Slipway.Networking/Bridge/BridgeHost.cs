@@ -1,0 +1,281 @@
+using System.Net;
+using Slipway.Kernel;
+using Slipway.Kernel.Netlink;
+
+namespace Slipway.Networking;
+
+/// <summary>An attached container, with the sockets that keep its ports.</summary>
+internal sealed record Endpoint(EndpointInfo Info, IReadOnlyList<PortReservation> Reservations);
+
+/// <param name="Orphans">Names of links to remove.</param>
+/// <param name="LostPorts">Ids of endpoints with a host port that another process has.</param>
+internal sealed record RestoreResult(
+    IReadOnlyList<(IPAddress Container, IReadOnlyList<PortReservation> Ports)> Reservations, IReadOnlyList<string> Orphans, IReadOnlyList<string> LostPorts);
+
+/// <summary>The host's side of a bridge network: all state, used by the one thread that lives in the host's namespace.</summary>
+internal sealed class BridgeHost : IDisposable
+{
+    private const string ForwardingSetting = "ip_forward";
+    private const string RouteLocalnetSetting = "route_localnet";
+
+    private readonly BridgeOptions _options;
+    private readonly RouteSession _route = new();
+    private readonly NfTablesSession _nfTables = new();
+    private readonly BridgeLink _bridge;
+    private readonly BridgeFirewall _firewall;
+    private readonly Dictionary<string, Endpoint> _endpoints = [];
+    private AddressPool? _addresses;
+    private PortAllocator? _ports;
+    private NetworkInfo? _info;
+
+    public BridgeHost(BridgeOptions options)
+    {
+        _options = options;
+        _bridge = new BridgeLink(_route, options.BridgeName);
+        _firewall = new BridgeFirewall(_nfTables, options.BridgeName);
+    }
+
+    public int BridgeIndex => _bridge.Index;
+
+    private NetworkInfo Info => _info ?? throw new InvalidOperationException("the network was not made yet");
+
+    public NetworkInfo Ensure()
+    {
+        (IPAddress gateway, int prefixLength) = _bridge.Ensure(_options.Address, _options.Mtu);
+        IPNetwork subnet = DefaultSubnets.NetworkOf(gateway, prefixLength);
+        bool enableForwarding = !HostSettings.Forwarding;
+        List<string> changed = [];
+        if (enableForwarding)
+        {
+            changed.Add(ForwardingSetting);
+        }
+
+        if (!HostSettings.GetRouteLocalnet(_options.BridgeName))
+        {
+            changed.Add(RouteLocalnetSetting);
+        }
+
+        // The rules first: nothing is open that they close, and what is changed is noted before it is.
+        _firewall.Ensure(subnet, changed);
+        if (changed.Contains(RouteLocalnetSetting))
+        {
+            HostSettings.SetRouteLocalnet(_options.BridgeName, true);
+        }
+
+        if (enableForwarding)
+        {
+            HostSettings.Forwarding = true;
+        }
+
+        _addresses ??= new AddressPool(subnet, gateway);
+        _ports ??= new PortAllocator(_options.DefaultHostAddress, HostSettings.HasIpv6, HostSettings.EphemeralPorts);
+        return _info = new NetworkInfo(_options.BridgeName, subnet, gateway, _bridge.Mtu, _bridge.Adopted, enableForwarding);
+    }
+
+    public Endpoint Attach(EndpointRequest request, Sandbox sandbox)
+    {
+        CheckId(request.EndpointId);
+        if (_endpoints.ContainsKey(request.EndpointId))
+        {
+            throw new NetworkException(NetworkErrorKind.Conflict, $"endpoint with id {request.EndpointId} already exists in network {_options.BridgeName}");
+        }
+
+        MacAddress? requestedMac = null;
+        if (request.MacAddress is { Length: > 0 } text)
+        {
+            requestedMac = MacAddress.TryParse(text, out MacAddress parsed) && parsed.IsUnicast ? parsed
+                : throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid mac address \"{text}\"");
+        }
+
+        IPAddress address = _addresses!.Allocate(request.EndpointId, request.Address);
+        IReadOnlyList<PortReservation> reservations = [];
+        try
+        {
+            reservations = ReservePorts(request, address);
+            PublishedPort[] ports = [.. reservations.Select(r => r.Port)];
+            MacAddress mac = requestedMac ?? MacAddress.Of(address);
+            string hostLink = Connect(request.EndpointId, sandbox, address, mac, ports);
+            Endpoint endpoint = new(new EndpointInfo(request.EndpointId, address, Info.Subnet.PrefixLength, Info.Gateway, mac.ToString(), hostLink, ports), reservations);
+            _endpoints.Add(request.EndpointId, endpoint);
+            return endpoint;
+        }
+        catch (Exception e)
+        {
+            _ports!.Release(reservations);
+            _addresses.Release(address, request.EndpointId);
+            if (e is KernelException)
+            {
+                throw new NetworkException(NetworkErrorKind.Unavailable, $"failed to set up container networking: {e.Message}", e);
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>Returns the name of the link to remove, or null if there is nothing.</summary>
+    public string? Detach(string endpointId)
+    {
+        if (!_endpoints.Remove(endpointId, out Endpoint? endpoint))
+        {
+            return null;
+        }
+
+        EndpointInfo info = endpoint.Info;
+        _firewall.UnpublishPorts(info.Address, info.Ports);
+        ForgetDatagrams(info.Address, info.Ports);
+        _ports!.Release(endpoint.Reservations);
+        try
+        {
+            // Off the bridge before the address is free: its processes may live on a little, and the kernel's timers do.
+            _route.Begin().SetLink(info.HostLink, new LinkChange { Master = 0 }).Execute();
+        }
+        catch (KernelException e) when (e.Errno == Errno.ENODEV)
+        {
+            return null; // it went with its namespace
+        }
+        finally
+        {
+            _addresses!.Release(info.Address, endpointId);
+        }
+
+        return info.HostLink;
+    }
+
+    public RestoreResult Restore(IReadOnlyCollection<EndpointInfo> endpoints)
+    {
+        List<(IPAddress, IReadOnlyList<PortReservation>)> reservations = [];
+        List<string> lost = [];
+        foreach (EndpointInfo info in endpoints)
+        {
+            if (_endpoints.ContainsKey(info.EndpointId))
+            {
+                continue;
+            }
+
+            if (Info.Subnet.Contains(info.Address))
+            {
+                _addresses!.Reserve(info.Address, info.EndpointId);
+            }
+
+            List<PortReservation> ports = [];
+            foreach (PublishedPort port in info.Ports)
+            {
+                if (_ports!.Restore(port) is { } reservation)
+                {
+                    ports.Add(reservation);
+                }
+                else if (!lost.Contains(info.EndpointId))
+                {
+                    lost.Add(info.EndpointId);
+                }
+            }
+
+            _endpoints.Add(info.EndpointId, new Endpoint(info, ports));
+            reservations.Add((info.Address, ports));
+        }
+
+        _firewall.SynchronizePorts([.. _endpoints.Values.Select(e => (e.Info.Address, e.Info.Ports))]);
+        string[] orphans = [.. _bridge.Endpoints().Where(e => e.Link.Master != BridgeIndex || !_endpoints.ContainsKey(e.EndpointId)).Select(e => e.Link.Name)];
+        return new RestoreResult(reservations, orphans, lost);
+    }
+
+    public IReadOnlyList<string> ListEndpoints() => [.. _bridge.Endpoints().Where(e => e.Link.Master == BridgeIndex).Select(e => e.EndpointId)];
+
+    public void Cleanup()
+    {
+        foreach (string id in _endpoints.Keys.ToArray())
+        {
+            Detach(id);
+        }
+
+        BridgeLink.Remove(_route, [.. _bridge.Endpoints().Select(e => e.Link.Name)]);
+        bool lastOne = _firewall.Remove();
+        if (_firewall.ChangedSettings.Contains(RouteLocalnetSetting))
+        {
+            HostSettings.SetRouteLocalnet(_options.BridgeName, false);
+        }
+
+        _bridge.RemoveOwn();
+        if (lastOne && _firewall.ChangedSettings.Contains(ForwardingSetting))
+        {
+            HostSettings.Forwarding = false;
+        }
+    }
+
+    /// <summary>Closes the sockets. What is in the kernel stays.</summary>
+    public void Dispose()
+    {
+        _ports?.Release(_endpoints.Values.SelectMany(e => e.Reservations));
+        _endpoints.Clear();
+        _nfTables.Dispose();
+        _route.Dispose();
+    }
+
+    private static void CheckId(string id)
+    {
+        if (id.Length is 0 or > 200 || !id.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-'))
+        {
+            throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid endpoint id \"{id}\"");
+        }
+    }
+
+    private IReadOnlyList<PortReservation> ReservePorts(EndpointRequest request, IPAddress address)
+    {
+        try
+        {
+            return _ports!.Reserve(request.Ports, address);
+        }
+        catch (NetworkException e)
+        {
+            throw new NetworkException(
+                e.Kind,
+                $"failed to set up container networking: driver failed programming external connectivity on endpoint {request.Name} ({request.EndpointId}): {e.Message}",
+                e);
+        }
+    }
+
+    /// <summary>
+    /// Makes the sandbox' link an endpoint: hardware address, address, default route, alias, published ports. Returns the name of
+    /// the host's end. A link that could not be made one is removed at once, as the sandbox may be attached again.
+    /// </summary>
+    private string Connect(string endpointId, Sandbox sandbox, IPAddress address, MacAddress mac, IReadOnlyList<PublishedPort> ports)
+    {
+        PooledLink link = sandbox.Link ??= SandboxFactory.AddLink(_route, sandbox.Namespace, sandbox.Session, BridgeIndex, Info.Mtu);
+        try
+        {
+            // The alias first: if the engine dies from here on, the link is known to be nobody's.
+            _route.Begin().SetLink(link.HostName, new LinkChange { Alias = _bridge.AliasOf(endpointId) }).Execute();
+            sandbox.Session.Begin()
+                .SetLink(link.Index, new LinkChange { Address = mac })
+                .AddAddress(new InterfaceAddress(link.Index, address, Info.Subnet.PrefixLength))
+                .AddRoute(new Route(new IPNetwork(IPAddress.Any, 0), Info.Gateway, link.Index))
+                .Execute();
+            _firewall.PublishPorts(address, ports);
+            ForgetDatagrams(address, ports);
+        }
+        catch
+        {
+            sandbox.Link = null;
+            BridgeLink.Remove(_route, [link.HostName]);
+            _firewall.UnpublishPorts(address, ports);
+            throw;
+        }
+
+        sandbox.Link = null;
+        return link.HostName;
+    }
+
+    /// <summary>
+    /// Forgets where datagrams went before. A stream of them keeps its entry alive, so without this a client would never be redirected
+    /// to a container published after its first packet, or for ever be to one that is gone.
+    /// </summary>
+    private static void ForgetDatagrams(IPAddress container, IReadOnlyList<PublishedPort> ports)
+    {
+        HashSet<ushort> hostPorts = [.. ports.Where(port => port.Protocol == PortProtocol.Udp).Select(port => port.HostPort)];
+        if (hostPorts.Count > 0)
+        {
+            using ConntrackSession session = new();
+            session.Delete(c => c.Protocol == (byte)PortProtocol.Udp && (hostPorts.Contains(c.DestinationPort) || c.ReplySource.Equals(container)));
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Slipway.Networking;
+
+/// <summary>The host ports of one network's containers. Used by one thread, in the host's namespace.</summary>
+/// <param name="hasIpv6">Whether a port without an address is bound on :: too.</param>
+/// <param name="ephemeral">First and last port given where none is asked for.</param>
+internal sealed class PortAllocator(IPAddress? defaultAddress, bool hasIpv6, (ushort First, ushort Last) ephemeral)
+{
+    private readonly HashSet<PublishedPort> _taken = [];
+    private ushort _lastEphemeral = (ushort)(ephemeral.First - 1);
+
+    /// <summary>Reserves all that is asked for, or nothing.</summary>
+    /// <param name="container">For messages.</param>
+    /// <exception cref="NetworkException">A port is taken, or an address is not the host's.</exception>
+    public IReadOnlyList<PortReservation> Reserve(IReadOnlyList<PortRequest> requests, IPAddress container)
+    {
+        List<PortReservation> reserved = [];
+        try
+        {
+            foreach (PortRequest request in requests)
+            {
+                reserved.AddRange(ReserveOne(request, container));
+            }
+
+            return reserved;
+        }
+        catch
+        {
+            Release(reserved);
+            throw;
+        }
+    }
+
+    /// <summary>Takes back a port that was published before a restart; null if another process has it by now.</summary>
+    public PortReservation? Restore(PublishedPort port)
+    {
+        try
+        {
+            return BindOne(port);
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+    }
+
+    public void Release(IEnumerable<PortReservation> reservations)
+    {
+        foreach (PortReservation reservation in reservations)
+        {
+            _taken.Remove(Identity(reservation.Port));
+            reservation.Dispose();
+        }
+    }
+
+    private static PublishedPort Identity(PublishedPort port) => port with { ContainerPort = 0 };
+
+    private static bool IsWildcard(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+
+    private PortReservation[] ReserveOne(PortRequest request, IPAddress container)
+    {
+        IPAddress[] addresses = (request.HostAddress ?? defaultAddress) is { } address ? [address]
+            : hasIpv6 ? [IPAddress.Any, IPAddress.IPv6Any] : [IPAddress.Any];
+        if (request.HostPort != 0 && request.HostPortEnd <= request.HostPort)
+        {
+            return BindAll(addresses, request, request.HostPort, container);
+        }
+
+        foreach (ushort candidate in request.HostPort == 0 ? EphemeralPorts() : Range(request.HostPort, request.HostPortEnd))
+        {
+            try
+            {
+                PortReservation[] reserved = BindAll(addresses, request, candidate, container);
+                if (request.HostPort == 0)
+                {
+                    _lastEphemeral = candidate;
+                }
+
+                return reserved;
+            }
+            catch (NetworkException e) when (e.Kind == NetworkErrorKind.Conflict)
+            {
+                continue;
+            }
+        }
+
+        throw new NetworkException(NetworkErrorKind.Exhausted, "all ports are allocated");
+    }
+
+    private PortReservation[] BindAll(IPAddress[] addresses, PortRequest request, ushort hostPort, IPAddress container)
+    {
+        List<PortReservation> reserved = [];
+        foreach (IPAddress address in addresses)
+        {
+            PublishedPort port = new(request.Protocol, request.ContainerPort, address, hostPort);
+            string shown = new IPEndPoint(address, hostPort).ToString();
+            try
+            {
+                if (IsTaken(port))
+                {
+                    throw new NetworkException(NetworkErrorKind.Conflict, $"Bind for {shown} failed: port is already allocated");
+                }
+
+                reserved.Add(BindOne(port));
+            }
+            catch (SocketException e)
+            {
+                Release(reserved);
+                string mapping = string.Create(CultureInfo.InvariantCulture, $"{shown}:{container}:{port.ContainerPort}/{port.Protocol}").ToLowerInvariant();
+                throw e.SocketErrorCode switch
+                {
+                    SocketError.AddressAlreadyInUse => new NetworkException(NetworkErrorKind.Conflict, $"failed to bind host port for {mapping}: address already in use", e),
+                    SocketError.AddressNotAvailable => new NetworkException(NetworkErrorKind.InvalidParameter, $"failed to bind host port for {mapping}: cannot assign requested address", e),
+                    _ => new NetworkException(NetworkErrorKind.Unavailable, $"failed to bind host port for {mapping}: {e.Message}", e),
+                };
+            }
+            catch (NetworkException)
+            {
+                Release(reserved);
+                throw;
+            }
+        }
+
+        return [.. reserved];
+    }
+
+    private PortReservation BindOne(PublishedPort port)
+    {
+        PortReservation reservation = PortReservation.Bind(port);
+        _taken.Add(Identity(port));
+        return reservation;
+    }
+
+    private bool IsTaken(PublishedPort port) => _taken.Any(other =>
+        other.Protocol == port.Protocol && other.HostPort == port.HostPort && other.HostAddress.AddressFamily == port.HostAddress.AddressFamily
+        && (other.HostAddress.Equals(port.HostAddress) || IsWildcard(other.HostAddress) || IsWildcard(port.HostAddress)));
+
+    /// <summary>All of them, starting after the one given last, so that a port is not given again at once.</summary>
+    private IEnumerable<ushort> EphemeralPorts()
+    {
+        int count = ephemeral.Last - ephemeral.First + 1;
+        int start = _lastEphemeral + 1 - ephemeral.First;
+        return Enumerable.Range(0, count).Select(i => (ushort)(ephemeral.First + ((start + i) % count)));
+    }
+
+    private static IEnumerable<ushort> Range(ushort first, ushort last) => Enumerable.Range(first, last - first + 1).Select(port => (ushort)port);
+}

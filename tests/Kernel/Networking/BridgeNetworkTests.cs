@@ -1,0 +1,520 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using Slipway.Kernel;
+using Slipway.Kernel.Netlink;
+using Slipway.Networking;
+using Xunit;
+
+namespace Slipway.Tests.Kernel.Networking;
+
+public sealed class BridgeNetworkTests : IAsyncLifetime
+{
+    private static CancellationToken None => TestContext.Current.CancellationToken;
+    private NetworkLab _lab = null!;
+
+    public async ValueTask InitializeAsync() => _lab = await NetworkLab.CreateAsync();
+
+    public async ValueTask DisposeAsync() => await _lab.DisposeAsync();
+
+    [Fact]
+    public async Task Containers_get_the_lowest_free_address_and_reach_each_other_and_the_host()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        NetworkInfo info = await network.EnsureAsync(None);
+        Assert.Equal("172.17.0.0/16", info.Subnet.ToString());
+        Assert.Equal("172.17.0.1", info.Gateway.ToString());
+        Assert.True(info.EnabledForwarding);
+        Assert.False(info.Adopted);
+
+        (EndpointInfo first, NamespaceThread firstThread) = await _lab.RunAsync(network, "first");
+        (EndpointInfo second, NamespaceThread secondThread) = await _lab.RunAsync(network, "second");
+        Assert.Equal("172.17.0.2", first.Address.ToString());
+        Assert.Equal("02:42:ac:11:00:02", first.MacAddress);
+        Assert.Equal("172.17.0.3", second.Address.ToString());
+
+        await _lab.ServeTcpAsync(firstThread, new IPEndPoint(IPAddress.Any, 80));
+        await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Any, 90));
+        Assert.Equal("172.17.0.3", await NetworkLab.AskTcpAsync(secondThread, first.Address, 80));
+        Assert.Equal("172.17.0.3", await NetworkLab.AskTcpAsync(secondThread, info.Gateway, 90));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, first.Address, 80));
+
+        await network.DetachAsync("first", None);
+        (EndpointInfo third, _) = await _lab.RunAsync(network, "third");
+        Assert.Equal("172.17.0.2", third.Address.ToString());
+    }
+
+    [Fact]
+    public async Task Inside_are_a_loopback_device_and_one_configured_link()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        (_, NamespaceThread thread) = await _lab.RunAsync(network, "one");
+        (IReadOnlyList<Link> links, IReadOnlyList<InterfaceAddress> addresses, IReadOnlyList<Route> routes, string port, string ipv6) = await thread.RunAsync(
+            () =>
+            {
+                using RouteSession session = new();
+                return (session.Links(), session.Addresses(), session.Routes(), File.ReadAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start"), File.ReadAllText("/proc/sys/net/ipv6/conf/eth0/disable_ipv6"));
+            },
+            None);
+        Assert.Equal(["lo", "eth0"], links.Where(l => l.IsUp).Select(l => l.Name));
+        Assert.Equal(["127.0.0.1/8", "172.17.0.2/16", "::1/128"], addresses.Select(a => $"{a.Address}/{a.PrefixLength}"));
+        Assert.Contains(routes, r => r.Destination.ToString() == "0.0.0.0/0" && r.Gateway!.ToString() == "172.17.0.1");
+        Assert.Equal("0", port.Trim());
+        Assert.Equal("1", ipv6.Trim());
+    }
+
+    [Fact]
+    public async Task Outside_sees_the_host_not_the_container()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        (_, NamespaceThread thread) = await _lab.RunAsync(network, "one");
+        await _lab.RouteToOutsideAsync();
+        await _lab.ServeTcpAsync(_lab.Outside, new IPEndPoint(IPAddress.Any, 80));
+        await _lab.ServeUdpAsync(_lab.Outside, new IPEndPoint(IPAddress.Any, 80));
+        Assert.Equal("198.51.100.1", await NetworkLab.AskTcpAsync(thread, NetworkLab.OutsideAddress, 80));
+        Assert.Equal("198.51.100.1", await NetworkLab.AskUdpAsync(thread, NetworkLab.OutsideAddress, 80));
+    }
+
+    [Fact]
+    public async Task A_published_tcp_port_answers_from_everywhere()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        (EndpointInfo info, NamespaceThread server) = await _lab.RunAsync(network, "server", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
+        (_, NamespaceThread neighbour) = await _lab.RunAsync(network, "neighbour");
+        await _lab.ServeTcpAsync(server, new IPEndPoint(IPAddress.Any, 80));
+
+        Assert.Equal(["0.0.0.0:8080", "[::]:8080"], info.Ports.Select(p => new IPEndPoint(p.HostAddress, p.HostPort).ToString()));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8080));
+        Assert.Equal("198.51.100.1", await NetworkLab.AskTcpAsync(_lab.Host, NetworkLab.HostAddress, 8080));
+        Assert.Equal("198.51.100.2", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8080));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(neighbour, NetworkLab.HostAddress, 8080));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(neighbour, IPAddress.Parse("172.17.0.1"), 8080));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(server, NetworkLab.HostAddress, 8080));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.IPv6Loopback, 8080));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress6, 8080));
+        Assert.Equal("ConnectionRefused", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8081));
+
+        await network.DetachAsync("server", None);
+        Assert.Equal("ConnectionRefused", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8080));
+        Assert.Equal("ConnectionRefused", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.IPv6Loopback, 8080));
+        Assert.Equal("ConnectionRefused", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8080));
+    }
+
+    [Fact]
+    public async Task A_published_udp_port_answers_and_forgets_where_datagrams_went_before()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        await _lab.RouteToOutsideAsync();
+        using Socket client = await _lab.Outside.RunAsync(() => new Socket(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp), None);
+        Assert.NotEqual("first 198.51.100.2", await NetworkLab.AskUdpAsync(client, NetworkLab.HostAddress, 5353));
+
+        (_, NamespaceThread first) = await _lab.RunAsync(network, "first", new PortRequest(PortProtocol.Udp, 53, HostPort: 5353));
+        await _lab.ServeUdpAsync(first, new IPEndPoint(IPAddress.Any, 53), "first ");
+        Assert.Equal("first 198.51.100.2", await NetworkLab.AskUdpAsync(client, NetworkLab.HostAddress, 5353));
+        Assert.Equal("first 172.17.0.1", await NetworkLab.AskUdpAsync(_lab.Host, IPAddress.Loopback, 5353));
+
+        // The next one gets the port, but another address.
+        await _lab.RunAsync(network, "neighbour");
+        await network.DetachAsync("first", None);
+        await _lab.RunAsync(network, "heir");
+        (EndpointInfo moved, NamespaceThread second) = await _lab.RunAsync(network, "second", new PortRequest(PortProtocol.Udp, 53, HostPort: 5353));
+        Assert.Equal("172.17.0.4", moved.Address.ToString());
+        await _lab.ServeUdpAsync(second, new IPEndPoint(IPAddress.Any, 53), "second ");
+        Assert.Equal("second 198.51.100.2", await NetworkLab.AskUdpAsync(client, NetworkLab.HostAddress, 5353));
+    }
+
+    [Fact]
+    public async Task A_port_bound_to_loopback_is_not_reachable_from_outside()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        (_, NamespaceThread server) = await _lab.RunAsync(network, "server", new PortRequest(PortProtocol.Tcp, 80, IPAddress.Loopback, 8080));
+        await _lab.ServeTcpAsync(server, new IPEndPoint(IPAddress.Any, 80));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8080));
+        Assert.Equal("ConnectionRefused", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8080));
+
+        // A neighbour on the wire that routes the host's loopback network, or the containers' network, by the host.
+        await _lab.AttackFromOutsideAsync(IPNetwork.Parse("127.0.0.1/32"), NetworkLab.HostAddress);
+        Assert.Equal("timeout", await NetworkLab.AskTcpAsync(_lab.Outside, IPAddress.Loopback, 8080, seconds: 1));
+        await _lab.AttackFromOutsideAsync(IPNetwork.Parse("172.17.0.0/16"), NetworkLab.HostAddress);
+        Assert.Equal("timeout", await NetworkLab.AskTcpAsync(_lab.Outside, IPAddress.Parse("172.17.0.2"), 80, seconds: 1));
+
+        // The attack is real: without our rule it reaches the container.
+        _lab.Run("nft", "flush", "chain", "ip", "slipway-slipway0", "forward");
+        Assert.Equal("198.51.100.2", await NetworkLab.AskTcpAsync(_lab.Outside, IPAddress.Parse("172.17.0.2"), 80));
+    }
+
+    [Fact]
+    public async Task CVE_2020_8558_a_container_does_not_reach_services_on_the_hosts_loopback()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        NetworkInfo info = await network.EnsureAsync(None);
+        (_, NamespaceThread attacker) = await _lab.RunAsync(network, "attacker");
+        await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Loopback, 6379), "secret ");
+        await NetworkLab.RouteLoopbackAsync(attacker, "eth0", IPNetwork.Parse("127.0.0.1/32"), info.Gateway);
+        Assert.Equal("timeout", await NetworkLab.AskTcpAsync(attacker, IPAddress.Loopback, 6379, seconds: 1));
+
+        _lab.Run("nft", "flush", "chain", "ip", "slipway-slipway0", "loopback");
+        Assert.Equal("secret 172.17.0.2", await NetworkLab.AskTcpAsync(attacker, IPAddress.Loopback, 6379));
+    }
+
+    [Fact]
+    public async Task A_taken_port_is_refused_with_dockers_message_and_nothing_stays()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Loopback, 7000));
+        await _lab.RunAsync(network, "holder", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
+        using Sandbox sandbox = await network.PrepareSandboxAsync(SandboxKind.Attached, None);
+
+        async Task<NetworkException> FailAsync(params PortRequest[] ports) => await Assert.ThrowsAsync<NetworkException>(
+            () => network.AttachAsync(new EndpointRequest { EndpointId = "id", Name = "web", Ports = ports }, sandbox, None));
+
+        NetworkException ours = await FailAsync(new PortRequest(PortProtocol.Tcp, 80, HostPort: 9000), new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
+        Assert.Equal(
+            "failed to set up container networking: driver failed programming external connectivity on endpoint web (id): Bind for 0.0.0.0:8080 failed: port is already allocated",
+            ours.Message);
+        Assert.Equal(NetworkErrorKind.Conflict, ours.Kind);
+        Assert.EndsWith("Bind for 198.51.100.1:8080 failed: port is already allocated", (await FailAsync(new PortRequest(PortProtocol.Tcp, 80, NetworkLab.HostAddress, 8080))).Message);
+        Assert.EndsWith("failed to bind host port for 0.0.0.0:7000:172.17.0.3:80/tcp: address already in use", (await FailAsync(new PortRequest(PortProtocol.Tcp, 80, HostPort: 7000))).Message);
+        Assert.EndsWith("cannot assign requested address", (await FailAsync(new PortRequest(PortProtocol.Tcp, 80, IPAddress.Parse("203.0.113.9"), 7001))).Message);
+
+        // The same sandbox, address and first port are free again; UDP is another port.
+        EndpointInfo info = await network.AttachAsync(
+            new EndpointRequest { EndpointId = "id", Name = "web", Ports = [new(PortProtocol.Tcp, 80, HostPort: 9000), new(PortProtocol.Udp, 80, HostPort: 8080)] }, sandbox, None);
+        Assert.Equal("172.17.0.3", info.Address.ToString());
+    }
+
+    [Fact]
+    public async Task A_published_port_is_kept_from_other_processes_and_given_back()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        await _lab.RunAsync(network, "holder", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080), new PortRequest(PortProtocol.Udp, 80, HostPort: 8080));
+        Assert.Equal(SocketError.AddressAlreadyInUse, await BindAsync(SocketType.Stream));
+        Assert.Equal(SocketError.AddressAlreadyInUse, await BindAsync(SocketType.Dgram));
+        await network.DetachAsync("holder", None);
+        Assert.Equal(SocketError.Success, await BindAsync(SocketType.Stream));
+        Assert.Equal(SocketError.Success, await BindAsync(SocketType.Dgram));
+
+        async Task<SocketError> BindAsync(SocketType type)
+        {
+            using Socket socket = await _lab.Host.RunAsync(() => new Socket(AddressFamily.InterNetwork, type, ProtocolType.Unspecified), None);
+            try
+            {
+                socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, type == SocketType.Stream);
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, 8080));
+                return SocketError.Success;
+            }
+            catch (SocketException e)
+            {
+                return e.SocketErrorCode;
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Without_a_host_port_a_free_ephemeral_one_is_given_and_ranges_give_the_first_free()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Any, 32769));
+        (EndpointInfo info, NamespaceThread server) = await _lab.RunAsync(network, "one", new PortRequest(PortProtocol.Tcp, 80), new PortRequest(PortProtocol.Tcp, 81), new PortRequest(PortProtocol.Tcp, 82, HostPort: 8000, HostPortEnd: 8001));
+        (EndpointInfo other, _) = await _lab.RunAsync(network, "two", new PortRequest(PortProtocol.Tcp, 82, HostPort: 8000, HostPortEnd: 8001));
+        Assert.Equal([32768, 32770, 8000], info.Ports.Where(p => p.HostAddress.Equals(IPAddress.Any)).Select(p => (int)p.HostPort));
+        Assert.Equal([32768, 32770, 8000], info.Ports.Where(p => p.HostAddress.Equals(IPAddress.IPv6Any)).Select(p => (int)p.HostPort));
+        Assert.Equal(8001, other.Ports[0].HostPort);
+        await _lab.ServeTcpAsync(server, new IPEndPoint(IPAddress.Any, 81));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 32770));
+        NetworkException e = await Assert.ThrowsAsync<NetworkException>(() => _lab.RunAsync(network, "three", new PortRequest(PortProtocol.Tcp, 82, HostPort: 8000, HostPortEnd: 8001)));
+        Assert.EndsWith("all ports are allocated", e.Message);
+    }
+
+    [Fact]
+    public async Task Fixed_addresses_are_given_or_refused()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        using Sandbox sandbox = await network.PrepareSandboxAsync(SandboxKind.Attached, None);
+        async Task<string> FailAsync(string? address, string? mac = null) => (await Assert.ThrowsAsync<NetworkException>(() => network.AttachAsync(
+            new EndpointRequest { EndpointId = "id", Name = "web", Address = address is null ? null : IPAddress.Parse(address), MacAddress = mac }, sandbox, None))).Message;
+        Assert.Contains("is not in the subnet 172.17.0.0/16", await FailAsync("10.0.0.1"));
+        Assert.Contains("is not in the subnet", await FailAsync("172.17.255.255"));
+        Assert.Contains("is not in the subnet", await FailAsync("fd00::1"));
+        Assert.Equal("Address already in use", await FailAsync("172.17.0.1"));
+        Assert.Contains("invalid mac address", await FailAsync(null, "nonsense"));
+        Assert.Contains("invalid mac address", await FailAsync(null, "01:00:5e:00:00:01"));
+        EndpointInfo info = await network.AttachAsync(
+            new EndpointRequest { EndpointId = "id", Name = "web", Address = IPAddress.Parse("172.17.200.7"), MacAddress = "02-00-00-00-00-AB" }, sandbox, None);
+        Assert.Equal("172.17.200.7", info.Address.ToString());
+        NamespaceThread inside = _lab.Container(sandbox);
+        MacAddress? mac = await inside.RunAsync(
+            () =>
+            {
+                using RouteSession session = new();
+                return session.FindLink("eth0")!.Address;
+            },
+            None);
+        Assert.Equal("02:00:00:00:00:ab", mac.ToString());
+    }
+
+    [Fact]
+    public async Task A_new_engine_adopts_what_runs_and_removes_what_nobody_knows()
+    {
+        NetworkInfo first;
+        EndpointInfo kept;
+        NamespaceThread server;
+        using Socket connection = await _lab.Outside.RunAsync(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp), None);
+        await using (BridgeNetwork network = _lab.Network())
+        {
+            first = await network.EnsureAsync(None);
+            (kept, server) = await _lab.RunAsync(network, "kept", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
+            await _lab.RunAsync(network, "lost", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8081));
+            using Socket listener = await server.RunAsync(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp), None);
+            listener.Bind(new IPEndPoint(IPAddress.Any, 80));
+            listener.Listen();
+            await connection.ConnectAsync(new IPEndPoint(NetworkLab.HostAddress, 8080), None);
+            Socket accepted = await listener.AcceptAsync(None);
+            _ = EchoAllAsync(accepted);
+        }
+
+        await _lab.ServeTcpAsync(server, new IPEndPoint(IPAddress.Any, 80));
+
+        // No engine: connections and ports go on.
+        Assert.Equal("a", await EchoAsync("a"));
+        Assert.Equal("198.51.100.2", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8080));
+
+        await using BridgeNetwork again = _lab.Network();
+        NetworkInfo second = await again.EnsureAsync(None);
+        Assert.Equal(first with { Adopted = true, EnabledForwarding = false }, second);
+        Assert.Equal(["kept", "lost"], (await again.ListEndpointsAsync(None)).Order());
+        Assert.Equal("b", await EchoAsync("b"));
+        Assert.Empty(await again.RestoreAsync([kept], None));
+        Assert.Equal("c", await EchoAsync("c"));
+        Assert.Equal(["kept"], await again.ListEndpointsAsync(None));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8080));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.IPv6Loopback, 8080));
+        Assert.DoesNotContain("8081", _lab.Run("nft", "list", "ruleset"));
+
+        // The address stays taken; the unknown one's is free.
+        Assert.Equal("172.17.0.3", (await _lab.RunAsync(again, "next")).Info.Address.ToString());
+        await again.DetachAsync("kept", None);
+        Assert.Equal("ConnectionRefused", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8080));
+
+        static async Task EchoAllAsync(Socket accepted)
+        {
+            using Socket echo = accepted;
+            byte[] buffer = new byte[10];
+            int length;
+            while ((length = await echo.ReceiveAsync(buffer, CancellationToken.None)) > 0)
+            {
+                await echo.SendAsync(buffer.AsMemory(0, length), CancellationToken.None);
+            }
+        }
+
+        async Task<string> EchoAsync(string text)
+        {
+            using CancellationTokenSource timeout = new(TimeSpan.FromSeconds(3));
+            await connection.SendAsync(Encoding.UTF8.GetBytes(text), timeout.Token);
+            byte[] buffer = new byte[10];
+            return Encoding.UTF8.GetString(buffer, 0, await connection.ReceiveAsync(buffer, timeout.Token));
+        }
+    }
+
+    [Fact]
+    public async Task A_port_taken_meanwhile_is_reported_and_a_lost_rule_restored()
+    {
+        EndpointInfo info;
+        NamespaceThread server;
+        await using (BridgeNetwork network = _lab.Network())
+        {
+            await network.EnsureAsync(None);
+            (info, server) = await _lab.RunAsync(network, "kept", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080), new PortRequest(PortProtocol.Tcp, 80, HostPort: 8081));
+        }
+
+        await _lab.ServeTcpAsync(server, new IPEndPoint(IPAddress.Any, 80));
+        _lab.Run("nft", "delete", "table", "ip", "slipway-slipway0");
+        await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Any, 8080));
+        await using BridgeNetwork again = _lab.Network();
+        await again.EnsureAsync(None);
+        Assert.Equal(["kept"], await again.RestoreAsync([info], None));
+        Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8081));
+    }
+
+    [Fact]
+    public async Task Cleanup_leaves_the_host_as_it_was()
+    {
+        string before = await _lab.SnapshotAsync();
+        await using (BridgeNetwork network = _lab.Network())
+        {
+            await network.EnsureAsync(None);
+            await _lab.RunAsync(network, "one", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
+            await _lab.RunAsync(network, "two");
+        }
+
+        // Also what an earlier engine made.
+        await using (BridgeNetwork network = _lab.Network())
+        {
+            await network.EnsureAsync(None);
+            await network.CleanupAsync(None);
+        }
+
+        Assert.Equal(before, await _lab.SnapshotAsync());
+    }
+
+    [Fact]
+    public async Task Detaching_leaves_no_link_rule_or_neighbour_behind()
+    {
+        await using BridgeNetwork network = _lab.Network(new BridgeOptions { PoolSize = 0, IsolatedPoolSize = 0 });
+        await network.EnsureAsync(None);
+        string before = await _lab.SnapshotAsync();
+        for (int round = 0; round < 3; round++)
+        {
+            await _lab.RunAsync(network, "one", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080), new PortRequest(PortProtocol.Udp, 80, NetworkLab.HostAddress, 8080));
+            await network.DetachAsync("one", None);
+            await network.DetachAsync("one", None);
+            await network.DetachAsync("never there", None);
+        }
+
+        await network.DrainAsync(None);
+        Assert.Equal(before, await _lab.SnapshotAsync());
+    }
+
+    [Fact]
+    public async Task Two_engines_on_one_host_do_not_disturb_each_other()
+    {
+        await using BridgeNetwork first = _lab.Network(new BridgeOptions { BridgeName = "slipway-a", PoolSize = 1 });
+        await using BridgeNetwork second = _lab.Network(new BridgeOptions { BridgeName = "slipway-b", PoolSize = 1 });
+        await first.EnsureAsync(None);
+        NetworkInfo other = await second.EnsureAsync(None);
+        Assert.Equal("172.18.0.0/16", other.Subnet.ToString());
+        (_, NamespaceThread a) = await _lab.RunAsync(first, "same-id", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
+        (EndpointInfo info, NamespaceThread b) = await _lab.RunAsync(second, "same-id", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8081));
+        await _lab.ServeTcpAsync(a, new IPEndPoint(IPAddress.Any, 80), "a ");
+        await _lab.ServeTcpAsync(b, new IPEndPoint(IPAddress.Any, 80), "b ");
+        Assert.StartsWith("a ", await NetworkLab.AskTcpAsync(_lab.Host, IPAddress.Loopback, 8080));
+        Assert.StartsWith("b ", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8081));
+
+        // Between the two networks only what is published.
+        Assert.Equal("timeout", await NetworkLab.AskTcpAsync(a, info.Address, 80, seconds: 1));
+        Assert.StartsWith("b ", await NetworkLab.AskTcpAsync(a, NetworkLab.HostAddress, 8081));
+
+        // A port of the other engine counts as a process' that listens.
+        await Assert.ThrowsAsync<NetworkException>(() => _lab.RunAsync(first, "conflict", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8081)));
+        await first.RestoreAsync([], None);
+        await first.CleanupAsync(None);
+        Assert.Equal(["same-id"], await second.ListEndpointsAsync(None));
+        Assert.StartsWith("b ", await NetworkLab.AskTcpAsync(_lab.Outside, NetworkLab.HostAddress, 8081));
+    }
+
+    [Fact]
+    public async Task The_bridge_takes_the_name_and_address_it_is_told_and_refuses_what_is_no_bridge()
+    {
+        NetworkException e = await Assert.ThrowsAsync<NetworkException>(async () =>
+        {
+            await using BridgeNetwork wrong = _lab.Network(new BridgeOptions { BridgeName = "wan" });
+            await wrong.EnsureAsync(None);
+        });
+        Assert.Equal("existing interface wan is not a bridge", e.Message);
+        Assert.Throws<NetworkException>(() => _lab.Network(new BridgeOptions { BridgeName = "../../etc" }));
+        Assert.Throws<NetworkException>(() => _lab.Network(new BridgeOptions { BridgeName = "sixteen-bytes-xx" }));
+
+        _lab.Run("ip", "link", "add", "admin0", "type", "bridge");
+        _lab.Run("ip", "address", "add", "10.9.0.1/24", "dev", "admin0");
+        string before = await _lab.SnapshotAsync();
+        await using BridgeNetwork network = _lab.Network(new BridgeOptions { BridgeName = "admin0", PoolSize = 0 });
+        NetworkInfo info = await network.EnsureAsync(None);
+        Assert.Equal(("10.9.0.0/24", "10.9.0.1", true), (info.Subnet.ToString(), info.Gateway.ToString(), info.Adopted));
+        Assert.Equal("10.9.0.2", (await _lab.RunAsync(network, "one")).Info.Address.ToString());
+        await network.CleanupAsync(None);
+        _lab.Run("ip", "link", "set", "admin0", "down");
+        Assert.Equal(before, await _lab.SnapshotAsync());
+    }
+
+    [Fact]
+    public async Task Bip_moves_our_bridge_to_another_subnet()
+    {
+        await using (BridgeNetwork network = _lab.Network())
+        {
+            await network.EnsureAsync(None);
+        }
+
+        await using BridgeNetwork moved = _lab.Network(new BridgeOptions { Address = (IPAddress.Parse("10.20.30.5"), 24), Mtu = 1400, PoolSize = 1 });
+        NetworkInfo info = await moved.EnsureAsync(None);
+        Assert.Equal(("10.20.30.0/24", "10.20.30.5", 1400), (info.Subnet.ToString(), info.Gateway.ToString(), info.Mtu));
+        (EndpointInfo endpoint, NamespaceThread thread) = await _lab.RunAsync(moved, "one");
+        Assert.Equal("10.20.30.1", endpoint.Address.ToString());
+        await _lab.RouteToOutsideAsync();
+        await _lab.ServeTcpAsync(_lab.Outside, new IPEndPoint(IPAddress.Any, 80));
+        Assert.Equal("198.51.100.1", await NetworkLab.AskTcpAsync(thread, NetworkLab.OutsideAddress, 80));
+        Assert.DoesNotContain("172.17", _lab.Run("nft", "list", "ruleset") + _lab.Run("ip", "address"));
+    }
+
+    [Fact]
+    public async Task Fifty_containers_at_once_all_get_connected_and_go_away()
+    {
+        await using BridgeNetwork network = _lab.Network(new BridgeOptions { PoolSize = 4, IsolatedPoolSize = 1 });
+        await network.EnsureAsync(None);
+        await network.DrainAsync(None);
+        EndpointInfo[] infos = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Task.Run(async () => (await OnceAsync(i)).Info)));
+        Assert.Equal(50, infos.Select(i => i.Address).Distinct().Count());
+        Assert.Equal(50, infos.Select(i => i.HostLink).Distinct().Count());
+        await Task.WhenAll(Enumerable.Range(0, 50).Select(i => network.DetachAsync($"c{i}", None)));
+        await network.DrainAsync(None);
+        Assert.Empty(await network.ListEndpointsAsync(None));
+        Assert.DoesNotContain(await _lab.HostLinksAsync(), link => link.Alias?.Contains("c1", StringComparison.Ordinal) == true);
+
+        async Task<(EndpointInfo Info, Sandbox Sandbox)> OnceAsync(int i)
+        {
+            using Sandbox sandbox = await network.PrepareSandboxAsync(SandboxKind.Attached, None);
+            return (await network.AttachAsync(new EndpointRequest { EndpointId = $"c{i}", Name = "c", Ports = [new(PortProtocol.Tcp, 80)] }, sandbox, None), sandbox);
+        }
+    }
+
+    [Fact]
+    public async Task An_isolated_sandbox_has_only_a_loopback_device_that_is_up()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        using Sandbox sandbox = await network.PrepareSandboxAsync(SandboxKind.Isolated, None);
+        IReadOnlyList<Link> links = await _lab.Container(sandbox).RunAsync(
+            () =>
+            {
+                using RouteSession session = new();
+                return session.Links();
+            },
+            None);
+        Assert.Equal(["lo"], links.Where(l => l.IsUp).Select(l => l.Name));
+        Assert.DoesNotContain(links, l => l.Name.StartsWith("eth", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Nft_shows_rules_a_person_can_read()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        await _lab.RunAsync(network, "one", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080), new PortRequest(PortProtocol.Udp, 53, NetworkLab.HostAddress, 5353));
+        string rules = _lab.Run("nft", "list", "ruleset");
+        foreach (string line in (string[])
+        [
+            "comment \"slipway rules 1 for 172.17.0.0/16; ip_forward route_localnet\"",
+            "elements = { tcp . 8080 : 172.17.0.2 . 80 }",
+            "elements = { 198.51.100.1 . udp . 5353 : 172.17.0.2 . 53 }",
+            "dnat ip to ip daddr . meta l4proto . th dport map @published-addresses",
+            "dnat ip to meta l4proto . th dport map @published",
+            "ip daddr != 127.0.0.0/8 fib daddr type local jump publish",
+            "ip saddr 172.17.0.0/16 oifname != \"slipway0\" masquerade",
+            "ip saddr 172.17.0.0/16 oifname \"slipway0\" ct status dnat masquerade comment \"published port reached from the same network\"",
+            "oifname \"slipway0\" ct state established,related accept",
+            "oifname \"slipway0\" iifname != \"slipway0\" drop",
+            "iifname \"slipway0\" ip daddr 127.0.0.0/8 drop",
+        ])
+        {
+            Assert.Contains(line, rules);
+        }
+    }
+}
