@@ -238,13 +238,21 @@ internal sealed class BridgeHost : IDisposable
     /// Makes the sandbox' link an endpoint: hardware address, address, default route, alias, published ports. Returns the name of
     /// the host's end. A link that could not be made one is removed at once, as the sandbox may be attached again.
     /// </summary>
-    private string Connect(string endpointId, Sandbox sandbox, IPAddress address, MacAddress mac, IReadOnlyList<PublishedPort> ports)
+    private string Connect(string endpointId, Sandbox sandbox, IPAddress address, MacAddress mac, PublishedPort[] ports)
     {
         PooledLink link = sandbox.Link ??= SandboxFactory.AddLink(_route, sandbox.Namespace, sandbox.Session, BridgeIndex, Info.Mtu);
         try
         {
             // The alias first: if the engine dies from here on, the link is known to be nobody's.
-            _route.Begin().SetLink(link.HostName, new LinkChange { Alias = _bridge.AliasOf(endpointId) }).Execute();
+            RouteBatch outside = _route.Begin().SetLink(link.HostIndex, new LinkChange { Alias = _bridge.AliasOf(endpointId) });
+            if (ports.Length > 0)
+            {
+                // With br_netfilter a redirected packet to the same network is bridged, not routed: back to its sender, where a container
+                // uses its own published port.
+                outside.SetHairpin(link.HostIndex, true);
+            }
+
+            outside.Execute();
             sandbox.Session.Begin()
                 .SetLink(link.Index, new LinkChange { Address = mac })
                 .AddAddress(new InterfaceAddress(link.Index, address, Info.Subnet.PrefixLength))

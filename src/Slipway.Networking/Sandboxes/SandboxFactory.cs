@@ -6,8 +6,10 @@ namespace Slipway.Networking;
 
 /// <summary>A link that waits in a pooled sandbox: both ends up, its port on the bridge forwarding, no address yet.</summary>
 /// <param name="HostName">Name of the end on the bridge.</param>
+/// <param name="HostIndex">Of the end on the bridge.</param>
+/// <param name="Name">Of the end inside the sandbox.</param>
 /// <param name="Index">Of the end inside the sandbox.</param>
-internal sealed record PooledLink(string HostName, string Name, int Index);
+internal sealed record PooledLink(string HostName, int HostIndex, string Name, int Index);
 
 /// <summary>
 /// Makes sandboxes, on a thread of its own: it leaves its namespace for each of them. About 0.6 ms for the namespace and
@@ -53,15 +55,16 @@ internal sealed class SandboxFactory : IAsyncDisposable
             .Execute();
         try
         {
-            Link link = inside.FindLink(Name) ?? throw new KernelException($"get link {Name}", Errno.ENODEV);
+            int hostIndex = IndexOf(host, hostName);
+            int index = IndexOf(inside, Name);
 
             // Up with the other end already up: the carrier is there at once, and no packet of the container is lost to an
             // interface or bridge port that the kernel would enable later, from its own work queue.
             inside.Begin()
-                .SetLink(link.Index, new LinkChange { LinkLocalAddress = false })
-                .SetLink(link.Index, new LinkChange { Up = true })
+                .SetLink(index, new LinkChange { LinkLocalAddress = false })
+                .SetLink(index, new LinkChange { Up = true })
                 .Execute();
-            return new PooledLink(hostName, Name, link.Index);
+            return new PooledLink(hostName, hostIndex, Name, index);
         }
         catch
         {
@@ -81,6 +84,9 @@ internal sealed class SandboxFactory : IAsyncDisposable
             CancellationToken.None).ConfigureAwait(false);
         await _thread.DisposeAsync().ConfigureAwait(false);
     }
+
+    private static int IndexOf(RouteSession session, string name) =>
+        session.FindLink(name)?.Index ?? throw new KernelException($"get link {name}", Errno.ENODEV);
 
     private Sandbox Make(int? bridge, int mtu) => NamespaceThread.InNewNamespace(_home, created =>
     {

@@ -105,6 +105,22 @@ public sealed class RouteBatch
         return this;
     }
 
+    /// <summary>Whether a bridge may send a frame back out of the port it came from.</summary>
+    /// <param name="port">Index of an interface that is enslaved to a bridge.</param>
+    public RouteBatch SetHairpin(int port, bool value)
+    {
+        using (_writer.Begin(RTM_SETLINK, NetlinkFlags.Ack, $"set hairpin mode of bridge port {port}"))
+        {
+            _writer.Fixed(new InterfaceInfo { Family = AF_BRIDGE, Index = port });
+            using (_writer.Begin(IFLA_PROTINFO))
+            {
+                _writer.UInt8(IFLA_BRPORT_MODE, value ? (byte)1 : (byte)0);
+            }
+        }
+
+        return this;
+    }
+
     public RouteBatch DeleteLink(int link)
     {
         using (_writer.Begin(RTM_DELLINK, NetlinkFlags.Ack, $"delete link {link}"))

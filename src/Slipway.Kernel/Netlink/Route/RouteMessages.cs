@@ -22,8 +22,8 @@ internal static class RouteMessages
     public const ushort IFLA_ADDRESS = 1;
     public const ushort IFLA_IFNAME = 3;
     public const ushort IFLA_MTU = 4;
-    public const ushort IFLA_LINK = 5;
     public const ushort IFLA_MASTER = 10;
+    public const ushort IFLA_PROTINFO = 12;
     public const ushort IFLA_LINKINFO = 18;
     public const ushort IFLA_IFALIAS = 20;
     public const ushort IFLA_AF_SPEC = 26;
@@ -33,6 +33,8 @@ internal static class RouteMessages
     public const ushort IFLA_INFO_DATA = 2;
     public const ushort IFLA_INET6_ADDR_GEN_MODE = 8;
     public const byte IN6_ADDR_GEN_MODE_NONE = 1;
+    public const ushort IFLA_BRPORT_MODE = 4;
+    public const byte AF_BRIDGE = 7;
     public const ushort VETH_INFO_PEER = 1;
     public const uint RTEXT_FILTER_SKIP_STATS = 8;
     public const uint IFF_UP = 1;
