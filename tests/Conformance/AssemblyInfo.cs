@@ -1,0 +1,3 @@
+using Slipway.Tests.Harness;
+
+[assembly: AssemblyFixture(typeof(SharedEngine))]

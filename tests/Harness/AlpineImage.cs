@@ -1,0 +1,47 @@
+using System.Formats.Tar;
+using System.Text;
+
+namespace Slipway.Tests.Harness;
+
+/// <summary>
+/// The image most tests run: Alpine's own root file system where it lies beside the repository, otherwise one made of Debian's
+/// static busybox with the few files that tests look at, under the same name.
+/// </summary>
+public static class AlpineImage
+{
+    public const string Name = "alpine:latest";
+
+    public static async Task Import(Docker docker)
+    {
+        var rootfs = Repository.Shared is { } shared ? Path.Combine(shared, "images/rootfs/alpine-minirootfs-3.20.3-x86_64.tar.gz") : await Generate();
+        (await docker.Run("import", rootfs, Name)).Ok();
+    }
+
+    private static async Task<string> Generate()
+    {
+        const string busybox = "/bin/busybox";
+        Requirement.Check(File.Exists(busybox), "needs busybox-static: apt-get install busybox-static");
+        var path = Path.Combine(Path.GetTempPath(), $"slipway-alpine-{Environment.ProcessId}.tar");
+        var applets = (await Programs.Run(busybox, ["--list"])).Ok().Lines;
+        await using var writer = new TarWriter(File.Create(path), TarEntryFormat.Pax);
+        foreach (var folder in new[] { "bin/", "etc/", "root/", "tmp/", "var/", "usr/", "usr/bin/", "proc/", "sys/", "dev/", "home/" })
+        {
+            var mode = folder == "tmp/" ? Mode(0x3FF) : Mode(0x1ED);
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = mode });
+        }
+        await writer.WriteEntryAsync(busybox, "bin/busybox");
+        foreach (var applet in applets.Where(applet => applet != "busybox"))
+        {
+            await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.SymbolicLink, $"bin/{applet}") { LinkName = "/bin/busybox" });
+        }
+        await Text("etc/os-release", "NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.20.3\nPRETTY_NAME=\"Alpine Linux v3.20 (test stand-in)\"\n");
+        await Text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
+        await Text("etc/group", "root:x:0:root\nbin:x:1:root,bin\ndaemon:x:2:root\nwheel:x:10:root\nnobody:x:65534:\n");
+        return path;
+
+        async Task Text(string name, string content) => await writer.WriteEntryAsync(
+            new PaxTarEntry(TarEntryType.RegularFile, name) { Mode = Mode(0x1A4), DataStream = new MemoryStream(Encoding.UTF8.GetBytes(content)) });
+    }
+
+    private static UnixFileMode Mode(int bits) => (UnixFileMode)bits;
+}

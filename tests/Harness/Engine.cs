@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Slipway.Tests.Harness;
+
+/// <summary>One engine started by a test: its own data root, exec root, socket and bridge, so that several run beside each other.</summary>
+public sealed class Engine : IAsyncDisposable
+{
+    private readonly string _bridge;
+    private readonly string _subnet;
+    private readonly List<Process> _started = [];
+
+    /// <param name="name">Distinguishes folders and the bridge; at most 8 letters, since an interface name has at most 15.</param>
+    /// <param name="subnet">The bridge's own address with its prefix length, e.g. 10.213.0.1/24.</param>
+    public Engine(string name, string subnet)
+    {
+        Name = name;
+        _bridge = "slip" + name;
+        _subnet = subnet;
+        Docker = new Docker(Path.Combine(ExecRoot, "engine.sock"));
+    }
+
+    public string Name { get; }
+
+    public string DataRoot => $"/var/lib/slipway-test-{Name}";
+
+    public string ExecRoot => $"/run/slipway-test-{Name}";
+
+    public string Bridge => _bridge;
+
+    public string LogPath => Path.Combine(DataRoot, "engine.log");
+
+    private string PidFile => Path.Combine(ExecRoot, "engine.pid");
+
+    public Docker Docker { get; }
+
+    /// <summary>The process id of the engine.</summary>
+    public int Pid => int.Parse(File.ReadAllText(PidFile), CultureInfo.InvariantCulture);
+
+    /// <summary>The process id of the supervisor: the other slipway process that was given this exec root.</summary>
+    public int SupervisorPid => FindSupervisors().Single();
+
+    /// <summary>Starts the engine and waits until it answers.</summary>
+    public async Task Start()
+    {
+        Requirement.Root();
+        Requirement.Check(Repository.Executable is not null, "needs the built slipway: dotnet build src/Slipway.Cli, or set SLIPWAY_BIN");
+        Directory.CreateDirectory(DataRoot);
+        Directory.CreateDirectory(ExecRoot);
+        // Through sh, so that the log goes to a file and the engine outlives nothing it should not: exec keeps the process id.
+        string[] arguments =
+        [
+            "-c", "log=$1; shift; exec \"$@\" >> \"$log\" 2>&1 < /dev/null", "sh", LogPath, Repository.Executable!, "daemon",
+            "--data-root", DataRoot, "--exec-root", ExecRoot, "-H", $"unix://{Docker.Socket}", "--pidfile", PidFile,
+            "--bridge", _bridge, "--bip", _subnet,
+        ];
+        var process = Programs.Start("sh", arguments);
+        _started.Add(process);
+        var clock = Stopwatch.StartNew();
+        while ((await Docker.Run("version", "-f", "{{.Server.Version}}")).ExitCode != 0)
+        {
+            if (process.HasExited || clock.Elapsed > Programs.Limit(30))
+            {
+                throw new InvalidOperationException($"the engine did not start; its log:\n{await File.ReadAllTextAsync(LogPath)}");
+            }
+            await Task.Delay(50);
+        }
+    }
+
+    /// <summary>kill -9 of the engine alone.</summary>
+    public async Task Kill()
+    {
+        using var process = Process.GetProcessById(Pid);
+        process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    /// <summary>Asks the engine to end as a service manager does, and waits.</summary>
+    public async Task Stop()
+    {
+        using var process = Process.GetProcessById(Pid);
+        (await Programs.Run("kill", ["-TERM", process.Id.ToString(CultureInfo.InvariantCulture)])).Ok();
+        using var limit = new CancellationTokenSource(Programs.Limit(30));
+        await process.WaitForExitAsync(limit.Token);
+    }
+
+    public async Task KillSupervisor()
+    {
+        using var process = Process.GetProcessById(SupervisorPid);
+        process.Kill();
+        await process.WaitForExitAsync();
+    }
+
+    private IEnumerable<int> FindSupervisors() =>
+        from folder in Directory.EnumerateDirectories("/proc")
+        let id = Path.GetFileName(folder)
+        where id.All(char.IsAsciiDigit)
+        let arguments = CommandLine(folder)
+        where arguments.Contains("supervisor") && arguments.Any(argument => argument.Contains(ExecRoot, StringComparison.Ordinal))
+        select int.Parse(id, CultureInfo.InvariantCulture);
+
+    private static string[] CommandLine(string folder)
+    {
+        try
+        {
+            return File.ReadAllText(Path.Combine(folder, "cmdline")).Split('\0', StringSplitOptions.RemoveEmptyEntries);
+        }
+        catch (IOException)
+        {
+            return []; // The process ended while the list was read.
+        }
+    }
+
+    /// <summary>Removes all containers, ends engine and supervisor and deletes their folders.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (File.Exists(PidFile) && Directory.Exists($"/proc/{Pid}"))
+        {
+            var containers = (await Docker.Run("ps", "-aq")).Lines;
+            if (containers.Length > 0)
+            {
+                await Docker.Run(["rm", "-f", "-v", .. containers]);
+            }
+            await Stop();
+        }
+        foreach (var pid in FindSupervisors().ToArray())
+        {
+            using var supervisor = Process.GetProcessById(pid);
+            supervisor.Kill();
+            await supervisor.WaitForExitAsync();
+        }
+        await Programs.Run("ip", ["link", "delete", _bridge]);
+        _started.ForEach(process => process.Dispose());
+        if (Environment.GetEnvironmentVariable("SLIPWAY_TEST_KEEP") != "1")
+        {
+            Directory.Delete(DataRoot, recursive: true);
+            Directory.Delete(ExecRoot, recursive: true);
+        }
+    }
+}
