@@ -68,6 +68,8 @@ public sealed record HttpAnswer(string Request, int Status, string Body)
 {
     public JsonNode Json => JsonNode.Parse(Body)!;
 
+    public override string ToString() => $"{Request}: {Status} {Body}";
+
     /// <summary>A refusal as Docker gives it: this status and a JSON object with a message that is not empty.</summary>
     public HttpAnswer Refused(int status, string? text = null)
     {
