@@ -1,0 +1,93 @@
+using System.Globalization;
+
+namespace Slipway.Tests.Harness;
+
+/// <summary>
+/// What an engine and its containers hold on the machine at one moment, as a list of lines: to be equal before and after.
+/// Only what belongs to this engine is counted, since others may run beside it.
+/// </summary>
+public sealed record Footprint(IReadOnlyList<string> Held, int EngineDescriptors, int SupervisorDescriptors)
+{
+    /// <summary>Descriptors an idle engine may have opened and kept besides: connections of the pool, database, timers.</summary>
+    private const int EngineSlack = 16;
+    private const int SupervisorSlack = 4;
+
+    /// <summary>Takes the footprint as soon as nothing changes any more: teardown of the last container may still be under way.</summary>
+    public static async Task<Footprint> Settled(Engine engine)
+    {
+        var last = await Take(engine);
+        for (var i = 0; i < 20; i++)
+        {
+            await Task.Delay(250, TestContext.Current.CancellationToken);
+            var next = await Take(engine);
+            if (next.Held.SequenceEqual(last.Held) && next.EngineDescriptors == last.EngineDescriptors && next.SupervisorDescriptors == last.SupervisorDescriptors)
+            {
+                return next;
+            }
+            last = next;
+        }
+        return last;
+    }
+
+    private static async Task<Footprint> Take(Engine engine)
+    {
+        var held = new List<string>();
+        int[] processes = [engine.Pid, engine.SupervisorPid, Environment.ProcessId];
+        foreach (var process in processes)
+        {
+            var mounts = await File.ReadAllLinesAsync($"/proc/{process}/mountinfo");
+            held.AddRange(mounts.Select(line => line.Split(' ')[4])
+                .Where(path => path.StartsWith(engine.DataRoot, StringComparison.Ordinal) || path.StartsWith(engine.ExecRoot, StringComparison.Ordinal))
+                .Select(path => $"mount {path}"));
+        }
+        held.AddRange((await Programs.Run("ip", ["-o", "link", "show", "master", engine.Bridge])).Lines.Select(line => $"link {line.Split(':')[1].Trim()}"));
+        held.AddRange((await Programs.Run("ip", ["-4", "-o", "addr", "show", "dev", engine.Bridge])).Lines.Select(line => $"address {line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[3]}"));
+        held.AddRange(Namespaces(processes[..2]));
+        held.AddRange(Folders(Path.Combine(engine.DataRoot, "containers")));
+        held.AddRange(Folders(engine.ExecRoot));
+        held.AddRange(Children(engine.SupervisorPid).Select(child => $"child of the supervisor {child}"));
+        held.Sort(StringComparer.Ordinal);
+        return new Footprint(held, Descriptors(engine.Pid), Descriptors(engine.SupervisorPid));
+    }
+
+    /// <summary>Everything that carries one of these container ids in its name: cgroups, mounts, files.</summary>
+    public static async Task<IReadOnlyList<string>> Traces(Engine engine, IReadOnlyCollection<string> ids)
+    {
+        var names = (await Programs.Run("find", ["/sys/fs/cgroup", "/run/netns", engine.DataRoot, engine.ExecRoot, "-maxdepth", "6"])).Lines
+            .Concat(await File.ReadAllLinesAsync("/proc/self/mountinfo"));
+        return [.. names.Where(name => ids.Any(id => name.Contains(id, StringComparison.Ordinal)))];
+    }
+
+    public void EqualTo(Footprint before)
+    {
+        Assert.Equal(before.Held, Held);
+        Assert.InRange(EngineDescriptors, 0, before.EngineDescriptors + EngineSlack);
+        Assert.InRange(SupervisorDescriptors, 0, before.SupervisorDescriptors + SupervisorSlack);
+    }
+
+    private static IEnumerable<string> Namespaces(int[] processes) =>
+        processes.SelectMany(Links).Where(link => link.StartsWith("net:[", StringComparison.Ordinal) || link.StartsWith("mnt:[", StringComparison.Ordinal) || link.StartsWith("pid:[", StringComparison.Ordinal))
+            .Select(link => $"namespace held open {link}");
+
+    private static IEnumerable<string> Links(int process)
+    {
+        foreach (var link in Directory.EnumerateFileSystemEntries($"/proc/{process}/fd"))
+        {
+            if (new FileInfo(link).LinkTarget is { } target)
+            {
+                yield return target;
+            }
+        }
+    }
+
+    private static IEnumerable<string> Folders(string folder) =>
+        Directory.Exists(folder) ? Directory.EnumerateFileSystemEntries(folder, "*", SearchOption.AllDirectories).Select(path => $"file {path}") : [];
+
+    private static int Descriptors(int process) => Directory.EnumerateFileSystemEntries($"/proc/{process}/fd").Count();
+
+    private static IEnumerable<string> Children(int process) =>
+        Directory.EnumerateDirectories($"/proc/{process}/task")
+            .SelectMany(task => File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Select(child => int.Parse(child, CultureInfo.InvariantCulture))
+            .Select(child => File.Exists($"/proc/{child}/comm") ? File.ReadAllText($"/proc/{child}/comm").Trim() : "(gone)");
+}
