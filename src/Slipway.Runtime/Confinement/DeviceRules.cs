@@ -29,6 +29,9 @@ public static class DeviceRules
         new(Allow: true, "c", 5, 1, "rwm"),
         new(Allow: true, "c", 5, 2, "rwm"),
         new(Allow: true, "c", 136, null, "rwm"),
+
+        // net/tun: the node is not in a container by default, but VPN programs make it.
+        new(Allow: true, "c", 10, 200, "rwm"),
     ];
 
     /// <summary>What <c>--privileged</c> gives: all devices.</summary>

@@ -125,7 +125,7 @@ public sealed class CgroupTests : CgroupFixture
         (int exitCode, _) = await Run(group, "exec dd if=/dev/zero of=/dev/null bs=100M count=1");
         Assert.Equal(137, exitCode);
         Assert.Equal(1ul, group.OomKills());
-        Assert.True(CgroupStatistics.Read(group).Memory is { OomKills: 1, FailCount: > 0 });
+        Assert.True(CgroupStatistics.Read(group).Memory.OomKills == 1);
     }
 
     [Fact]

@@ -1,0 +1,237 @@
+using System.Buffers.Binary;
+using System.Collections.Concurrent;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Slipway.Kernel;
+using Slipway.Kernel.Security;
+using Slipway.Oci.Runtime;
+
+namespace Slipway.Runtime.Confinement;
+
+/// <summary>A program for seccomp(2).</summary>
+/// <param name="Instructions">struct sock_filter, 8 bytes each.</param>
+/// <param name="Flags">SECCOMP_FILTER_FLAG_*.</param>
+public sealed record SeccompProgram(ReadOnlyMemory<byte> Instructions, uint Flags)
+{
+    /// <summary>As struct sock_fprog counts.</summary>
+    public ushort Length => (ushort)(Instructions.Length / SeccompFilter.InstructionSize);
+}
+
+/// <summary>
+/// Compiles resolved profiles, which takes libseccomp milliseconds, and keeps the results by content: in memory, and in a directory so that
+/// the first container after a start does not wait either. Safe for concurrent use.
+/// </summary>
+/// <param name="cacheDirectory">Made on first use, readable by root alone; null: memory only.</param>
+public sealed class SeccompCompiler(string? cacheDirectory)
+{
+    private const int MemoryEntries = 64;
+
+    // uapi/linux/seccomp.h.
+    private const uint SECCOMP_FILTER_FLAG_LOG = 2;
+    private const uint SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
+
+    /// <summary>Changes when the same profile is to be compiled differently.</summary>
+    private const string Format = "slipway-seccomp-1";
+
+    private readonly ConcurrentDictionary<string, Lazy<SeccompProgram>> _programs = new(StringComparer.Ordinal);
+
+    /// <exception cref="ConfinementException">The profile names an unknown action, architecture or flag, or cannot be compiled.</exception>
+    public SeccompProgram Compile(SeccompSpec spec)
+    {
+        string key = Key(spec);
+        if (_programs.Count >= MemoryEntries && !_programs.ContainsKey(key))
+        {
+            // Only profiles that users bring grow the number; the default ones come back from the directory.
+            _programs.Clear();
+        }
+
+        Lazy<SeccompProgram> program = _programs.GetOrAdd(key, _ => new Lazy<SeccompProgram>(() => Load(key) ?? Store(key, Build(spec))));
+        try
+        {
+            return program.Value;
+        }
+        catch
+        {
+            _programs.TryRemove(key, out _);
+            throw;
+        }
+    }
+
+    /// <summary>Compiles without a cache.</summary>
+    /// <exception cref="ConfinementException">As <see cref="Compile"/>.</exception>
+    public static SeccompProgram Build(SeccompSpec spec)
+    {
+        try
+        {
+            using SeccompFilter filter = new(Action(spec.DefaultAction, spec.DefaultErrnoRet, isDefault: true), [.. spec.Architectures.Select(ArchitectureName)]);
+            List<SeccompCondition> conditions = [];
+            foreach (SeccompRule rule in spec.Syscalls)
+            {
+                SeccompAction action = Action(rule.Action, rule.ErrnoRet, isDefault: false);
+                conditions.Clear();
+                conditions.AddRange(rule.Args.Select(Condition));
+
+                // Several conditions on one argument have always been alternatives; on different ones all must hold.
+                bool alternatives = conditions.DistinctBy(condition => condition.Argument).Count() < conditions.Count;
+                foreach (string name in rule.Names)
+                {
+                    if (!alternatives)
+                    {
+                        filter.TryAdd(name, action, [.. conditions]);
+                        continue;
+                    }
+
+                    foreach (SeccompCondition condition in conditions)
+                    {
+                        filter.TryAdd(name, action, [condition]);
+                    }
+                }
+            }
+
+            return new SeccompProgram(filter.Export(), Flags(spec.Flags));
+        }
+        catch (Exception exception) when (exception is KernelException or ArgumentException)
+        {
+            throw new ConfinementException($"seccomp profile: {exception.Message}", exception);
+        }
+    }
+
+    private static SeccompAction Action(string name, uint? errno, bool isDefault)
+    {
+        ushort number = (errno ?? Errno.EPERM) <= ushort.MaxValue
+            ? (ushort)(errno ?? Errno.EPERM)
+            : throw new ConfinementException(string.Create(CultureInfo.InvariantCulture, $"seccomp profile: errnoRet {errno} is too large"));
+        if (errno is not null && name is not ("SCMP_ACT_ERRNO" or "SCMP_ACT_TRACE"))
+        {
+            throw new ConfinementException($"seccomp profile: can't specify errnoRet with action {name}");
+        }
+
+        return name switch
+        {
+            "SCMP_ACT_KILL" or "SCMP_ACT_KILL_THREAD" => SeccompAction.KillThread,
+            "SCMP_ACT_KILL_PROCESS" => SeccompAction.KillProcess,
+            "SCMP_ACT_TRAP" => SeccompAction.Trap,
+            "SCMP_ACT_ERRNO" => SeccompAction.Error(number),
+            "SCMP_ACT_TRACE" => SeccompAction.Trace(number),
+            "SCMP_ACT_ALLOW" => SeccompAction.Allow,
+            "SCMP_ACT_LOG" => SeccompAction.Log,
+            "SCMP_ACT_NOTIFY" when isDefault => throw new ConfinementException("seccomp profile: SCMP_ACT_NOTIFY cannot be used as default action"),
+
+            // Nobody would answer: the profile has no listener.
+            "SCMP_ACT_NOTIFY" => throw new ConfinementException("seccomp profile: SCMP_ACT_NOTIFY needs a listenerPath, which is not supported"),
+            _ => throw new ConfinementException($"seccomp profile: string {name} is not a valid action for seccomp"),
+        };
+    }
+
+    private static SeccompCondition Condition(SeccompArgument argument) => new(
+        argument.Index,
+        argument.Op switch
+        {
+            "SCMP_CMP_NE" => SeccompComparison.NotEqual,
+            "SCMP_CMP_LT" => SeccompComparison.Less,
+            "SCMP_CMP_LE" => SeccompComparison.LessOrEqual,
+            "SCMP_CMP_EQ" => SeccompComparison.Equal,
+            "SCMP_CMP_GE" => SeccompComparison.GreaterOrEqual,
+            "SCMP_CMP_GT" => SeccompComparison.Greater,
+            "SCMP_CMP_MASKED_EQ" => SeccompComparison.MaskedEqual,
+            _ => throw new ConfinementException($"seccomp profile: string {argument.Op} is not a valid operator for seccomp"),
+        },
+        argument.Value,
+        argument.ValueTwo);
+
+    private static string ArchitectureName(string name)
+    {
+        const string prefix = "SCMP_ARCH_";
+        return name.StartsWith(prefix, StringComparison.Ordinal)
+            ? name[prefix.Length..].ToLowerInvariant()
+            : throw new ConfinementException($"seccomp profile: string {name} is not a valid arch for seccomp");
+    }
+
+    private static uint Flags(IReadOnlyList<string> names)
+    {
+        if (names.Count == 0)
+        {
+            // As runc: the profile is to confine, not to switch on mitigations that Linux 5.16 gave up for seccomp tasks.
+            return SECCOMP_FILTER_FLAG_SPEC_ALLOW;
+        }
+
+        uint flags = 0;
+        foreach (string name in names)
+        {
+            flags |= name switch
+            {
+                "SECCOMP_FILTER_FLAG_LOG" => SECCOMP_FILTER_FLAG_LOG,
+                "SECCOMP_FILTER_FLAG_SPEC_ALLOW" => SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+
+                // One thread installs the filter before the program starts: there is nothing to synchronise with.
+                "SECCOMP_FILTER_FLAG_TSYNC" => 0,
+                _ => throw new ConfinementException($"seccomp profile: seccomp flags not supported: {name}"),
+            };
+        }
+
+        return flags;
+    }
+
+    /// <summary>A hash over everything that the program depends on.</summary>
+    private static string Key(SeccompSpec spec)
+    {
+        StringBuilder text = new(8192);
+        text.Append(CultureInfo.InvariantCulture, $"{Format}\n{SeccompFilter.LibraryVersion}\n{System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture}\n");
+        text.Append(CultureInfo.InvariantCulture, $"{spec.DefaultAction}\n{spec.DefaultErrnoRet}\n");
+        text.AppendJoin('\t', spec.Architectures).Append('\n').AppendJoin('\t', spec.Flags).Append('\n');
+        foreach (SeccompRule rule in spec.Syscalls)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"{rule.Action}\t{rule.ErrnoRet}\t").AppendJoin(' ', rule.Names);
+            foreach (SeccompArgument argument in rule.Args)
+            {
+                text.Append(CultureInfo.InvariantCulture, $"\t{argument.Index} {argument.Op} {argument.Value} {argument.ValueTwo}");
+            }
+
+            text.Append('\n');
+        }
+
+        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
+    }
+
+    /// <summary>From the directory: SHA-256 of what follows, flags, instructions. Null where there is none, or not a whole one.</summary>
+    private SeccompProgram? Load(string key)
+    {
+        if (cacheDirectory is null || !File.Exists(Path.Combine(cacheDirectory, key)))
+        {
+            return null;
+        }
+
+        byte[] file = File.ReadAllBytes(Path.Combine(cacheDirectory, key));
+        const int header = SHA256.HashSizeInBytes + sizeof(uint);
+        return file.Length > header && SHA256.HashData(file.AsSpan(SHA256.HashSizeInBytes)).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes))
+            ? new SeccompProgram(file.AsMemory(header), BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(SHA256.HashSizeInBytes)))
+            : null;
+    }
+
+    private SeccompProgram Store(string key, SeccompProgram program)
+    {
+        if (cacheDirectory is null)
+        {
+            return program;
+        }
+
+        byte[] file = new byte[SHA256.HashSizeInBytes + sizeof(uint) + program.Instructions.Length];
+        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(SHA256.HashSizeInBytes), program.Flags);
+        program.Instructions.Span.CopyTo(file.AsSpan(SHA256.HashSizeInBytes + sizeof(uint)));
+        SHA256.HashData(file.AsSpan(SHA256.HashSizeInBytes), file);
+        try
+        {
+            Directory.CreateDirectory(cacheDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            string temporary = Path.Combine(cacheDirectory, $"{key}.{Guid.NewGuid():N}");
+            File.WriteAllBytes(temporary, file);
+            File.Move(temporary, Path.Combine(cacheDirectory, key), overwrite: true);
+        }
+        catch (IOException)
+        {
+            // A full or read-only disk costs the next start some milliseconds, not this container its life.
+        }
+
+        return program;
+    }
+}
