@@ -38,9 +38,6 @@ internal static unsafe partial class Libseccomp
     [LibraryImport(Library, EntryPoint = "seccomp_export_bpf", SetLastError = true)]
     public static partial int ExportBpf(nint filter, int descriptor);
 
-    [LibraryImport(Library, EntryPoint = "seccomp_version", SetLastError = true)]
-    public static partial LibraryVersion* Version();
-
     [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int MemfdCreate(string name, uint flags);
 
@@ -52,14 +49,5 @@ internal static unsafe partial class Libseccomp
         public uint Operator;
         public ulong First;
         public ulong Second;
-    }
-
-    /// <summary>struct scmp_version.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    public struct LibraryVersion
-    {
-        public uint Major;
-        public uint Minor;
-        public uint Micro;
     }
 }

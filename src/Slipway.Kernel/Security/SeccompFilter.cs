@@ -101,16 +101,6 @@ public sealed unsafe class SeccompFilter : SafeHandleZeroOrMinusOneIsInvalid
         }
     }
 
-    /// <summary>The library's version: what it compiles depends on it.</summary>
-    public static Version LibraryVersion
-    {
-        get
-        {
-            Libseccomp.LibraryVersion* version = Libseccomp.Version();
-            return new Version((int)version->Major, (int)version->Minor, (int)version->Micro);
-        }
-    }
-
     /// <summary>Adds a rule that holds where all conditions do. False where the library does not know the call: it is then left to the default.</summary>
     /// <exception cref="KernelException">The rule is not possible (EINVAL: contradictory conditions).</exception>
     public bool TryAdd(string systemCall, SeccompAction action, ReadOnlySpan<SeccompCondition> conditions)

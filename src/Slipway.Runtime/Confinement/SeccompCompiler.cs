@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Security.Cryptography;
@@ -19,20 +18,16 @@ public sealed record SeccompProgram(ReadOnlyMemory<byte> Instructions, uint Flag
 }
 
 /// <summary>
-/// Compiles resolved profiles, which takes libseccomp milliseconds, and keeps the results by content: in memory, and in a directory so that
-/// the first container after a start does not wait either. Safe for concurrent use.
+/// Compiles resolved profiles, which takes libseccomp milliseconds, and keeps the programs by the content of the profile.
+/// Safe for concurrent use.
 /// </summary>
-/// <param name="cacheDirectory">Made on first use, readable by root alone; null: memory only.</param>
-public sealed class SeccompCompiler(string? cacheDirectory)
+public sealed class SeccompCompiler
 {
     private const int MemoryEntries = 64;
 
     // uapi/linux/seccomp.h.
     private const uint SECCOMP_FILTER_FLAG_LOG = 2;
     private const uint SECCOMP_FILTER_FLAG_SPEC_ALLOW = 4;
-
-    /// <summary>Changes when the same profile is to be compiled differently.</summary>
-    private const string Format = "slipway-seccomp-1";
 
     private readonly ConcurrentDictionary<string, Lazy<SeccompProgram>> _programs = new(StringComparer.Ordinal);
 
@@ -42,11 +37,11 @@ public sealed class SeccompCompiler(string? cacheDirectory)
         string key = Key(spec);
         if (_programs.Count >= MemoryEntries && !_programs.ContainsKey(key))
         {
-            // Only profiles that users bring grow the number; the default ones come back from the directory.
+            // Only profiles that users bring grow the number.
             _programs.Clear();
         }
 
-        Lazy<SeccompProgram> program = _programs.GetOrAdd(key, _ => new Lazy<SeccompProgram>(() => Load(key) ?? Store(key, Build(spec))));
+        Lazy<SeccompProgram> program = _programs.GetOrAdd(key, _ => new Lazy<SeccompProgram>(() => Build(spec)));
         try
         {
             return program.Value;
@@ -173,11 +168,10 @@ public sealed class SeccompCompiler(string? cacheDirectory)
         return flags;
     }
 
-    /// <summary>A hash over everything that the program depends on.</summary>
+    /// <summary>A hash of the whole profile.</summary>
     private static string Key(SeccompSpec spec)
     {
         StringBuilder text = new(8192);
-        text.Append(CultureInfo.InvariantCulture, $"{Format}\n{SeccompFilter.LibraryVersion}\n{System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture}\n");
         text.Append(CultureInfo.InvariantCulture, $"{spec.DefaultAction}\n{spec.DefaultErrnoRet}\n");
         text.AppendJoin('\t', spec.Architectures).Append('\n').AppendJoin('\t', spec.Flags).Append('\n');
         foreach (SeccompRule rule in spec.Syscalls)
@@ -192,46 +186,5 @@ public sealed class SeccompCompiler(string? cacheDirectory)
         }
 
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())));
-    }
-
-    /// <summary>From the directory: SHA-256 of what follows, flags, instructions. Null where there is none, or not a whole one.</summary>
-    private SeccompProgram? Load(string key)
-    {
-        if (cacheDirectory is null || !File.Exists(Path.Combine(cacheDirectory, key)))
-        {
-            return null;
-        }
-
-        byte[] file = File.ReadAllBytes(Path.Combine(cacheDirectory, key));
-        const int header = SHA256.HashSizeInBytes + sizeof(uint);
-        return file.Length > header && SHA256.HashData(file.AsSpan(SHA256.HashSizeInBytes)).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes))
-            ? new SeccompProgram(file.AsMemory(header), BinaryPrimitives.ReadUInt32LittleEndian(file.AsSpan(SHA256.HashSizeInBytes)))
-            : null;
-    }
-
-    private SeccompProgram Store(string key, SeccompProgram program)
-    {
-        if (cacheDirectory is null)
-        {
-            return program;
-        }
-
-        byte[] file = new byte[SHA256.HashSizeInBytes + sizeof(uint) + program.Instructions.Length];
-        BinaryPrimitives.WriteUInt32LittleEndian(file.AsSpan(SHA256.HashSizeInBytes), program.Flags);
-        program.Instructions.Span.CopyTo(file.AsSpan(SHA256.HashSizeInBytes + sizeof(uint)));
-        SHA256.HashData(file.AsSpan(SHA256.HashSizeInBytes), file);
-        try
-        {
-            Directory.CreateDirectory(cacheDirectory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            string temporary = Path.Combine(cacheDirectory, $"{key}.{Guid.NewGuid():N}");
-            File.WriteAllBytes(temporary, file);
-            File.Move(temporary, Path.Combine(cacheDirectory, key), overwrite: true);
-        }
-        catch (IOException)
-        {
-            // A full or read-only disk costs the next start some milliseconds, not this container its life.
-        }
-
-        return program;
     }
 }

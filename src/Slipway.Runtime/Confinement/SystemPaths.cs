@@ -1,4 +1,7 @@
 using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Files;
 
 namespace Slipway.Runtime.Confinement;
 
@@ -27,14 +30,25 @@ public static class SystemPaths
     public static IReadOnlyList<string> Readonly { get; } = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
     /// <summary>Interrupt counts by CPU are a side channel (GHSA-6fw5-f8r9-fgfm); which CPUs count them depends on the machine.</summary>
-    private static IEnumerable<string> ThermalThrottles()
+    private static string[] ThermalThrottles()
     {
-        const string possible = "/sys/devices/system/cpu/possible";
-        return File.Exists(possible)
-            ? CpuList(File.ReadAllText(possible).Trim())
-                .Select(cpu => string.Create(CultureInfo.InvariantCulture, $"/sys/devices/system/cpu/cpu{cpu}/thermal_throttle"))
-                .Where(Directory.Exists)
-            : [];
+        using SafeFileHandle? possible = new HostPath("/sys/devices/system/cpu/possible").TryOpen(OpenFlags.ReadOnly);
+        if (possible is null)
+        {
+            return [];
+        }
+
+        Span<byte> list = stackalloc byte[4096];
+        int length = RandomAccess.Read(possible, list, 0);
+        return [.. CpuList(Encoding.ASCII.GetString(list[..length]).Trim())
+            .Select(cpu => string.Create(CultureInfo.InvariantCulture, $"/sys/devices/system/cpu/cpu{cpu}/thermal_throttle"))
+            .Where(Exists)];
+    }
+
+    private static bool Exists(string path)
+    {
+        using SafeFileHandle? file = new HostPath(path).TryOpen(OpenFlags.Path);
+        return file is not null;
     }
 
     /// <summary>Numbers of a list such as <c>0-3,8</c> (cputopology.rst).</summary>
