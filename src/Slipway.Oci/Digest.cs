@@ -94,7 +94,8 @@ public readonly record struct Digest : IComparable<Digest>
 
     public static bool operator >=(Digest left, Digest right) => left.CompareTo(right) >= 0;
 
-    internal static bool IsLowerHex(ReadOnlySpan<char> text)
+    /// <summary>Whether all characters are lowercase hexadecimal digits.</summary>
+    public static bool IsLowerHex(ReadOnlySpan<char> text)
     {
         foreach (var c in text)
         {
@@ -115,7 +116,8 @@ public readonly record struct Digest : IComparable<Digest>
     };
 }
 
-internal sealed class DigestJsonConverter : JsonConverter<Digest>
+/// <summary>A digest as a string; the empty string is none.</summary>
+public sealed class DigestJsonConverter : JsonConverter<Digest>
 {
     public override Digest Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace Slipway.Oci;
@@ -40,10 +41,41 @@ public sealed record ImageConfig
     public string? OsVersion { get; init; }
 
     [JsonPropertyName("rootfs")]
-    public RootFilesystem RootFs { get; init; } = new();
+    public RootFilesystem? RootFs { get; init; }
 
     [JsonPropertyName("variant")]
     public string? Variant { get; init; }
+
+    /// <summary>The layers, lowest first, by the digests of their uncompressed tars.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<Digest> DiffIds => RootFs?.DiffIds ?? [];
+
+    /// <summary>Reads a document.</summary>
+    /// <exception cref="OciException">No image configuration.</exception>
+    public static ImageConfig Parse(ReadOnlySpan<byte> json)
+    {
+        ImageConfig? config;
+        try
+        {
+            config = JsonSerializer.Deserialize(json, OciJson.Default.ImageConfig);
+        }
+        catch (JsonException error)
+        {
+            throw new OciException($"invalid image JSON: {error.Message}", error);
+        }
+
+        if (config?.RootFs is null)
+        {
+            throw new OciException("invalid image JSON, no RootFS key");
+        }
+
+        if (config.DiffIds.Any(diffId => diffId.IsNone || diffId.Algorithm != Digest.Sha256))
+        {
+            throw new OciException("invalid image JSON: a layer has no valid diff id");
+        }
+
+        return config;
+    }
 
     [JsonIgnore]
     public Platform Platform => new() { Architecture = Architecture, Os = Os, OsVersion = OsVersion, OsFeatures = OsFeatures, Variant = Variant };

@@ -33,4 +33,8 @@ public static class MediaTypes
     /// <summary>Layers that may not be distributed ("foreign").</summary>
     public static bool IsForeignLayer(string? mediaType) => mediaType is not null
         && (mediaType.StartsWith(OciForeignLayer, StringComparison.Ordinal) || mediaType.StartsWith(DockerForeignLayer, StringComparison.Ordinal));
+
+    /// <summary>Whether the type claims to be a layer of an image, of a kind we know or not; what artifacts call their parts does not.</summary>
+    public static bool LooksLikeLayer(Descriptor descriptor) =>
+        descriptor.MediaType.Contains("image.layer", StringComparison.Ordinal) || descriptor.MediaType.Contains("image.rootfs", StringComparison.Ordinal);
 }

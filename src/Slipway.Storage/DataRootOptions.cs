@@ -1,3 +1,5 @@
+using Slipway.Kernel.Compression;
+
 namespace Slipway.Storage;
 
 /// <summary>Where and within which limits an engine stores its data.</summary>
@@ -28,4 +30,6 @@ public sealed record UnpackLimits
 
     /// <summary>Bytes of a layer up to which the ratio does not matter.</summary>
     public long RatioFrom { get; init; } = 1L << 30;
+
+    internal ExpansionLimits Expansion => new(MaxRatio, RatioFrom, MaxBytes);
 }

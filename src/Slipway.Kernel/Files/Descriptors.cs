@@ -121,6 +121,18 @@ public static class Descriptors
         }
     }
 
+    /// <summary>Locks the file (flock(2)) until the descriptor is closed, however the process ends; false where somebody else has it locked.</summary>
+    public static bool TryLock(SafeFileHandle file)
+    {
+        if (NativeFiles.FLock(file, NativeFiles.LOCK_EX | NativeFiles.LOCK_NB) == 0)
+        {
+            return true;
+        }
+
+        int errno = Marshal.GetLastPInvokeError();
+        return errno == Errno.EAGAIN ? false : throw new KernelException("flock", errno);
+    }
+
     /// <summary>fsync(2). For a directory: its entries.</summary>
     public static void Sync(SafeFileHandle file) => Check(NativeFiles.FSync(file), "fsync");
 

@@ -1,0 +1,98 @@
+using System.Buffers.Binary;
+
+namespace Slipway.Oci.Tar;
+
+/// <summary>Fields of the 512-byte header block (POSIX.1-2001 "ustar Interchange Format"; GNU tar manual, "Basic Tar Format").</summary>
+internal static class TarHeader
+{
+    public const int BlockSize = 512;
+
+    public static readonly (int Offset, int Length) Name = (0, 100);
+    public static readonly (int Offset, int Length) Mode = (100, 8);
+    public static readonly (int Offset, int Length) Uid = (108, 8);
+    public static readonly (int Offset, int Length) Gid = (116, 8);
+    public static readonly (int Offset, int Length) Size = (124, 12);
+    public static readonly (int Offset, int Length) ModificationTime = (136, 12);
+    public static readonly (int Offset, int Length) Checksum = (148, 8);
+    public const int TypeOffset = 156;
+    public static readonly (int Offset, int Length) LinkName = (157, 100);
+    public static readonly (int Offset, int Length) Magic = (257, 8);
+    public static readonly (int Offset, int Length) DeviceMajor = (329, 8);
+    public static readonly (int Offset, int Length) DeviceMinor = (337, 8);
+    public static readonly (int Offset, int Length) Prefix = (345, 155);
+    public static readonly (int Offset, int Length) StarPrefix = (345, 131);
+    public static readonly (int Offset, int Length) StarTrailer = (508, 4);
+
+    public const int GnuSparseOffset = 386;
+    public const int GnuSparseCount = 4;
+    public const int GnuSparseEntryLength = 24;
+    public const int GnuSparseExtendedOffset = 482;
+    public static readonly (int Offset, int Length) GnuRealSize = (483, 12);
+    public const int GnuSparseBlockCount = 21;
+    public const int GnuSparseBlockExtendedOffset = 504;
+
+    public static ReadOnlySpan<byte> UstarMagic => "ustar\0"u8;
+
+    public static ReadOnlySpan<byte> GnuMagic => "ustar  \0"u8;
+
+    public static Span<byte> Field(this Span<byte> block, (int Offset, int Length) field) => block.Slice(field.Offset, field.Length);
+
+    public static ReadOnlySpan<byte> Field(this ReadOnlySpan<byte> block, (int Offset, int Length) field) => block.Slice(field.Offset, field.Length);
+
+    /// <summary>Text up to the first NUL.</summary>
+    public static ReadOnlySpan<byte> Text(ReadOnlySpan<byte> field)
+    {
+        var end = field.IndexOf((byte)0);
+        return end < 0 ? field : field[..end];
+    }
+
+    /// <summary>An octal number, or GNU's base 256 where the highest bit of the first byte is set.</summary>
+    public static long Number(ReadOnlySpan<byte> field, string name)
+    {
+        if (field.Length > 0 && (field[0] & 0x80) != 0)
+        {
+            return Base256(field, name);
+        }
+
+        var digits = field.Trim(" \0"u8);
+        digits = Text(digits).TrimEnd((byte)' ');
+        long value = 0;
+        foreach (var digit in digits)
+        {
+            if (digit is < (byte)'0' or > (byte)'7' || value > long.MaxValue >> 3)
+            {
+                throw new OciException($"archive/tar: invalid tar header: bad {name}");
+            }
+
+            value = (value << 3) | (uint)(digit - '0');
+        }
+
+        return value;
+    }
+
+    /// <summary>The sum of all bytes with the checksum field as spaces; old implementations summed signed bytes.</summary>
+    public static (long Unsigned, long Signed) Sums(ReadOnlySpan<byte> block)
+    {
+        long unsigned = 0, signed = 0;
+        for (var i = 0; i < BlockSize; i++)
+        {
+            var value = i >= Checksum.Offset && i < Checksum.Offset + Checksum.Length ? (byte)' ' : block[i];
+            unsigned += value;
+            signed += (sbyte)value;
+        }
+
+        return (unsigned, signed);
+    }
+
+    private static long Base256(ReadOnlySpan<byte> field, string name)
+    {
+        // Two's complement, big-endian; bit 6 of the first byte is the sign, because bit 7 is the mark.
+        var negative = (field[0] & 0x40) != 0;
+        Span<byte> digits = stackalloc byte[16];
+        digits.Fill(negative ? (byte)0xff : (byte)0);
+        field.CopyTo(digits[^field.Length..]);
+        digits[^field.Length] = negative ? (byte)(field[0] | 0x80) : (byte)(field[0] & 0x7f);
+        var value = BinaryPrimitives.ReadInt128BigEndian(digits);
+        return value >= long.MinValue && value <= long.MaxValue ? (long)value : throw new OciException($"archive/tar: invalid tar header: bad {name}");
+    }
+}

@@ -1,0 +1,110 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Storage.Content;
+using Slipway.Storage.Images;
+using Slipway.Storage.Layers;
+using Slipway.Storage.Snapshots;
+using Slipway.Storage.State;
+using Slipway.Storage.Threading;
+
+namespace Slipway.Storage;
+
+/// <summary>Everything an engine stores, below one directory. One process at a time has it open.</summary>
+public sealed class DataRoot : IAsyncDisposable
+{
+    /// <summary>Only root may look into what belongs to the engine; others may pass through to volumes they have a right to.</summary>
+    internal const uint DirectoryMode = 0x1c8; // 0710
+
+    private readonly SafeFileHandle _lock;
+    private readonly StateDatabase _database;
+    private readonly TemporaryDirectory _temporary;
+    private readonly ContentStore _content;
+    private readonly LayerStore _layers;
+    private readonly ImageStore _images;
+    private readonly SnapshotStore _snapshots;
+
+    private DataRoot(DataRootOptions options)
+    {
+        Path = options.Path;
+        var root = new HostPath(options.Path);
+        root.CreateDirectories(DirectoryMode);
+        _lock = Lock(root / "lock");
+        _temporary = new TemporaryDirectory(root);
+        _database = new StateDatabase((root / "state.db").Value);
+        _content = new ContentStore(root, _temporary);
+        _layers = new LayerStore(root, _temporary, options.Limits);
+        _images = new ImageStore(_database, _content, _layers, options);
+        _snapshots = new SnapshotStore(root, _temporary, _layers);
+        Containers = new ContainerTable(_database, _images.CollectAsync);
+        Networks = new NetworkTable(_database);
+        Events = new EventTable(_database);
+        Values = new KeyValueTable(_database);
+    }
+
+    /// <summary>Absolute path of the directory.</summary>
+    public string Path { get; }
+
+    public IImageStore Images => _images;
+
+    public ISnapshotStore Snapshots => _snapshots;
+
+    public IContainerTable Containers { get; }
+
+    public INetworkTable Networks { get; }
+
+    public IEventTable Events { get; }
+
+    public IKeyValueTable Values { get; }
+
+    /// <summary>Opens a data root, makes it where it is missing, and removes what an interrupted run left behind.</summary>
+    /// <exception cref="StorageException">Conflict: another engine has it open; System: it cannot be used.</exception>
+    public static async Task<DataRoot> OpenAsync(DataRootOptions options, CancellationToken cancellationToken)
+    {
+        DataRoot root;
+        try
+        {
+            root = await WorkerThread.RunAsync("data-root", () => new DataRoot(options)).ConfigureAwait(false);
+        }
+        catch (KernelException error)
+        {
+            throw new StorageException(StorageErrorKind.System, $"data root \"{options.Path}\": {error.Message}", error);
+        }
+
+        try
+        {
+            await root._images.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await root._images.CollectAsync(cancellationToken).ConfigureAwait(false);
+            return root;
+        }
+        catch
+        {
+            await root.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _database.DisposeAsync().ConfigureAwait(false);
+        _images.Dispose();
+        _snapshots.Dispose();
+        _layers.Dispose();
+        _content.Dispose();
+        _temporary.Dispose();
+        _lock.Dispose();
+    }
+
+    /// <summary>A lock that the kernel takes back when the process ends, however it ends.</summary>
+    private static SafeFileHandle Lock(HostPath path)
+    {
+        var file = path.Open(OpenFlags.ReadWrite | OpenFlags.Create, 0x180);
+        if (Descriptors.TryLock(file))
+        {
+            return file;
+        }
+
+        file.Dispose();
+        throw new StorageException(StorageErrorKind.Conflict, $"the data root is in use by another engine ({path.Value} is locked)");
+    }
+}

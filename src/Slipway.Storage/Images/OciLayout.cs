@@ -1,0 +1,119 @@
+using Slipway.Oci;
+using Slipway.Storage.Content;
+
+namespace Slipway.Storage.Images;
+
+/// <summary>An OCI image layout (image-spec, image-layout.md): <c>index.json</c> leads to manifests, these to blobs by digest.</summary>
+internal static class OciLayout
+{
+    public const string IndexName = "index.json";
+    public const string MarkerName = "oci-layout";
+    public const string ImageNameAnnotation = "io.containerd.image.name";
+    public const string RefNameAnnotation = "org.opencontainers.image.ref.name";
+
+    private const string ReferenceTypeAnnotation = "vnd.docker.reference.type";
+    private const int MaxNesting = 4;
+
+    /// <param name="platform">Which image of several to take.</param>
+    public static IReadOnlyList<ArchivedImage> Images(ImageArchive archive, Platform platform)
+    {
+        if (ImageDocument.Parse(ImageArchive.ReadDocument(archive.Get(IndexName))) is not ImageDocument.OfIndex { Value: var index })
+        {
+            throw new OciException("invalid archive: index.json is no index");
+        }
+
+        // Descriptors under one name are one image for several platforms; so are those without a name that say their platform.
+        var images = new List<ArchivedImage>();
+        foreach (var group in (index.Manifests ?? []).Where(IsImage).GroupBy(GroupOf))
+        {
+            var candidates = group.SelectMany(descriptor => Candidates(archive, descriptor, MaxNesting)).ToList();
+            if (candidates.Count == 0)
+            {
+                continue;
+            }
+
+            var chosen = Choose(candidates, platform);
+            var name = NameOf(group.First());
+            images.Add(ArchivedImage.Create(chosen.Config, chosen.Layers, chosen.Blob, name is null ? [] : [name]));
+        }
+
+        return images;
+    }
+
+    private static string GroupOf(Descriptor descriptor) =>
+        NameOf(descriptor)?.ToString() ?? (descriptor.Platform is null ? descriptor.Digest.ToString() : "");
+
+    /// <summary>The name an archive gives to an image: containerd's annotation has a full name, the specification's often a tag alone, which names nothing.</summary>
+    private static Reference? NameOf(Descriptor descriptor)
+    {
+        foreach (var annotation in (ReadOnlySpan<string>)[ImageNameAnnotation, RefNameAnnotation])
+        {
+            if (descriptor.Annotations?.GetValueOrDefault(annotation) is { } text && text.AsSpan().ContainsAny('/', ':')
+                && Reference.TryParse(text, out var name) && name!.Digest.IsNone)
+            {
+                return name.WithDefaultTag();
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Attestations and signatures go with an image and are none.</summary>
+    private static bool IsImage(Descriptor descriptor) =>
+        descriptor.Annotations?.ContainsKey(ReferenceTypeAnnotation) != true && descriptor.Platform is not { Os: "unknown" } && (descriptor.ArtifactType is null or "" || MediaTypes.IsConfig(descriptor.ArtifactType));
+
+    private static IEnumerable<Candidate> Candidates(ImageArchive archive, Descriptor descriptor, int nesting)
+    {
+        if (nesting == 0)
+        {
+            throw new OciException("invalid archive: its indexes are nested too deeply");
+        }
+
+        // An index may list platforms whose blobs were left out of the archive.
+        if (!archive.Contains($"blobs/{Digest.Sha256}/{(descriptor.Digest.IsNone ? "" : descriptor.Digest.Hex)}") && nesting < MaxNesting)
+        {
+            return [];
+        }
+
+        var blob = archive.GetBlob(descriptor.Digest);
+        return ImageDocument.Parse(ImageArchive.ReadDocument(blob)) switch
+        {
+            ImageDocument.OfIndex { Value: var index } => [.. (index.Manifests ?? []).Where(IsImage).SelectMany(inner => Candidates(archive, inner, nesting - 1))],
+            ImageDocument.OfManifest { Value: var manifest } => Open(archive, descriptor, blob, manifest) is { } candidate ? [candidate] : [],
+            _ => [],
+        };
+    }
+
+    /// <summary>Null for a manifest of something that is no image.</summary>
+    private static Candidate? Open(ImageArchive archive, Descriptor descriptor, BlobWriter blob, Manifest manifest)
+    {
+        var layers = manifest.Layers ?? [];
+        if ((manifest.ArtifactType is { Length: > 0 } type && !MediaTypes.IsConfig(type)) || !MediaTypes.IsConfig(manifest.Config.MediaType) || (layers.Count > 0 && !layers.Any(MediaTypes.LooksLikeLayer)))
+        {
+            return null;
+        }
+
+        if (layers.FirstOrDefault(layer => !MediaTypes.IsLayer(layer.MediaType)) is { } unknown)
+        {
+            throw new OciException($"unsupported layer media type \"{unknown.MediaType}\"");
+        }
+
+        var config = archive.GetBlob(manifest.Config.Digest);
+        var platform = descriptor.Platform ?? ImageConfig.Parse(ImageArchive.ReadDocument(config)).Platform;
+        return new Candidate(platform, blob, config, () => [.. layers.Select(layer => Sized(archive.GetBlob(layer.Digest), layer))]);
+    }
+
+    private static BlobWriter Sized(BlobWriter blob, Descriptor descriptor) => blob.Length == descriptor.Size
+        ? blob
+        : throw new OciException($"invalid archive: blob {descriptor.Digest} has {blob.Length} bytes, its descriptor says {descriptor.Size}");
+
+    private static Candidate Choose(List<Candidate> candidates, Platform platform) =>
+        candidates.Find(candidate => candidate.Platform.Normalize() == platform.Normalize())
+        ?? candidates.Find(candidate => candidate.Platform.RunsOn(platform))
+        ?? (candidates.Count == 1 ? candidates[0] : throw new OciException($"the archive has no image for the platform {platform}"));
+
+    private sealed record Candidate(Platform Platform, BlobWriter Blob, BlobWriter Config, Func<IReadOnlyList<BlobWriter>> OpenLayers)
+    {
+        public IReadOnlyList<BlobWriter> Layers => OpenLayers();
+    }
+}

@@ -1,0 +1,158 @@
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Mounts;
+using Slipway.Oci;
+using Slipway.Storage.Content;
+using Slipway.Storage.Layers;
+
+namespace Slipway.Storage.Snapshots;
+
+internal sealed class SnapshotStore : ISnapshotStore, IDisposable
+{
+    private const string Upper = "upper";
+    private const string Work = "work";
+    private const uint RootMode = 0x1ed; // 0755
+
+    private readonly HostPath _path;
+    private readonly SafeFileHandle _containers;
+    private readonly HostPath _empty;
+    private readonly TemporaryDirectory _temporary;
+    private readonly LayerStore _layers;
+
+    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers)
+    {
+        (_temporary, _layers) = (temporary, layers);
+        _path = root / "containers";
+        _path.CreateDirectories(DataRoot.DirectoryMode);
+        _containers = _path.Open(OpenFlags.Directory);
+
+        // What lies below the upper directory of a container whose image has no layer.
+        _empty = root / "empty";
+        _empty.CreateDirectories(RootMode);
+    }
+
+    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly)
+    {
+        var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
+        try
+        {
+            for (var i = chainIds.Count - 1; i >= 0; i--)
+            {
+                lowers.Add(_layers.DiffPath(chainIds[i]).TryOpen(OpenFlags.Path | OpenFlags.Directory)
+                    ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {chainIds[i]} of container {containerId} not found"));
+            }
+
+            if (lowers.Count == 0)
+            {
+                lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
+            }
+
+            using var container = Open(containerId, lowers[0]);
+            using var upper = DirectoryEntry.Open(container, Upper, OpenFlags.Path | OpenFlags.Directory);
+            using var work = DirectoryEntry.Open(container, Work, OpenFlags.Path | OpenFlags.Directory);
+            var mount = OverlayMount.Create(lowers, upper, work, OverlayOptions.Default);
+            if (readOnly)
+            {
+                MountTree.Change(mount, MountAttributeChange.Of(MountAttributes.ReadOnly, MountAttributes.None), recursive: false);
+            }
+
+            return mount;
+        }
+        catch (KernelException error)
+        {
+            throw new StorageException(StorageErrorKind.System, $"root file system of container {containerId}: {error.Message}", error);
+        }
+        finally
+        {
+            lowers.ForEach(lower => lower.Dispose());
+        }
+    }
+
+    public long UpperSize(string containerId)
+    {
+        if (DirectoryEntry.TryOpen(_containers, Checked(containerId), OpenFlags.Path | OpenFlags.Directory, out var container) != 0)
+        {
+            return 0;
+        }
+
+        using (container)
+        using (var upper = DirectoryEntry.Open(container!, Upper, OpenFlags.Path | OpenFlags.Directory))
+        {
+            return Size(upper, []);
+        }
+    }
+
+    public void Remove(string containerId)
+    {
+        try
+        {
+            _temporary.Consume(_containers, Checked(containerId));
+        }
+        catch (KernelException error)
+        {
+            throw new StorageException(StorageErrorKind.System, $"remove the layer of container {containerId}: {error.Message}", error);
+        }
+    }
+
+    public IReadOnlyList<string> List() => [.. new DirectoryListing(_containers).Select(entry => Encoding.UTF8.GetString(entry.Name))];
+
+    public void Dispose() => _containers.Dispose();
+
+    /// <summary>The container's directory, made whole before it gets its name: upper looks like the root of the layer below it.</summary>
+    private SafeFileHandle Open(string containerId, SafeFileHandle below)
+    {
+        if (DirectoryEntry.TryOpen(_containers, Checked(containerId), OpenFlags.Directory, out var container) == 0)
+        {
+            return container!;
+        }
+
+        var name = _temporary.NewName("container");
+        DirectoryEntry.CreateDirectory(_temporary.Descriptor, name, DataRoot.DirectoryMode);
+        using (var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory))
+        {
+            DirectoryEntry.CreateDirectory(directory, Work, 0x1c0);
+            DirectoryEntry.CreateDirectory(directory, Upper, RootMode);
+            var status = FileStatus.Of(below);
+            DirectoryEntry.ChangeOwner(directory, Upper, status.UserId, status.GroupId);
+            DirectoryEntry.ChangeMode(directory, Upper, status.Permissions);
+        }
+
+        DirectoryEntry.Rename(_temporary.Descriptor, name, _containers, containerId, RenameFlags.NoReplace);
+        return DirectoryEntry.Open(_containers, containerId, OpenFlags.Directory);
+    }
+
+    /// <summary>Hard links count once, as on the disk.</summary>
+    private static long Size(SafeFileHandle directory, HashSet<ulong> seen)
+    {
+        long size = 0;
+        foreach (var entry in new DirectoryListing(directory))
+        {
+            // The container may be running: a name can be gone by now.
+            if (FileStatus.TryOf(directory, entry.Name) is not { } status)
+            {
+                continue;
+            }
+
+            if (status.IsRegularFile && (status.LinkCount == 1 || seen.Add(status.Inode)))
+            {
+                size += status.Size;
+            }
+            else if (status.IsDirectory && DirectoryEntry.TryOpen(directory, entry.Name, OpenFlags.Path | OpenFlags.Directory, out var child) == 0)
+            {
+                using (child)
+                {
+                    size += Size(child!, seen);
+                }
+            }
+        }
+
+        return size;
+    }
+
+    /// <summary>An id is an id and no path (GHSA-4c29-8rgm-jvjj).</summary>
+    private static string Checked(string containerId) => containerId.Length == 64 && Digest.IsLowerHex(containerId)
+        ? containerId
+        : throw new StorageException(StorageErrorKind.InvalidParameter, $"\"{containerId}\" is no container id");
+}

@@ -1,0 +1,70 @@
+using System.Collections.Concurrent;
+using Microsoft.Data.Sqlite;
+
+namespace Slipway.Storage.State;
+
+/// <summary>A thread that owns a connection and does its work in order: SQLite blocks, and the pool must not.</summary>
+internal sealed class DatabaseThread : IAsyncDisposable
+{
+    private readonly BlockingCollection<Action<DatabaseConnection>> _queue = [];
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly DatabaseConnection _connection;
+
+    public DatabaseThread(string path, bool readOnly, string name)
+    {
+        _connection = new DatabaseConnection(path, readOnly);
+        new Thread(Run) { Name = name, IsBackground = true }.Start();
+    }
+
+    /// <summary>Runs work on the connection, in the order of the calls. Cancelling counts only while the work has not begun.</summary>
+    /// <exception cref="StorageException">What the work threw; failures of SQLite as kind System.</exception>
+    public Task<T> RunAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken)
+    {
+        var completion = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _queue.Add(
+            connection =>
+            {
+                if (cancellationToken.IsCancellationRequested)
+                {
+                    completion.SetCanceled(cancellationToken);
+                    return;
+                }
+
+                try
+                {
+                    completion.SetResult(work(connection));
+                }
+                catch (SqliteException error)
+                {
+                    completion.SetException(new StorageException(StorageErrorKind.System, $"state database: {error.Message}", error));
+                }
+#pragma warning disable CA1031 // The caller gets whatever it was.
+                catch (Exception error)
+#pragma warning restore CA1031
+                {
+                    completion.SetException(error);
+                }
+            },
+            CancellationToken.None);
+        return completion.Task;
+    }
+
+    /// <summary>Ends the thread once all work that was queued is done.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        _queue.CompleteAdding();
+        await _ended.Task.ConfigureAwait(false);
+        _queue.Dispose();
+    }
+
+    private void Run()
+    {
+        foreach (var work in _queue.GetConsumingEnumerable())
+        {
+            work(_connection);
+        }
+
+        _connection.Dispose();
+        _ended.SetResult();
+    }
+}

@@ -1,0 +1,124 @@
+using System.Globalization;
+using Microsoft.Data.Sqlite;
+
+namespace Slipway.Storage.State;
+
+/// <summary>
+/// The tables. <c>PRAGMA user_version</c> counts the migrations that have run; a migration is never edited once released, a new one
+/// is added. Times are .NET ticks in UTC (100 ns), so that they compare and keep their order.
+/// </summary>
+internal static class Schema
+{
+    private static readonly string[] Migrations =
+    [
+        """
+        CREATE TABLE layers (
+            chain_id TEXT PRIMARY KEY,
+            diff_id  TEXT NOT NULL,
+            parent   TEXT REFERENCES layers (chain_id),
+            size     INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX layers_parent ON layers (parent);
+
+        CREATE TABLE images (
+            id            TEXT PRIMARY KEY,
+            manifest      TEXT NOT NULL,
+            config        BLOB NOT NULL,
+            last_tag_time INTEGER
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE image_layers (
+            image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+            position INTEGER NOT NULL,
+            chain_id TEXT NOT NULL REFERENCES layers (chain_id),
+            blob     TEXT NOT NULL,
+            PRIMARY KEY (image_id, position)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX image_layers_chain ON image_layers (chain_id);
+
+        CREATE TABLE image_blobs (
+            image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+            digest   TEXT NOT NULL,
+            PRIMARY KEY (image_id, digest)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX image_blobs_digest ON image_blobs (digest);
+
+        CREATE TABLE image_names (
+            name     TEXT PRIMARY KEY,
+            image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX image_names_image ON image_names (image_id);
+
+        CREATE TABLE containers (
+            id          TEXT PRIMARY KEY,
+            name        TEXT NOT NULL UNIQUE,
+            created     INTEGER NOT NULL,
+            image_id    TEXT NOT NULL,
+            config      BLOB NOT NULL,
+            host_config BLOB NOT NULL,
+            networking  BLOB NOT NULL,
+            state       BLOB NOT NULL
+        ) STRICT;
+
+        CREATE TABLE container_layers (
+            container_id TEXT NOT NULL REFERENCES containers (id) ON DELETE CASCADE,
+            chain_id     TEXT NOT NULL REFERENCES layers (chain_id),
+            PRIMARY KEY (container_id, chain_id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX container_layers_chain ON container_layers (chain_id);
+
+        CREATE TABLE networks (
+            id       TEXT PRIMARY KEY,
+            name     TEXT NOT NULL UNIQUE,
+            created  INTEGER NOT NULL,
+            document BLOB NOT NULL
+        ) STRICT;
+
+        CREATE TABLE endpoints (
+            network_id   TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+            container_id TEXT NOT NULL,
+            document     BLOB NOT NULL,
+            PRIMARY KEY (network_id, container_id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX endpoints_container ON endpoints (container_id);
+
+        CREATE TABLE addresses (
+            network_id TEXT NOT NULL REFERENCES networks (id) ON DELETE CASCADE,
+            address    TEXT NOT NULL,
+            owner      TEXT NOT NULL,
+            PRIMARY KEY (network_id, address)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX addresses_owner ON addresses (owner);
+
+        CREATE TABLE events (
+            sequence INTEGER PRIMARY KEY,
+            time     INTEGER NOT NULL,
+            document BLOB NOT NULL
+        ) STRICT;
+
+        CREATE TABLE key_values (
+            key   TEXT PRIMARY KEY,
+            value BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """,
+    ];
+
+    /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>
+    /// <exception cref="StorageException">The database is of a later version of the program.</exception>
+    public static void Migrate(SqliteConnection connection)
+    {
+        using var command = connection.CreateCommand();
+        command.CommandText = "PRAGMA user_version";
+        var version = Convert.ToInt32(command.ExecuteScalar(), CultureInfo.InvariantCulture);
+        if (version > Migrations.Length)
+        {
+            throw new StorageException(StorageErrorKind.System, $"the state database has version {version}, this program knows {Migrations.Length}: it was written by a later Slipway");
+        }
+
+        for (; version < Migrations.Length; version++)
+        {
+            command.CommandText = string.Create(CultureInfo.InvariantCulture, $"BEGIN IMMEDIATE; {Migrations[version]} PRAGMA user_version = {version + 1}; COMMIT");
+            command.ExecuteNonQuery();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using Microsoft.Data.Sqlite;
+
+namespace Slipway.Storage.State;
+
+/// <summary>
+/// <c>state.db</c>: one connection that writes, one that reads, each on its own thread. Writes are short transactions, in
+/// the order in which they were asked for.
+/// </summary>
+internal sealed class StateDatabase : IAsyncDisposable
+{
+    // SQLite's extended result codes (sqlite.org/rescode.html).
+    private const int SQLITE_CONSTRAINT_FOREIGNKEY = 787;
+    private const int SQLITE_CONSTRAINT_PRIMARYKEY = 1555;
+    private const int SQLITE_CONSTRAINT_UNIQUE = 2067;
+
+    private readonly DatabaseThread _writer;
+    private readonly DatabaseThread _reader;
+
+    /// <exception cref="StorageException">The database cannot be opened, is damaged, or belongs to a later version.</exception>
+    public StateDatabase(string path)
+    {
+        try
+        {
+            _writer = new DatabaseThread(path, readOnly: false, "state-writer");
+            _reader = new DatabaseThread(path, readOnly: true, "state-reader");
+        }
+        catch (SqliteException error)
+        {
+            throw new StorageException(StorageErrorKind.System, $"state database: {error.Message}", error);
+        }
+    }
+
+    /// <summary>A transaction that survives the end of this process.</summary>
+    public Task<T> WriteAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) =>
+        _writer.RunAsync(connection => connection.InTransaction(work), cancellationToken);
+
+    /// <summary>A single statement, which is its own transaction.</summary>
+    public Task<T> StatementAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) => _writer.RunAsync(work, cancellationToken);
+
+    /// <summary>A transaction that survives a power failure: it is on the disk when the task completes.</summary>
+    public Task<T> WriteDurablyAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) =>
+        _writer.RunAsync(
+            connection =>
+            {
+                connection.Execute("PRAGMA synchronous = FULL");
+                try
+                {
+                    return connection.InTransaction(work);
+                }
+                finally
+                {
+                    connection.Execute("PRAGMA synchronous = NORMAL");
+                }
+            },
+            cancellationToken);
+
+    /// <summary>A query that sees all writes whose tasks have completed.</summary>
+    public Task<T> ReadAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) => _reader.RunAsync(work, cancellationToken);
+
+    public static bool IsDuplicate(SqliteException error) => error.SqliteExtendedErrorCode is SQLITE_CONSTRAINT_UNIQUE or SQLITE_CONSTRAINT_PRIMARYKEY;
+
+    public static bool IsMissingReference(SqliteException error) => error.SqliteExtendedErrorCode == SQLITE_CONSTRAINT_FOREIGNKEY;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _reader.DisposeAsync().ConfigureAwait(false);
+        await _writer.DisposeAsync().ConfigureAwait(false);
+    }
+}
+
+internal static class SqliteDataReaderExtensions
+{
+    public static byte[] GetBlob(this SqliteDataReader reader, int ordinal) => reader.GetFieldValue<byte[]>(ordinal);
+
+    public static DateTimeOffset GetTime(this SqliteDataReader reader, int ordinal) => new(reader.GetInt64(ordinal), TimeSpan.Zero);
+}

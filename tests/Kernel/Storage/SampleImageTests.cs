@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using Slipway.Oci;
+using Slipway.Storage;
+using Slipway.Storage.Images;
+using Xunit;
+
+namespace Slipway.Tests.Kernel.Storage;
+
+/// <summary>Images made by other builders load as Docker loads them.</summary>
+public sealed class SampleImageTests
+{
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData("oci/busybox-1.37.0-glibc-amd64.tar", "busybox:1.37.0-glibc")]
+    [InlineData("oci/busybox-1.37.0-musl-amd64.tar", "busybox:1.37.0-musl")]
+    [InlineData("oci/busybox-1.37.0-uclibc-amd64.tar", "busybox:1.37.0-uclibc")]
+    [InlineData("oci/busybox-1.37.0-glibc-multiarch.tar", "busybox:1.37.0-glibc")]
+    [InlineData("oci/hello-world-multiarch.tar", "hello-world:latest")]
+    [InlineData("oci/hello-world-multiarch-cosign.tar", "hello-world:latest")]
+    [InlineData("oci/stereoscope-valid-oci.tar", "sample:latest")]
+    [InlineData("oci/oci-name-only.tar.gz", "pretty-empty:latest")]
+    [InlineData("oci/oci-registry-name.tar.gz", "example.com/empty:latest")]
+    [InlineData("save/dive-test-docker-image.tar", "dive-test:latest")]
+    [InlineData("save/dive-test-kaniko-image.tar", "dive-test:kaniko-latest")]
+    [InlineData("save/pause-2.0.tar", "gcr.io/google-containers/pause:2.0")]
+    [InlineData("save/docker-name-only.tar.xz", "pretty-empty:latest")]
+    [InlineData("save/docker-registry-name.tar.xz", "example.com/empty:latest")]
+    [InlineData("save/almostempty.tar", "emptyimage:latest")]
+    [InlineData("save/image_with_symlinked_layer.tar", "bazel:small_base_2")]
+    [InlineData("save/small_linux.tar", "bazel/image:image")]
+    public async Task A_named_image_loads_under_its_name(string sample, string name)
+    {
+        await using var archive = Samples.Open(sample);
+        await using var temporary = await TemporaryDataRoot.CreateAsync();
+        var loaded = await temporary.Root.Images.LoadAsync(archive, null, null, Cancellation);
+        Assert.Equal(name, Assert.Single(loaded).Name);
+        Assert.Equal($"Loaded image: {name}", loaded[0].Message);
+        Assert.Equal(loaded[0].Image.Id, temporary.Root.Images.Get(name).Id);
+        Assert.Equal(loaded[0].Image.Id, Digest.Of(temporary.Root.Images.RawConfig(loaded[0].Image.Id).Span));
+    }
+
+    [Theory]
+    [InlineData("oci/dive-test-oci-gzip-image.tar")]
+    [InlineData("oci/dive-test-oci-zstd-image.tar")]
+    [InlineData("oci/dive-test-oci-estargz-image.tar")]
+    [InlineData("oci/dive-test-oci-uncompressed-image.tar")]
+    [InlineData("oci/oci-non-docker-name.tar.gz")]
+    [InlineData("oci/oci-unnamed.tar.gz")]
+    [InlineData("save/docker-unnamed.tar.xz")]
+    [InlineData("save/hello-world-v25.tar")]
+    public async Task An_image_without_a_name_loads_under_its_id(string sample)
+    {
+        await using var archive = Samples.Open(sample);
+        await using var temporary = await TemporaryDataRoot.CreateAsync();
+        var loaded = await temporary.Root.Images.LoadAsync(archive, null, null, Cancellation);
+        Assert.Null(Assert.Single(loaded).Name);
+        Assert.Equal($"Loaded image ID: {loaded[0].Image.Id}", loaded[0].Message);
+    }
+
+    [Theory]
+    [InlineData("save/no_manifest.tar", "does not contain a manifest.json")]
+    [InlineData("save/v1-emptyLayer.tar", "does not contain a manifest.json")]
+    [InlineData("save/test_bundle.tar", "invalid tag \"test_image_")]
+    [InlineData("edge/oci/bad-digests.tar", "expected digest sha256:")]
+    [InlineData("edge/oci/squashfs-layer.tar", "")]
+    public async Task A_bad_archive_is_refused_and_leaves_nothing(string sample, string message)
+    {
+        await using var archive = Samples.Open(sample);
+        await using var temporary = await TemporaryDataRoot.CreateAsync();
+        var error = await Assert.ThrowsAsync<StorageException>(() => temporary.Root.Images.LoadAsync(archive, null, null, Cancellation));
+        Assert.Equal(StorageErrorKind.InvalidParameter, error.Kind);
+        Assert.Contains(message, error.Message, StringComparison.Ordinal);
+        Assert.Empty(temporary.Contents());
+    }
+
+    [Fact]
+    public async Task Alpine_imports_fast()
+    {
+        await using var warm = Samples.Open("rootfs/alpine-minirootfs-3.10.9-x86_64.tar.gz");
+        await using var archive = Samples.Open("rootfs/alpine-minirootfs-3.20.3-x86_64.tar.gz");
+        await using var temporary = await TemporaryDataRoot.CreateAsync();
+        await temporary.Root.Images.ImportAsync(warm, new ImportOptions(), null, Cancellation);
+        var watch = Stopwatch.StartNew();
+        var image = await temporary.Root.Images.ImportAsync(archive, new ImportOptions { Reference = Reference.Parse("alpine") }, null, Cancellation);
+        TestContext.Current.TestOutputHelper?.WriteLine($"import {watch.Elapsed.TotalMilliseconds:f0} ms");
+        Assert.Equal(["alpine:latest"], image.RepoTags);
+        Assert.InRange(watch.Elapsed.TotalSeconds, 0, 2);
+    }
+}

@@ -1,0 +1,46 @@
+using Slipway.Storage;
+using Xunit;
+
+namespace Slipway.Tests.Kernel.Storage;
+
+/// <summary>A data root of its own for each test, removed with it.</summary>
+public sealed class TemporaryDataRoot : IAsyncDisposable
+{
+    private readonly UnpackLimits _limits;
+    private DataRoot? _root;
+
+    private TemporaryDataRoot(UnpackLimits limits) => _limits = limits;
+
+    public string Path { get; } = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"slipway-storage-{Guid.NewGuid():n}");
+
+    public DataRoot Root => _root ?? throw new InvalidOperationException("not open");
+
+    public static async Task<TemporaryDataRoot> CreateAsync(UnpackLimits? limits = null)
+    {
+        var temporary = new TemporaryDataRoot(limits ?? new UnpackLimits());
+        await temporary.OpenAsync();
+        return temporary;
+    }
+
+    public async Task OpenAsync() => _root = await DataRoot.OpenAsync(new DataRootOptions { Path = Path, Limits = _limits }, TestContext.Current.CancellationToken);
+
+    public async Task CloseAsync()
+    {
+        await Root.DisposeAsync();
+        _root = null;
+    }
+
+    /// <summary>What is in the store, so that a test can see that nothing was left behind.</summary>
+    public string[] Contents() =>
+        [.. new[] { "blobs/sha256", "layers", "tmp", "containers" }.SelectMany(directory => Directory.EnumerateFileSystemEntries(System.IO.Path.Combine(Path, directory)))];
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_root is not null)
+        {
+            await _root.DisposeAsync();
+        }
+
+        Directory.Delete(Path, recursive: true);
+    }
+}
