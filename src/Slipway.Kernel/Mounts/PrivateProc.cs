@@ -1,0 +1,28 @@
+using Slipway.Kernel.Files;
+
+namespace Slipway.Kernel.Mounts;
+
+/// <summary>
+/// A procfs nobody else can reach: mounted for this process alone and attached nowhere, so nothing can be mounted over any of its
+/// files (CVE-2025-52881). Writes that confine a container go through it.
+/// </summary>
+public static class PrivateProc
+{
+    private static readonly Lazy<RootDirectory> s_root = new(Create);
+
+    /// <summary>Its root, for the life of the process. Paths are to be opened with <see cref="Strict"/>.</summary>
+    public static RootDirectory Root => s_root.Value;
+
+    public const Resolution Strict = Resolution.Beneath | Resolution.NoCrossDevice | Resolution.NoMagicLinks;
+
+    private static RootDirectory Create()
+    {
+        var root = new RootDirectory(FileSystemContext.Mount("proc", MountAttributes.NoSetId | MountAttributes.NoDevices | MountAttributes.NoExecute));
+        if (Descriptors.FileSystemType(root.Descriptor) != Descriptors.ProcSuperMagic)
+        {
+            throw new KernelException("mount a procfs", Errno.EINVAL);
+        }
+
+        return root;
+    }
+}

@@ -1,0 +1,233 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Mounts;
+using Slipway.Kernel.Process;
+using Slipway.Oci.Runtime;
+
+namespace Slipway.Runtime.Compilation;
+
+/// <summary>
+/// The mounts of a container. The parent makes each as a detached mount and creates its mount point; the child, after it has
+/// pivoted, opens the canonical mount point without following anything and attaches the mount to that descriptor. File
+/// systems that show the child's own namespaces (proc, sysfs, mqueue) are made in the child.
+/// </summary>
+internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHandle rootfs, PlanContext context)
+{
+    private const uint MountPointPermissions = 0x1ED; // 0755, as runc creates them; files too.
+
+    private static readonly Lazy<RootDirectory> s_hostSysfs = new(() => new HostPath("/sys").OpenRoot());
+
+    // What the kernel provides: a container's image has nothing to say about these (CVE-2026-41579).
+    private static readonly string[] s_reserved = ["/dev", "/proc", "/sys"];
+
+    public RootView View { get; } = new(new RootDirectory(rootfs));
+
+    /// <summary>The tmpfs prepared for /dev; null where /dev is something else, whose devices then are left alone.</summary>
+    public SafeFileHandle? Dev { get; private set; }
+
+    /// <summary>The devpts prepared for /dev/pts; null where that is something else.</summary>
+    public SafeFileHandle? Devpts { get; private set; }
+
+    public void Add(MountSpec mount)
+    {
+        try
+        {
+            AddCore(mount);
+        }
+        catch (KernelException e)
+        {
+            throw PlanException.Invalid($"error mounting \"{mount.Source}\" to rootfs at \"{mount.Destination}\": {e.Message}", e);
+        }
+    }
+
+    private void AddCore(MountSpec mount)
+    {
+        string destination = mount.Destination.Length > 1 ? mount.Destination.TrimEnd('/') : mount.Destination;
+        if (destination.Length < 2 || destination[0] != '/')
+        {
+            throw PlanException.Invalid($"invalid mount destination \"{mount.Destination}\": it must be absolute and not the root");
+        }
+
+        MountOptions options = MountOptions.Parse(mount.Options);
+        if (Array.IndexOf(s_reserved, destination) >= 0)
+        {
+            RefuseUnlessDirectory(destination);
+        }
+
+        string type = options.IsBind ? "bind" : mount.Type;
+        switch (type)
+        {
+            case "proc" or "sysfs" or "mqueue":
+                AddInChild(mount, destination, type, options);
+                break;
+            case "cgroup" or "cgroup2":
+                AddCgroups(destination, options);
+                break;
+            case "bind":
+                AddBind(mount, destination, options);
+                break;
+            default:
+                SafeFileHandle made = Make(type, mount.Source, options);
+                byte[] path = Attach(made, isDirectory: true, destination);
+                Dev = destination == "/dev" ? (type == "tmpfs" ? made : null) : Dev;
+                Devpts = path.AsSpan().SequenceEqual("/dev/pts"u8) ? (type == "devpts" ? made : null) : Devpts;
+                break;
+        }
+    }
+
+    private void RefuseUnlessDirectory(string destination)
+    {
+        FileStatus? status = FileStatus.TryOf(rootfs, destination[1..]);
+        if (status is { IsDirectory: false })
+        {
+            throw PlanException.Invalid($"invalid image: {destination} is {Describe(status.Value.Type)}, it must be an ordinary directory");
+        }
+    }
+
+    private static string Describe(FileType type) => type switch
+    {
+        FileType.SymbolicLink => "a symbolic link",
+        FileType.RegularFile => "a file",
+        _ => "no directory",
+    };
+
+    private void AddInChild(MountSpec mount, string destination, string type, MountOptions options)
+    {
+        ResolvedPath target = EnsureTarget(destination, isDirectory: true);
+        target.Descriptor?.Dispose();
+        int made = plan.MakeFileSystem(type, mount.Source.Length == 0 ? type : mount.Source, options.Data, options.Set);
+        AttachSteps(PlanArgument.ResultOf(made), target.Path, isDirectory: true);
+        View.Add(target.Path, null, type switch { "proc" => PrivateProc.Root, "sysfs" => s_hostSysfs.Value, _ => null });
+    }
+
+    private void AddBind(MountSpec mount, string destination, MountOptions options)
+    {
+        if (options.Data.Count > 0)
+        {
+            throw PlanException.Invalid($"invalid option \"{options.Data[0]}\" of the bind mount at \"{mount.Destination}\"");
+        }
+
+        SafeFileHandle tree = context.MountSources.TryGetValue(mount.Destination, out SafeFileHandle? source)
+            ? MountTree.Clone(source, options.IsRecursiveBind)
+            : MountTree.Clone(SourcePath(mount), options.IsRecursiveBind);
+        try
+        {
+            Apply(tree, options);
+        }
+        catch
+        {
+            tree.Dispose();
+            throw;
+        }
+
+        Attach(tree, FileStatus.Of(tree).IsDirectory, destination);
+        Dev = destination == "/dev" ? null : Dev;
+        Devpts = destination is "/dev" or "/dev/pts" ? null : Devpts;
+    }
+
+    private static HostPath SourcePath(MountSpec mount) => mount.Source.StartsWith('/') && !mount.Source.Contains('\0', StringComparison.Ordinal)
+        ? new HostPath(mount.Source)
+        : throw PlanException.Invalid($"invalid source \"{mount.Source}\" of the bind mount at \"{mount.Destination}\": it must be absolute");
+
+    private static void Apply(SafeFileHandle tree, MountOptions options)
+    {
+        // A copy of a shared mount is its peer: what the container mounts inside would appear on the host. So private, unless asked for.
+        (MountPropagation propagation, bool recursive) = options.Propagation == MountPropagation.Unchanged
+            ? (MountPropagation.Private, true)
+            : (options.Propagation, options.IsPropagationRecursive);
+        MountTree.Change(tree, MountAttributeChange.Of(options.RecursiveSet, options.RecursiveClear, recursive ? propagation : MountPropagation.Unchanged), options.IsRecursiveBind);
+        if ((options.Set | options.Clear) != MountAttributes.None || !recursive)
+        {
+            MountTree.Change(tree, MountAttributeChange.Of(options.Set, options.Clear, recursive ? MountPropagation.Unchanged : propagation), recursive: false);
+        }
+    }
+
+    /// <summary>
+    /// The container's own groups. They are bound from the host's hierarchies, not mounted anew: the same files, and no need for the child to be
+    /// in its groups first.
+    /// </summary>
+    private void AddCgroups(string destination, MountOptions options)
+    {
+        if (context.CgroupDirectories is [{ Name: "" } unified])
+        {
+            Attach(BindCgroup(unified, options), isDirectory: true, destination);
+            return;
+        }
+
+        SafeFileHandle tmpfs = FileSystemContext.Mount("tmpfs", options.Set & ~MountAttributes.ReadOnly, "source=tmpfs", "mode=755");
+        byte[] path = Attach(tmpfs, isDirectory: true, destination);
+        foreach (CgroupDirectory directory in context.CgroupDirectories)
+        {
+            DirectoryEntry.CreateDirectory(tmpfs, directory.Name, MountPointPermissions);
+            SafeFileHandle bound = BindCgroup(directory, options);
+            byte[] target = [.. path, (byte)'/', .. System.Text.Encoding.UTF8.GetBytes(directory.Name)];
+            AttachSteps(plan.Own(bound), target, isDirectory: true);
+            View.Add(target, bound);
+
+            // cpu,cpuacct is also found as cpu and as cpuacct (Docker does the same).
+            foreach (string name in directory.Name.Contains(',', StringComparison.Ordinal) ? directory.Name.Split(',') : [])
+            {
+                DirectoryEntry.CreateSymbolicLink(tmpfs, name, directory.Name);
+            }
+        }
+    }
+
+    private static SafeFileHandle BindCgroup(CgroupDirectory directory, MountOptions options)
+    {
+        SafeFileHandle tree = MountTree.Clone(directory.Directory, recursive: false);
+        try
+        {
+            MountTree.Change(tree, MountAttributeChange.Of(options.Set, options.Clear, MountPropagation.Private), recursive: false);
+            return tree;
+        }
+        catch
+        {
+            tree.Dispose();
+            throw;
+        }
+    }
+
+    private static SafeFileHandle Make(string type, string source, MountOptions options)
+    {
+        using var file = new FileSystemContext(type);
+        file.Set("source", source.Length == 0 ? type : source);
+        foreach (string option in options.Data)
+        {
+            file.Set(option);
+        }
+
+        return file.Mount(options.Set);
+    }
+
+    /// <summary>Takes the mount, creates its mount point, adds the steps that attach it, and returns the canonical path.</summary>
+    private byte[] Attach(SafeFileHandle mount, bool isDirectory, string destination)
+    {
+        PlanArgument owned = plan.Own(mount);
+        ResolvedPath target = EnsureTarget(destination, isDirectory);
+        target.Descriptor?.Dispose();
+        AttachSteps(owned, target.Path, isDirectory);
+        View.Add(target.Path, mount);
+        return target.Path;
+    }
+
+    private ResolvedPath EnsureTarget(string destination, bool isDirectory)
+    {
+        try
+        {
+            return View.Ensure(destination, isDirectory ? MissingPath.CreateDirectory : MissingPath.CreateFile, new NewEntry(MountPointPermissions));
+        }
+        catch (KernelException e) when (e.Errno is Errno.ENOTDIR or Errno.EISDIR)
+        {
+            throw PlanException.Invalid(
+                $"cannot create mountpoint \"{destination}\": not a directory: Are you trying to mount a directory onto a file (or vice-versa)? "
+                + "Check if the specified host path exists and is the expected type", e);
+        }
+    }
+
+    private void AttachSteps(PlanArgument mount, byte[] path, bool isDirectory)
+    {
+        int target = plan.OpenBelow(root, path, OpenFlags.Path | (isDirectory ? OpenFlags.Directory : 0), Resolution.Canonical);
+        plan.MoveMount(mount, PlanArgument.ResultOf(target), path);
+    }
+}

@@ -1,0 +1,141 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+
+namespace Slipway.Runtime.Compilation;
+
+/// <summary>
+/// A container's file tree before it exists: the root file system and the mounts prepared for it, which are not attached to each
+/// other yet. Paths are resolved here as the kernel will resolve them later, with every link held inside.
+/// </summary>
+internal sealed class RootView(RootDirectory rootfs)
+{
+    private const int None = -1;
+
+    private readonly List<Mount> _mounts = [];
+
+    /// <summary>Adds a mount at a canonical path. Later ones hide earlier ones.</summary>
+    /// <param name="root">Its root, owned elsewhere; null for one the child will make, which cannot be looked into.</param>
+    /// <param name="sample">For such a one: a mount of the same file system, to ask which files it has.</param>
+    public void Add(byte[] path, SafeFileHandle? root, RootDirectory? sample = null) => _mounts.Add(new Mount(path, Locate(path), root, sample));
+
+    /// <summary>Resolves a path; ENOENT where it leads to nothing.</summary>
+    public ResolvedPath Resolve(PathName path) => Ensure(path, MissingPath.Fail, default);
+
+    /// <summary>Resolves a path and creates what is missing.</summary>
+    public ResolvedPath Ensure(PathName path, MissingPath missing, NewEntry template)
+    {
+        if (IsClean(path.Bytes))
+        {
+            // The usual case by one system call: no link on the way, all there.
+            int index = Locate(path.Bytes);
+            int prefix = index == None ? 0 : _mounts[index].Path.Length;
+            SafeFileHandle? root = index == None ? rootfs.Descriptor : _mounts[index].Root;
+            if (root is null)
+            {
+                return new ResolvedPath(path.Bytes.ToArray(), null, Created: false);
+            }
+
+            ReadOnlySpan<byte> rest = path.Bytes[prefix..].TrimStart((byte)'/');
+            if (!rest.IsEmpty && TryOpen(root, rest, out SafeFileHandle? file))
+            {
+                bool isDirectory = FileStatus.Of(file!).IsDirectory;
+                if (missing == MissingPath.Fail || isDirectory == (missing == MissingPath.CreateDirectory))
+                {
+                    return new ResolvedPath(path.Bytes.ToArray(), file, Created: false);
+                }
+
+                file!.Dispose();
+                throw new KernelException($"\"{path.ToString()}\"", isDirectory ? Errno.EISDIR : Errno.ENOTDIR);
+            }
+        }
+
+        return rootfs.Ensure(path, missing, template, Lookup);
+    }
+
+    /// <summary>What a canonical path is in a mount that cannot be looked into, judged by its sample; null where it has no such file.</summary>
+    public FileType? Sample(byte[] path)
+    {
+        int index = Locate(path);
+        if (index == None || _mounts[index].Sample is not { } sample)
+        {
+            return null;
+        }
+
+        ReadOnlySpan<byte> rest = path.AsSpan(_mounts[index].Path.Length);
+        if (sample.TryOpen(rest.TrimStart((byte)'/'), OpenFlags.Path, out SafeFileHandle? file, 0, Resolution.Canonical) != 0)
+        {
+            return null;
+        }
+
+        using (file)
+        {
+            return FileStatus.Of(file!).Type;
+        }
+    }
+
+    private static bool TryOpen(SafeFileHandle root, ReadOnlySpan<byte> path, out SafeFileHandle? file)
+    {
+        // Not disposed: it would close the mount's descriptor.
+        var directory = new RootDirectory(root);
+        return directory.TryOpen(path, OpenFlags.Path, out file, 0, Resolution.Canonical) == 0;
+    }
+
+    private MountCrossing Lookup(ReadOnlySpan<byte> path)
+    {
+        int index = Locate(path);
+        return index != None && path.SequenceEqual(_mounts[index].Path) ? new MountCrossing(true, _mounts[index].Root) : default;
+    }
+
+    /// <summary>The mount a canonical path lies in, or its root is: by way of each mount met from the root on, the topmost at each place.</summary>
+    private int Locate(ReadOnlySpan<byte> path)
+    {
+        int current = None;
+        while (true)
+        {
+            int next = None;
+            for (int i = 0; i < _mounts.Count; i++)
+            {
+                if (_mounts[i].Parent == current && Covers(_mounts[i].Path, path) && (next == None || _mounts[i].Path.Length < _mounts[next].Path.Length))
+                {
+                    next = i;
+                }
+            }
+
+            if (next == None)
+            {
+                return current;
+            }
+
+            current = next;
+        }
+    }
+
+    private static bool Covers(ReadOnlySpan<byte> mount, ReadOnlySpan<byte> path) =>
+        path.StartsWith(mount) && (path.Length == mount.Length || path[mount.Length] == (byte)'/');
+
+    /// <summary>Absolute, without <c>.</c>, <c>..</c>, empty components and trailing slash.</summary>
+    private static bool IsClean(ReadOnlySpan<byte> path)
+    {
+        if (path.Length < 2 || path[0] != (byte)'/')
+        {
+            return false;
+        }
+
+        while (!path.IsEmpty)
+        {
+            path = path[1..];
+            int slash = path.IndexOf((byte)'/');
+            if (!new PathName(slash < 0 ? path : path[..slash]).IsEntryName)
+            {
+                return false;
+            }
+
+            path = slash < 0 ? default : path[slash..];
+        }
+
+        return true;
+    }
+
+    private readonly record struct Mount(byte[] Path, int Parent, SafeFileHandle? Root, RootDirectory? Sample);
+}
