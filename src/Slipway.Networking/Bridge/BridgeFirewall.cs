@@ -72,12 +72,12 @@ internal sealed class BridgeFirewall(NfTablesSession session, string bridge)
         }
         catch (KernelException e) when (e.Errno == Errno.ENOENT)
         {
-            // One was removed by hand, and with it the whole transaction failed: the others go by comparison.
+            // Something was removed by hand, and with it the whole transaction failed: what is left goes by comparison.
             (string Map, MapElement Element)[] unwanted = [.. Elements(container, ports)];
             foreach (string map in new[] { ByPort, ByAddress })
             {
                 HashSet<string> keys = [.. unwanted.Where(e => e.Map == map).Select(e => Convert.ToHexString(e.Element.Key))];
-                MapElement[] left = [.. session.Elements(_table, map).Where(e => keys.Contains(Convert.ToHexString(e.Key)))];
+                MapElement[] left = [.. ElementsIfAny(map).Where(e => keys.Contains(Convert.ToHexString(e.Key)))];
                 if (left.Length > 0)
                 {
                     session.Begin().DeleteElements(_table, map, left).Commit();
@@ -116,6 +116,18 @@ internal sealed class BridgeFirewall(NfTablesSession session, string bridge)
         }
 
         return !tables.Any(table => table.Name != _table && table.Name.StartsWith(TablePrefix, StringComparison.Ordinal));
+    }
+
+    private IReadOnlyList<MapElement> ElementsIfAny(string map)
+    {
+        try
+        {
+            return session.Elements(_table, map);
+        }
+        catch (KernelException e) when (e.Errno == Errno.ENOENT)
+        {
+            return [];
+        }
     }
 
     private void SynchronizeOnce(ILookup<string, MapElement> wanted)

@@ -121,13 +121,14 @@ internal sealed class BridgeHost : IDisposable
         }
 
         EndpointInfo info = endpoint.Info;
-        _firewall.UnpublishPorts(info.Address, info.Ports);
-        ForgetDatagrams(info.Address, info.Ports);
-        _ports!.Release(endpoint.Reservations);
         try
         {
+            _firewall.UnpublishPorts(info.Address, info.Ports);
+            ForgetDatagrams(info.Address, info.Ports);
+
             // Off the bridge before the address is free: its processes may live on a little, and the kernel's timers do.
             _route.Begin().SetLink(info.HostLink, new LinkChange { Master = 0 }).Execute();
+            return info.HostLink;
         }
         catch (KernelException e) when (e.Errno == Errno.ENODEV)
         {
@@ -135,10 +136,9 @@ internal sealed class BridgeHost : IDisposable
         }
         finally
         {
+            _ports!.Release(endpoint.Reservations);
             _addresses!.Release(info.Address, endpointId);
         }
-
-        return info.HostLink;
     }
 
     public RestoreResult Restore(IReadOnlyCollection<EndpointInfo> endpoints)

@@ -94,7 +94,8 @@ public sealed class BridgeNetwork : INetworkDriver
     {
         if (await _host.RunAsync(() => State.Detach(endpointId), cancellationToken).ConfigureAwait(false) is { } link)
         {
-            // Removing waits for an RCU grace period (about 20 ms), and nobody needs to wait for that: the link is off the bridge.
+            // Removing waits for an RCU grace period (about 20 ms), and nobody needs to wait for that: the link is off the bridge. Should it
+            // fail, the link is an orphan for the next start.
             _ = RemoveLinksAsync([link], CancellationToken.None);
         }
     }

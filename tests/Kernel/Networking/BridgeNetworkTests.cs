@@ -385,6 +385,32 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Detaching_works_when_somebody_removed_the_rules_the_link_or_a_port_by_hand()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        PortRequest[] ports = [new(PortProtocol.Tcp, 80, HostPort: 8080), new(PortProtocol.Tcp, 81, HostPort: 8081)];
+        await _lab.RunAsync(network, "one", ports);
+        _lab.Run("nft", "delete", "element", "ip", "slipway-slipway0", "published", "{ tcp . 8080 }");
+        await network.DetachAsync("one", None);
+        Assert.DoesNotContain("8081", _lab.Run("nft", "list", "ruleset"));
+
+        (EndpointInfo second, _) = await _lab.RunAsync(network, "two", ports);
+        _lab.Run("ip", "link", "delete", second.HostLink);
+        await network.DetachAsync("two", None);
+
+        await _lab.RunAsync(network, "three", ports);
+        _lab.Run("nft", "delete", "table", "ip", "slipway-slipway0");
+        await network.DetachAsync("three", None);
+
+        // A start that cannot publish is refused, and leaves no address, port or link behind; a new start of the engine repairs the rules.
+        await Assert.ThrowsAsync<NetworkException>(() => _lab.RunAsync(network, "four", ports));
+        Assert.Empty(await network.ListEndpointsAsync(None));
+        await network.EnsureAsync(None);
+        Assert.Equal("172.17.0.2", (await _lab.RunAsync(network, "five", ports)).Info.Address.ToString());
+    }
+
+    [Fact]
     public async Task Two_engines_on_one_host_do_not_disturb_each_other()
     {
         await using BridgeNetwork first = _lab.Network(new BridgeOptions { BridgeName = "slipway-a", PoolSize = 1 });
