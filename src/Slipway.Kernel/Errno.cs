@@ -51,6 +51,7 @@ public static class Errno
     public const int EADDRINUSE = 98;
     public const int EADDRNOTAVAIL = 99;
     public const int ENETUNREACH = 101;
+    public const int ECONNABORTED = 103;
     public const int ECONNRESET = 104;
     public const int ENOTCONN = 107;
     public const int ETIMEDOUT = 110;
@@ -72,7 +73,7 @@ public static class Errno
         ENOTEMPTY => nameof(ENOTEMPTY), ELOOP => nameof(ELOOP), ENODATA => nameof(ENODATA), EPROTO => nameof(EPROTO),
         EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
         EADDRINUSE => nameof(EADDRINUSE), EADDRNOTAVAIL => nameof(EADDRNOTAVAIL), ENETUNREACH => nameof(ENETUNREACH),
-        ECONNRESET => nameof(ECONNRESET), ENOTCONN => nameof(ENOTCONN), ETIMEDOUT => nameof(ETIMEDOUT), ECONNREFUSED => nameof(ECONNREFUSED),
+        ECONNABORTED => nameof(ECONNABORTED), ECONNRESET => nameof(ECONNRESET), ENOTCONN => nameof(ENOTCONN), ETIMEDOUT => nameof(ETIMEDOUT), ECONNREFUSED => nameof(ECONNREFUSED),
         EHOSTUNREACH => nameof(EHOSTUNREACH), EINPROGRESS => nameof(EINPROGRESS), EDQUOT => nameof(EDQUOT),
         _ => string.Create(CultureInfo.InvariantCulture, $"errno {errno}"),
     };

@@ -1,0 +1,99 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Descriptors;
+
+/// <summary>EPOLL* (epoll_ctl(2)).</summary>
+[Flags]
+public enum EpollEvents : uint
+{
+    None = 0,
+    In = 1,
+    Out = 4,
+    Error = 8,
+    HangUp = 0x10,
+    PeerHangUp = 0x2000,
+    EdgeTriggered = 1u << 31,
+}
+
+/// <param name="Token">As given to <see cref="Epoll.Add"/>.</param>
+public readonly record struct ReadyDescriptor(ulong Token, EpollEvents Events);
+
+/// <summary>Readiness of many descriptors (epoll(7)).</summary>
+public sealed unsafe class Epoll : IDisposable
+{
+    // struct epoll_event is packed on x86-64 only (linux/eventpoll.h, EPOLL_PACKED).
+    private static readonly int s_stride = RuntimeInformation.ProcessArchitecture == Architecture.X64 ? 12 : 16;
+
+    private readonly SafeFileHandle _epoll;
+    private readonly byte[] _events;
+
+    /// <param name="batch">Events taken by one <see cref="Wait"/> at most.</param>
+    public Epoll(int batch)
+    {
+        int descriptor = DescriptorNative.epoll_create1(DescriptorNative.EPOLL_CLOEXEC);
+        if (descriptor < 0)
+        {
+            throw new KernelException("epoll_create1", Marshal.GetLastPInvokeError());
+        }
+
+        _epoll = new SafeFileHandle(descriptor, ownsHandle: true);
+        _events = new byte[batch * s_stride];
+    }
+
+    public void Add(SafeHandle descriptor, EpollEvents events, ulong token)
+    {
+        byte* epollEvent = stackalloc byte[16];
+        var span = new Span<byte>(epollEvent, 16);
+        BinaryPrimitives.WriteUInt32LittleEndian(span, (uint)events);
+        BinaryPrimitives.WriteUInt64LittleEndian(span[(s_stride - 8)..], token);
+        if (DescriptorNative.epoll_ctl(_epoll, DescriptorNative.EPOLL_CTL_ADD, descriptor, epollEvent) != 0)
+        {
+            throw new KernelException("epoll_ctl EPOLL_CTL_ADD", Marshal.GetLastPInvokeError());
+        }
+    }
+
+    /// <summary>
+    /// Must be called before the descriptor is closed: a child between clone and execve holds a duplicate, and epoll goes on reporting
+    /// for as long as any exists (epoll(7), "Will closing a file descriptor cause it to be removed").
+    /// </summary>
+    public void Remove(SafeHandle descriptor)
+    {
+        byte* unused = stackalloc byte[16];
+        if (DescriptorNative.epoll_ctl(_epoll, DescriptorNative.EPOLL_CTL_DEL, descriptor, unused) != 0)
+        {
+            throw new KernelException("epoll_ctl EPOLL_CTL_DEL", Marshal.GetLastPInvokeError());
+        }
+    }
+
+    /// <summary>Waits for events and appends them to <paramref name="ready"/>, which is cleared first.</summary>
+    /// <param name="timeoutMilliseconds">-1: without limit.</param>
+    public void Wait(List<ReadyDescriptor> ready, int timeoutMilliseconds)
+    {
+        ArgumentNullException.ThrowIfNull(ready);
+        ready.Clear();
+        int count;
+        fixed (byte* events = _events)
+        {
+            count = DescriptorNative.epoll_wait(_epoll, events, _events.Length / s_stride, timeoutMilliseconds);
+        }
+
+        if (count < 0)
+        {
+            int errno = Marshal.GetLastPInvokeError();
+            if (errno != Errno.EINTR)
+            {
+                throw new KernelException("epoll_wait", errno);
+            }
+        }
+
+        for (int i = 0; i < count; i++)
+        {
+            ReadOnlySpan<byte> entry = _events.AsSpan(i * s_stride, s_stride);
+            ready.Add(new ReadyDescriptor(BinaryPrimitives.ReadUInt64LittleEndian(entry[(s_stride - 8)..]), (EpollEvents)BinaryPrimitives.ReadUInt32LittleEndian(entry)));
+        }
+    }
+
+    public void Dispose() => _epoll.Dispose();
+}

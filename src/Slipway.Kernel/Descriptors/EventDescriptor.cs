@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Descriptors;
+
+/// <summary>A counter that wakes an epoll loop from other threads (eventfd(2)).</summary>
+public sealed class EventDescriptor : IDisposable
+{
+    public EventDescriptor()
+    {
+        int descriptor = DescriptorNative.eventfd(0, DescriptorNative.EFD_CLOEXEC | DescriptorNative.EFD_NONBLOCK);
+        if (descriptor < 0)
+        {
+            throw new KernelException("eventfd", Marshal.GetLastPInvokeError());
+        }
+
+        Handle = new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
+    public SafeFileHandle Handle { get; }
+
+    public void Signal()
+    {
+        ReadOnlySpan<byte> one = [1, 0, 0, 0, 0, 0, 0, 0];
+        int result = Descriptor.Write(Handle, one);
+        if (result is < 0 and not -Errno.EAGAIN)
+        {
+            throw new KernelException("write of an eventfd", -result);
+        }
+    }
+
+    /// <summary>Resets the counter. A counter that is zero already stays so.</summary>
+    public void Reset()
+    {
+        int result = Descriptor.Read(Handle, stackalloc byte[8]);
+        if (result is < 0 and not -Errno.EAGAIN)
+        {
+            throw new KernelException("read of an eventfd", -result);
+        }
+    }
+
+    public void Dispose() => Handle.Dispose();
+}

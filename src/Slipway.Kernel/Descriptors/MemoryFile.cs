@@ -1,0 +1,33 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Descriptors;
+
+/// <summary>A file without a name (memfd_create(2)), to hand bytes of any length to another process.</summary>
+public static class MemoryFile
+{
+    /// <param name="name">Seen in /proc/PID/fd only.</param>
+    public static SafeFileHandle Create(string name, ReadOnlySpan<byte> content)
+    {
+        int descriptor = DescriptorNative.memfd_create(name, DescriptorNative.MFD_CLOEXEC);
+        if (descriptor < 0)
+        {
+            throw new KernelException($"memfd_create \"{name}\"", Marshal.GetLastPInvokeError());
+        }
+
+        var file = new SafeFileHandle(descriptor, ownsHandle: true);
+        while (!content.IsEmpty)
+        {
+            int written = Descriptor.Write(file, content);
+            if (written < 0)
+            {
+                file.Dispose();
+                throw new KernelException($"write of memfd \"{name}\"", -written);
+            }
+
+            content = content[written..];
+        }
+
+        return file;
+    }
+}
