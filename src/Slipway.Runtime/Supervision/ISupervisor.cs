@@ -1,3 +1,5 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel.Process;
 
@@ -10,8 +12,12 @@ namespace Slipway.Runtime.Supervision;
 /// </summary>
 public interface ISupervisor : IAsyncDisposable
 {
-    /// <summary>Starts a process and returns once execve has succeeded. The plan is disposed by the caller.</summary>
+    /// <summary>
+    /// Starts a process and returns once execve has succeeded. The plan is disposed by the caller. An unacknowledged exit of an earlier
+    /// process of the same id is forgotten. Where the call is cancelled the process, if it started all the same, is killed, and its exit reported.
+    /// </summary>
     /// <exception cref="LaunchException">A step of the plan failed; nothing was left behind.</exception>
+    /// <exception cref="SupervisorException">The request was refused: the id is in use, the log cannot be opened, the plan breaks a rule.</exception>
     /// <exception cref="SupervisorLostException">The supervisor ended.</exception>
     Task<LaunchedProcess> LaunchAsync(LaunchRequest request, CancellationToken cancellationToken);
 
@@ -30,8 +36,14 @@ public interface ISupervisor : IAsyncDisposable
     /// <summary>Forgets a reported exit, once the engine has stored it.</summary>
     Task AcknowledgeExitAsync(string id, CancellationToken cancellationToken);
 
-    /// <summary>Exits in the order in which they were recorded, each once per connection; ends when the supervisor is lost.</summary>
+    /// <summary>
+    /// Exits in the order in which they were recorded, each once per connection, beginning with those that were unacknowledged when it was
+    /// made; ends when the supervisor is lost. One reader. The exit of a short process may be seen before its launch has returned.
+    /// </summary>
     IAsyncEnumerable<ProcessExit> ExitsAsync(CancellationToken cancellationToken);
+
+    /// <summary>Kills every process and ends the supervisor, once all exits are recorded. For <c>daemon --cleanup</c> and tests.</summary>
+    Task ShutdownAsync(CancellationToken cancellationToken);
 }
 
 /// <summary>A process to start.</summary>
@@ -91,19 +103,32 @@ public sealed record SupervisedProcess(string Id, string? ContainerId, int Pid, 
 
 public sealed record SupervisorState(IReadOnlyList<SupervisedProcess> Running, IReadOnlyList<ProcessExit> Unacknowledged);
 
-/// <summary>A launch that failed at a step of its plan: <c>step 14 of 31, move_mount "/data": EPERM (Operation not permitted)</c>.</summary>
-public sealed class LaunchException(int step, int stepCount, string description, int errno)
-    : IOException($"step {step} of {stepCount}, {description}: {Slipway.Kernel.Errno.Name(errno)} ({System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)})")
+/// <summary>
+/// A launch that failed at a step of its plan: <c>step 14 of 31, move_mount "/data": EPERM (Operation not permitted)</c>, or
+/// <c>…: killed by signal 31</c> where errno is 0.
+/// </summary>
+public sealed class LaunchException(int step, int stepCount, string description, int errno, int signal = 0)
+    : IOException($"step {step} of {stepCount}, {description}: {Reason(errno, signal)}")
 {
-    /// <summary>One-based.</summary>
+    /// <summary>One-based; 0 where the plan was not begun.</summary>
     public int Step { get; } = step;
 
     public int StepCount { get; } = stepCount;
 
     public string Description { get; } = description;
 
+    /// <summary>Or 0 where a signal ended the child.</summary>
     public int Errno { get; } = errno;
+
+    public int Signal { get; } = signal;
+
+    private static string Reason(int errno, int signal) => errno == 0
+        ? string.Create(CultureInfo.InvariantCulture, $"killed by signal {signal}")
+        : $"{Slipway.Kernel.Errno.Name(errno)} ({Marshal.GetPInvokeErrorMessage(errno)})";
 }
+
+/// <summary>The supervisor refused a call, or could not be started.</summary>
+public sealed class SupervisorException(string message) : IOException(message);
 
 /// <summary>The connection to the supervisor ended while a call was under way.</summary>
 public sealed class SupervisorLostException(string message) : IOException(message);

@@ -1,0 +1,173 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Descriptors;
+using Slipway.Runtime.Supervision;
+
+namespace Slipway.Runtime.Logs;
+
+/// <summary>
+/// Writes Docker's json-file log and rotates it. No byte is lost: what the disk does not take stays in memory, and
+/// <see cref="HasBacklog"/> asks the caller to stop reading the process' output until <see cref="Flush"/> has written it.
+/// One thread only.
+/// </summary>
+/// <remarks>
+/// A batch of records is one write(2). The file is rotated before the record that would be written at or beyond
+/// <see cref="LogTarget.MaxSize"/>, so a file exceeds it by less than a record, as dockerd's do. Old files are renamed; the current one is
+/// replaced, never truncated, so a reader that holds it loses nothing.
+/// </remarks>
+internal sealed class JsonLogWriter : IDisposable
+{
+    private readonly LogTarget _target;
+    private readonly TimeProvider _time;
+    private readonly ByteBuffer _batch;
+    private readonly ByteBuffer _backlog = new();
+    private readonly LineSplitter _stdout = new(LogStream.Stdout);
+    private readonly LineSplitter _stderr = new(LogStream.Stderr);
+    private readonly LineSplitter.Sink _sink;
+    private SafeFileHandle _file;
+    private long _size;
+    private DateTimeOffset _now;
+
+    /// <param name="batch">Scratch memory, which writers of one thread share; empty between calls.</param>
+    /// <exception cref="KernelException">The file cannot be opened.</exception>
+    public JsonLogWriter(LogTarget target, TimeProvider time, ByteBuffer batch)
+    {
+        _target = target;
+        _time = time;
+        _batch = batch;
+        _sink = Record;
+        _file = Descriptor.OpenAppend(target.Path);
+        _size = RandomAccess.GetLength(_file);
+        EndTornLine();
+    }
+
+    /// <summary>The disk took less than was logged.</summary>
+    public bool HasBacklog => _backlog.Length > 0;
+
+    /// <summary>Logs what was read from a stream now.</summary>
+    public void Append(LogStream stream, ReadOnlySpan<byte> data)
+    {
+        _now = _time.GetUtcNow();
+        (stream == LogStream.Stdout ? _stdout : _stderr).Split(data, _sink);
+        WriteBatch();
+    }
+
+    /// <summary>Logs the unfinished last lines, at the end of the process.</summary>
+    public void Finish()
+    {
+        _now = _time.GetUtcNow();
+        _stdout.Finish(_sink);
+        _stderr.Finish(_sink);
+        WriteBatch();
+    }
+
+    /// <summary>Tries again to write what is held back. True where nothing is left.</summary>
+    public bool Flush()
+    {
+        if (_backlog.Length > 0)
+        {
+            _backlog.Consume(WriteSome(_backlog.Written));
+            _backlog.TrimIfEmpty();
+        }
+
+        return !HasBacklog;
+    }
+
+    public void Dispose() => _file.Dispose();
+
+    private void Record(LogStream stream, ReadOnlySpan<byte> text, bool newline)
+    {
+        if (_target.MaxSize > 0 && _size + _batch.Length >= _target.MaxSize)
+        {
+            WriteBatch();
+            if (!HasBacklog)
+            {
+                Rotate();
+            }
+        }
+
+        JsonLogFormat.WriteRecord(_batch, stream, text, newline, _now);
+    }
+
+    private void WriteBatch()
+    {
+        // What waits goes first, or records would change places.
+        if (Flush())
+        {
+            _batch.Consume(WriteSome(_batch.Written));
+        }
+
+        _backlog.Append(_batch.Written);
+        _batch.Clear();
+    }
+
+    /// <returns>How much the disk took. ENOSPC, EDQUOT and EIO are the caller's to wait out.</returns>
+    private int WriteSome(ReadOnlySpan<byte> bytes)
+    {
+        int taken = 0;
+        while (taken < bytes.Length)
+        {
+            int count = Descriptor.Write(_file, bytes[taken..]);
+            if (count <= 0)
+            {
+                break;
+            }
+
+            taken += count;
+        }
+
+        _size += taken;
+        return taken;
+    }
+
+    private void Rotate()
+    {
+        SafeFileHandle? fresh = null;
+        try
+        {
+            for (int i = _target.MaxFiles - 1; i >= 1; i--)
+            {
+                string from = i == 1 ? _target.Path : Name(i - 1);
+                if (File.Exists(from))
+                {
+                    File.Move(from, Name(i), overwrite: true);
+                }
+            }
+
+            if (_target.MaxFiles <= 1)
+            {
+                File.Delete(_target.Path);
+            }
+
+            fresh = Descriptor.OpenAppend(_target.Path);
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            // Logging goes on in the file that is open; the next record tries again.
+            return;
+        }
+
+        _file.Dispose();
+        _file = fresh;
+        _size = RandomAccess.GetLength(_file);
+    }
+
+    private string Name(int index) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{_target.Path}.{index}");
+
+    /// <summary>A writer that was killed may have left a line without its end; what follows must not continue it.</summary>
+    private void EndTornLine()
+    {
+        if (_size == 0)
+        {
+            return;
+        }
+
+        using SafeFileHandle reader = File.OpenHandle(_target.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        Span<byte> last = stackalloc byte[1];
+        if (RandomAccess.Read(reader, last, _size - 1) == 1 && last[0] != (byte)'\n')
+        {
+            _backlog.Append((byte)'\n');
+            Flush();
+        }
+    }
+}

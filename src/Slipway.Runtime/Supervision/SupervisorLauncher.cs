@@ -1,0 +1,101 @@
+using System.Globalization;
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Process;
+
+namespace Slipway.Runtime.Supervision;
+
+/// <summary>Finds the supervisor of a directory, or starts one that outlives this process.</summary>
+public static class SupervisorLauncher
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(3);
+
+    // A small heap that is given back: the supervisor idles most of the time and needs no background collections.
+    private static readonly string[] s_settings =
+        ["DOTNET_gcServer=0", "DOTNET_gcConcurrent=0", "DOTNET_GCgen0size=0x200000", "DOTNET_GCConserveMemory=7", "DOTNET_TieredPGO=0"];
+
+    /// <summary>Connects, starting the supervisor first where none answers.</summary>
+    /// <param name="command">Absolute path of the program, and the arguments before the options: <c>/usr/local/bin/slipway supervisor</c>.</param>
+    /// <exception cref="LaunchException">The program cannot be executed.</exception>
+    /// <exception cref="SupervisorException">It ended, or did not answer in time; the message tells its log.</exception>
+    public static async Task<SupervisorClient> ConnectOrStartAsync(SupervisorOptions options, IReadOnlyList<string> command, CancellationToken cancellationToken)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        ArgumentNullException.ThrowIfNull(command);
+        if (await TryConnectAsync(options, null, cancellationToken).ConfigureAwait(false) is SupervisorClient running)
+        {
+            return running;
+        }
+
+        Directory.CreateDirectory(options.ExecRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        SafeFileHandle pidfd = await StartAsync(options, command).ConfigureAwait(false);
+        long deadline = options.Time.GetTimestamp() + (long)(s_patience.TotalSeconds * options.Time.TimestampFrequency);
+        ProcessStatus? ended = null;
+        while (true)
+        {
+            if (await TryConnectAsync(options, ended is null ? pidfd : null, cancellationToken).ConfigureAwait(false) is SupervisorClient client)
+            {
+                return client;
+            }
+
+            // It may have ended because another engine's supervisor was first; then that one will answer.
+            ended ??= Pidfd.TryWait(pidfd);
+            if (options.Time.GetTimestamp() > deadline || ended is { ExitCode: not 1 })
+            {
+                pidfd.Dispose();
+                string state = ended is ProcessStatus status ? string.Create(CultureInfo.InvariantCulture, $"ended with status {status.ExitCode}") : "does not answer";
+                throw new SupervisorException($"the supervisor that was started {state}; see {options.LogPath}");
+            }
+
+            await Task.Delay(s_interval, options.Time, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<SupervisorClient?> TryConnectAsync(SupervisorOptions options, SafeFileHandle? started, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SupervisorClient.ConnectAsync(options.SocketPath, started, cancellationToken).ConfigureAwait(false);
+        }
+        catch (KernelException exception) when (exception.Errno is Errno.ENOENT or Errno.ECONNREFUSED)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>A session of its own, its output in a file, and nothing of this process' environment but what .NET needs.</summary>
+    private static async Task<SafeFileHandle> StartAsync(SupervisorOptions options, IReadOnlyList<string> command)
+    {
+        using SafeFileHandle none = File.OpenHandle("/dev/null");
+        using SafeFileHandle log = Descriptor.OpenAppend(options.LogPath);
+        using var plan = new LaunchPlan();
+        PlanPrologue.Begin(plan, terminal: false);
+        plan.Add("chdir \"/\"", SystemCall.Chdir, [plan.Text("/")]);
+        PlanPrologue.Seal(plan);
+        string[] arguments = [.. command, "--exec-root", options.ExecRoot, "--data-root", options.DataRoot];
+        plan.Add($"execve \"{command[0]}\"", SystemCall.Execve, [plan.Text(command[0]), plan.TextArray(arguments), plan.TextArray(Environment())]);
+
+        using var launcher = new Launcher();
+        LaunchOutcome outcome = await launcher.LaunchAsync(new LaunchOrder(PlanDocument.Parse(PlanDocument.Serialize(plan)), [], none, log, log)).ConfigureAwait(false);
+        return outcome.Failure is PlanFailure failure
+            ? throw new LaunchException(failure.Step, failure.StepCount, failure.Description, failure.Errno, failure.Signal)
+            : outcome.Pidfd!;
+    }
+
+    private static string[] Environment()
+    {
+        List<string> variables = [.. s_settings];
+        foreach (System.Collections.DictionaryEntry variable in System.Environment.GetEnvironmentVariables())
+        {
+            string name = (string)variable.Key;
+            if (name is "PATH" or "DOTNET_ROOT" or "DOTNET_BUNDLE_EXTRACT_BASE_DIR")
+            {
+                variables.Add($"{name}={variable.Value}");
+            }
+        }
+
+        return [.. variables];
+    }
+}
