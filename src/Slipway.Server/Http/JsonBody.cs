@@ -129,7 +129,7 @@ internal static class JsonBody
             return "unexpected EOF";
         }
 
-        if (error.InnerException is null && error.Message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal))
+        if (error.Message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal))
         {
             return $"wrong type or value of field {error.Path}";
         }
@@ -155,7 +155,10 @@ internal static class JsonBody
             return true;
         }
 
-        return reader.CurrentDepth == 0 && reader.TokenType != JsonTokenType.None && !HasMore(body.Slice(reader.Position));
+        // At the start of an object or list the depth is still that of what it stands in.
+        return reader.CurrentDepth == 0
+            && reader.TokenType is not (JsonTokenType.None or JsonTokenType.StartObject or JsonTokenType.StartArray)
+            && !HasMore(body.Slice(reader.Position));
     }
 
     private static BadHttpRequestException TooLarge() =>

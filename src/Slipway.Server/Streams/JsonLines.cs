@@ -24,7 +24,11 @@ internal sealed class JsonLines(ApiRequest request)
     /// <param name="lineEnd">Progress messages end in CR LF, as Docker's; others in LF.</param>
     public async ValueTask WriteAsync<T>(T value, JsonTypeInfo<T> type, byte[] lineEnd, CancellationToken cancellationToken)
     {
-        request.Response.ContentType = JsonBody.ContentType;
+        if (!request.Response.HasStarted)
+        {
+            request.Response.ContentType = JsonBody.ContentType;
+        }
+
         request.Response.BodyWriter.Write(JsonShapes.Serialize(value, type, request.Version));
         request.Response.BodyWriter.Write(lineEnd);
         await request.Response.BodyWriter.FlushAsync(cancellationToken);
@@ -49,6 +53,9 @@ internal sealed class JsonLines(ApiRequest request)
             await WriteProgressAsync(new ProgressMessage { Error = message, ErrorDetail = new ErrorResponse(message) });
         }
 
-        request.Response.ContentType ??= JsonBody.ContentType;
+        if (!request.Response.HasStarted)
+        {
+            request.Response.ContentType = JsonBody.ContentType;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
 using Slipway.Engine;
 using Slipway.Kernel.Files;
 
@@ -122,10 +123,15 @@ internal sealed class ListeningSockets : IDisposable
     /// <summary>Removes the socket of a server that was killed; refuses where one answers, or where something else has the name.</summary>
     private static void RemoveStale(string text, string path)
     {
-        FileInfo file = new(path);
-        if (!file.Exists && file.LinkTarget is null)
+        using SafeFileHandle? file = new HostPath(path).TryOpen(OpenFlags.Path | OpenFlags.NoFollow);
+        if (file is null)
         {
             return;
+        }
+
+        if (FileStatus.Of(file).Type != FileType.Socket)
+        {
+            throw new EngineException(ErrorKind.Conflict, $"cannot listen on {text}: there is a file of this name that is no socket");
         }
 
         using Socket probe = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -134,9 +140,9 @@ internal sealed class ListeningSockets : IDisposable
             probe.Connect(new UnixDomainSocketEndPoint(path));
             throw new EngineException(ErrorKind.Conflict, $"cannot listen on {text}: another server answers there");
         }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused && (file.UnixFileMode, file.Length) is (_, 0))
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
         {
-            file.Delete();
+            File.Delete(path);
         }
     }
 

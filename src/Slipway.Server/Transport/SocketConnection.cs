@@ -12,7 +12,7 @@ namespace Slipway.Server.Transport;
 /// A client's connection: one loop from the socket into a pipe, one from a pipe into the socket. The two directions end
 /// independently; the socket is closed when the server is done with both.
 /// </summary>
-internal sealed class SocketConnection : ConnectionContext, IRawConnection, IConnectionIdFeature, IConnectionTransportFeature, IConnectionItemsFeature, IConnectionLifetimeFeature
+internal sealed class SocketConnection : ConnectionContext, IRawConnection, IConnectionIdFeature, IConnectionTransportFeature, IConnectionItemsFeature, IConnectionLifetimeFeature, IMemoryPoolFeature
 {
     private const int BufferSize = 32 * 1024;
 
@@ -32,11 +32,11 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
 
     private readonly Socket _socket;
     private readonly Pipe _received = new(new PipeOptions(
-        pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
+        BlockMemoryPool.Instance, pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
         readerScheduler: PipeScheduler.ThreadPool, writerScheduler: PipeScheduler.Inline, minimumSegmentSize: BufferSize, useSynchronizationContext: false));
 
     private readonly Pipe _toSend = new(new PipeOptions(
-        pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
+        BlockMemoryPool.Instance, pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
         readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.ThreadPool, minimumSegmentSize: BufferSize, useSynchronizationContext: false));
 
     private readonly FeatureCollection _features = new();
@@ -59,6 +59,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         _features.Set<IConnectionTransportFeature>(this);
         _features.Set<IConnectionItemsFeature>(this);
         _features.Set<IConnectionLifetimeFeature>(this);
+        _features.Set<IMemoryPoolFeature>(this);
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
     }
@@ -76,6 +77,8 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     public override EndPoint? LocalEndPoint { get; set; }
 
     public override EndPoint? RemoteEndPoint { get; set; }
+
+    public MemoryPool<byte> MemoryPool => BlockMemoryPool.Instance;
 
     public CancellationToken InputEnded { get; }
 

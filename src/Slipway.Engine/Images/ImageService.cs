@@ -1,0 +1,121 @@
+using Slipway.Api;
+using Slipway.Api.Images;
+using Slipway.Engine.Events;
+using Slipway.Oci;
+using Slipway.Storage.Images;
+
+namespace Slipway.Engine.Images;
+
+/// <summary>Images over the store: Docker's shapes, texts and events.</summary>
+/// <param name="usedBy">The containers that were made from an image; must not call back.</param>
+internal sealed class ImageService(IImageStore store, EventLog events, TimeProvider time, Func<Digest, IReadOnlyList<ImageUse>> usedBy) : IImages
+{
+    public IReadOnlyList<ImageSummary> List(bool all, Filters filters)
+    {
+        // Docker hides the intermediate images of builds unless all are asked for; there are none here.
+        ImageFilter filter = StorageErrors.Of(() => ImageFilter.Create(filters, store, time));
+        return [.. store.All.Select(filter.Apply).OfType<Image>().Select(ImageShapes.Summary)];
+    }
+
+    public ImageInspect Inspect(string reference) => ImageShapes.Inspect(Get(reference));
+
+    public IReadOnlyList<ImageHistoryItem> History(string reference) => ImageShapes.History(Get(reference));
+
+    public async Task TagAsync(string reference, string repository, string? tag, CancellationToken cancellationToken)
+    {
+        Reference target = TargetName(repository, tag) ?? throw new EngineException(ErrorKind.InvalidParameter, "invalid reference format");
+        Image image = await StorageErrors.OfAsync(() => store.TagAsync(reference, target, cancellationToken));
+        Publish("tag", image, target.Familiar);
+    }
+
+    public async Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken)
+    {
+        Image image = Get(reference);
+        RemoveOptions options = new() { Force = force, UsedBy = usedBy };
+        IReadOnlyList<RemovedItem> removed = await StorageErrors.OfAsync(() => store.RemoveAsync(reference, options, cancellationToken));
+        foreach (RemovedItem item in removed)
+        {
+            if (item.Untagged is not null)
+            {
+                Publish("untag", image, image.Id.ToString());
+            }
+            else if (item.Deleted == image.Id.ToString())
+            {
+                Publish("delete", image, image.Id.ToString());
+            }
+        }
+
+        return [.. removed.Select(item => new ImageDeleteItem { Untagged = item.Untagged, Deleted = item.Deleted })];
+    }
+
+    public async Task LoadAsync(Stream archive, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<LoadedImage> loaded = await ProgressPump.RunAsync(
+            quiet ? null : progress,
+            (reports, end) => StorageErrors.OfAsync(() => store.LoadAsync(archive, platform: null, reports, end)),
+            cancellationToken);
+        foreach (LoadedImage image in loaded)
+        {
+            Publish("load", image.Image, image.Image.Id.ToString());
+            await progress(new ProgressMessage { Stream = image.Message + "\n" });
+        }
+    }
+
+    public async Task ImportAsync(ImageImport import, Stream archive, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
+    {
+        ImportOptions options = new()
+        {
+            Reference = TargetName(import.Repository, import.Tag),
+            Changes = import.Changes,
+            Message = import.Message ?? "Imported from -",
+            Platform = import.Platform is { } platform ? StorageErrors.Of(() => Platform.Parse(platform)) : null,
+        };
+        Image image = await ProgressPump.RunAsync(
+            progress,
+            (reports, end) => StorageErrors.OfAsync(() => store.ImportAsync(archive, options, reports, end)),
+            cancellationToken);
+        if (options.Reference is { } name)
+        {
+            Publish("tag", image, name.Familiar);
+        }
+
+        Publish("import", image, image.Id.ToString());
+        await progress(new ProgressMessage { Status = image.Id.ToString() });
+    }
+
+    public Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, CancellationToken cancellationToken)
+    {
+        if (references.Count == 0)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, "at least one image must be named");
+        }
+
+        Image[] images = [.. references.Select(Get)];
+        return Task.FromResult<Func<Stream, CancellationToken, Task>>(async (output, end) =>
+        {
+            await StorageErrors.OfAsync(async () =>
+            {
+                await store.SaveAsync(references, output, end);
+                return true;
+            });
+            foreach (Image image in images)
+            {
+                Publish("save", image, image.Id.ToString());
+            }
+        });
+    }
+
+    /// <summary>A name to give: <paramref name="tag"/> wins over one in <paramref name="repository"/>; null for no name.</summary>
+    private static Reference? TargetName(string repository, string? tag) => repository.Length == 0 ? null : StorageErrors.Of(() =>
+    {
+        Reference name = Reference.Parse(repository);
+        return !name.Digest.IsNone ? throw new OciException("refusing to create a tag with a digest reference")
+            : string.IsNullOrEmpty(tag) ? name.WithDefaultTag()
+            : name.WithTag(tag);
+    });
+
+    private Image Get(string reference) => StorageErrors.Of(() => store.Get(reference));
+
+    private void Publish(string action, Image image, string name) =>
+        events.Publish("image", action, image.Id.ToString(), new Dictionary<string, string>(image.Config.Config?.Labels ?? new Dictionary<string, string>()) { ["name"] = name });
+}

@@ -1,0 +1,193 @@
+using System.Net.Sockets;
+using Slipway.Api.Containers;
+using Slipway.Api.Daemon;
+using Slipway.Api.Events;
+using Slipway.Api.Exec;
+using Slipway.Api.Images;
+using Slipway.Engine;
+using Slipway.Engine.Containers;
+using Slipway.Engine.Daemon;
+using Slipway.Engine.Events;
+using Slipway.Engine.Exec;
+using Slipway.Engine.Images;
+
+namespace Slipway.Tests.Engine.Server;
+
+/// <summary>An engine that does what a test tells it; what it is not told about, it does not know.</summary>
+internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvents, IDaemon
+{
+    public const string Id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    public IContainers Containers => this;
+
+    public IExecs Execs => this;
+
+    public IImages Images => this;
+
+    public IEvents Events => this;
+
+    public IDaemon Daemon => this;
+
+    public Func<ContainerCreate, ContainerCreateResponse>? OnCreate { get; set; }
+
+    public Func<ContainerListOptions, IReadOnlyList<ContainerSummary>> OnList { get; set; } = _ => [];
+
+    public Func<string, ContainerInspect>? OnInspect { get; set; }
+
+    public Func<string, Task>? OnStart { get; set; }
+
+    public Func<string, AttachOptions, StreamSession>? OnAttach { get; set; }
+
+    public Func<string, WaitCondition, CancellationToken, Task<ContainerWaitResponse>>? OnWait { get; set; }
+
+    public Func<LogsOptions, CancellationToken, LogSession>? OnLogs { get; set; }
+
+    public Func<string, ExecCreateRequest, string>? OnExecCreate { get; set; }
+
+    public Func<string, ExecStartRequest, StreamSession?>? OnExecStart { get; set; }
+
+    public bool ExecTerminal { get; set; }
+
+    public string ExecDetachKeys { get; set; } = "";
+
+    public Func<Stream, bool, Func<ProgressMessage, ValueTask>, CancellationToken, Task>? OnLoad { get; set; }
+
+    public Func<ImageImport, Stream, Func<ProgressMessage, ValueTask>, Task>? OnImport { get; set; }
+
+    public Func<IReadOnlyList<string>, Func<Stream, CancellationToken, Task>>? OnSave { get; set; }
+
+    public Func<bool, Filters, IReadOnlyList<ImageSummary>> OnImages { get; set; } = (_, _) => [];
+
+    public Func<DateTimeOffset?, DateTimeOffset?, Filters, CancellationToken, IAsyncEnumerable<EventMessage>>? OnEvents { get; set; }
+
+    /// <summary>Calls without a result: verb and arguments.</summary>
+    public List<string> Calls { get; } = [];
+
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+
+    Task<ContainerCreateResponse> IContainers.CreateAsync(ContainerCreate create, CancellationToken cancellationToken) =>
+        Task.FromResult(OnCreate?.Invoke(create) ?? new ContainerCreateResponse(Id, []));
+
+    IReadOnlyList<ContainerSummary> IContainers.List(ContainerListOptions options) => OnList(options);
+
+    ContainerInspect IContainers.Inspect(string reference, bool size) => OnInspect?.Invoke(reference) ?? throw NoContainer(reference);
+
+    Task IContainers.StartAsync(string reference, CancellationToken cancellationToken) => OnStart?.Invoke(reference) ?? throw NoContainer(reference);
+
+    Task IContainers.StopAsync(string reference, int? timeoutSeconds, string? signal, CancellationToken cancellationToken) => Call($"stop {reference} {timeoutSeconds} {signal}");
+
+    Task IContainers.RestartAsync(string reference, int? timeoutSeconds, string? signal, CancellationToken cancellationToken) => Call($"restart {reference} {timeoutSeconds} {signal}");
+
+    Task IContainers.KillAsync(string reference, string? signal, CancellationToken cancellationToken) => Call($"kill {reference} {signal}");
+
+    Task IContainers.PauseAsync(string reference, CancellationToken cancellationToken) => Call($"pause {reference}");
+
+    Task IContainers.UnpauseAsync(string reference, CancellationToken cancellationToken) => Call($"unpause {reference}");
+
+    Task IContainers.RemoveAsync(string reference, ContainerRemoveOptions options, CancellationToken cancellationToken) => Call($"remove {reference} {options.Force} {options.Volumes}");
+
+    Task IContainers.RenameAsync(string reference, string newName, CancellationToken cancellationToken) => Call($"rename {reference} {newName}");
+
+    Task IContainers.ResizeAsync(string reference, ushort rows, ushort columns, CancellationToken cancellationToken) => Call($"resize {reference} {rows} {columns}");
+
+    Task<ContainerTop> IContainers.TopAsync(string reference, string psArguments, CancellationToken cancellationToken) =>
+        Task.FromResult(new ContainerTop(["PID", "CMD"], [["1", psArguments]]));
+
+    Task<StreamSession> IContainers.AttachAsync(string reference, AttachOptions options, CancellationToken cancellationToken) =>
+        Task.FromResult(OnAttach?.Invoke(reference, options) ?? throw NoContainer(reference));
+
+    ContainerWait IContainers.Wait(string reference, WaitCondition condition, CancellationToken cancellationToken) =>
+        new(OnWait?.Invoke(reference, condition, cancellationToken) ?? throw NoContainer(reference));
+
+    Task<LogSession> IContainers.LogsAsync(string reference, LogsOptions options, CancellationToken cancellationToken) =>
+        Task.FromResult(OnLogs?.Invoke(options, cancellationToken) ?? throw NoContainer(reference));
+
+    Task<string> IContainers.ExplainAsync(string reference, CancellationToken cancellationToken) => Task.FromResult($"plan of {reference}\n");
+
+    Task<string> IExecs.CreateAsync(string containerReference, ExecCreateRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(OnExecCreate?.Invoke(containerReference, request) ?? throw NoContainer(containerReference));
+
+    Task<StreamSession?> IExecs.StartAsync(string execId, ExecStartRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult((OnExecStart ?? throw NoExec(execId)).Invoke(execId, request));
+
+    bool IExecs.HasTerminal(string execId) => OnExecStart is null ? throw NoExec(execId) : ExecTerminal;
+
+    ExecInspect IExecs.Inspect(string execId) => OnExecStart is null
+        ? throw NoExec(execId)
+        : new ExecInspect { ID = execId, ContainerID = Id, ProcessConfig = new ExecProcessConfig { Tty = ExecTerminal }, DetachKeys = ExecDetachKeys, ExitCode = 0 };
+
+    Task IExecs.ResizeAsync(string execId, ushort rows, ushort columns, CancellationToken cancellationToken) => Call($"exec resize {execId} {rows} {columns}");
+
+    IReadOnlyList<ImageSummary> IImages.List(bool all, Filters filters) => OnImages(all, filters);
+
+    ImageInspect IImages.Inspect(string reference) => new() { Id = "sha256:" + Id, RepoTags = [reference] };
+
+    IReadOnlyList<ImageHistoryItem> IImages.History(string reference) => [new ImageHistoryItem { Id = reference }];
+
+    Task IImages.TagAsync(string reference, string repository, string? tag, CancellationToken cancellationToken) => Call($"tag {reference} {repository} {tag}");
+
+    Task<IReadOnlyList<ImageDeleteItem>> IImages.RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken) =>
+        Task.FromResult<IReadOnlyList<ImageDeleteItem>>([new ImageDeleteItem { Untagged = reference }]);
+
+    Task IImages.LoadAsync(Stream archive, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) =>
+        OnLoad!(archive, quiet, progress, cancellationToken);
+
+    Task IImages.ImportAsync(ImageImport import, Stream archive, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) =>
+        OnImport!(import, archive, progress);
+
+    Task<Func<Stream, CancellationToken, Task>> IImages.SaveAsync(IReadOnlyList<string> references, CancellationToken cancellationToken) =>
+        Task.FromResult(OnSave!(references));
+
+    IAsyncEnumerable<EventMessage> IEvents.Subscribe(DateTimeOffset? since, DateTimeOffset? until, Filters filters, CancellationToken cancellationToken) =>
+        OnEvents!(since, until, filters, cancellationToken);
+
+    SystemInfo IDaemon.Info() => new() { ID = Id, ServerVersion = "0.1.0" };
+
+    SystemVersion IDaemon.Version(string apiVersion, string minApiVersion) => new() { ApiVersion = apiVersion, MinAPIVersion = minApiVersion };
+
+    /// <summary>A process at the far end of a socket pair, for sessions.</summary>
+    /// <param name="process">Gets the process' side: what is read is stdin, what is written is output.</param>
+    public static StreamSession Session(bool terminal, Func<Socket, Task> process)
+    {
+        (Socket near, Socket far) = SocketPair();
+        Task running = Task.Run(async () =>
+        {
+            using (far)
+            {
+                await process(far);
+            }
+        });
+        return new StreamSession(new NetworkStream(near, ownsSocket: true), terminal, () =>
+        {
+            near.Shutdown(SocketShutdown.Send);
+            return ValueTask.CompletedTask;
+        });
+    }
+
+    private static (Socket Near, Socket Far) SocketPair()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"slipway-pair-{Guid.NewGuid():N}.sock");
+        using Socket listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        listener.Bind(new UnixDomainSocketEndPoint(path));
+        listener.Listen(1);
+        Socket near = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        near.Connect(new UnixDomainSocketEndPoint(path));
+        Socket far = listener.Accept();
+        File.Delete(path);
+        return (near, far);
+    }
+
+    private static EngineException NoContainer(string reference) => new(ErrorKind.NotFound, $"No such container: {reference}");
+
+    private static EngineException NoExec(string id) => new(ErrorKind.NotFound, $"No such exec instance: {id}");
+
+    private Task Call(string call)
+    {
+        lock (Calls)
+        {
+            Calls.Add(call);
+        }
+
+        return Task.CompletedTask;
+    }
+}

@@ -1,0 +1,118 @@
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Text;
+using Slipway.Server;
+using Xunit;
+
+namespace Slipway.Tests.Engine.Server;
+
+/// <summary>A server over a unix socket in a directory of its own, for one test.</summary>
+internal sealed class ServerUnderTest : IAsyncDisposable
+{
+    private readonly CancellationTokenSource _stop;
+    private readonly string _directory;
+    private readonly Task _running;
+
+    private ServerUnderTest(FakeEngine engine, string directory, Task running, HttpClient http, CancellationTokenSource stop)
+    {
+        (Engine, _directory, _running, Http, _stop) = (engine, directory, running, http, stop);
+    }
+
+    public FakeEngine Engine { get; }
+
+    /// <summary>A well-behaved client.</summary>
+    public HttpClient Http { get; }
+
+    public string SocketPath => Path.Combine(_directory, "s.sock");
+
+    public static async Task<ServerUnderTest> StartAsync()
+    {
+        FakeEngine engine = new();
+        string directory = Directory.CreateTempSubdirectory("slipway-server-").FullName;
+        string socket = Path.Combine(directory, "s.sock");
+        TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        CancellationTokenSource stop = new();
+        ServerOptions options = new() { Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
+        Task running = ServerHost.RunAsync(engine, options, stop.Token);
+        await await Task.WhenAny(listening.Task, running);
+        HttpClient http = new(new SocketsHttpHandler
+        {
+            ConnectCallback = async (_, token) => new NetworkStream(await ConnectAsync(socket, token), ownsSocket: true),
+        })
+        { BaseAddress = new Uri("http://slipway"), Timeout = TimeSpan.FromSeconds(60) };
+        return new ServerUnderTest(engine, directory, running, http, stop);
+    }
+
+    /// <summary>A connection that says what it likes.</summary>
+    public Task<Socket> ConnectAsync() => ConnectAsync(SocketPath, TestContext.Current.CancellationToken);
+
+    public async Task<(int Status, string Body)> SendAsync(string method, string path, string? json = null, string contentType = "application/json")
+    {
+        using HttpRequestMessage request = new(new HttpMethod(method), path);
+        if (json is not null)
+        {
+            request.Content = new StringContent(json, Encoding.UTF8);
+            request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
+        }
+
+        using HttpResponseMessage response = await Http.SendAsync(request, TestContext.Current.CancellationToken);
+        return ((int)response.StatusCode, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Http.Dispose();
+        await _stop.CancelAsync();
+        await _running;
+        Directory.Delete(_directory, recursive: true);
+        _stop.Dispose();
+    }
+
+    private static async Task<Socket> ConnectAsync(string path, CancellationToken cancellationToken)
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+        return socket;
+    }
+}
+
+/// <summary>Words for raw connections.</summary>
+internal static class RawClient
+{
+    public static async Task SayAsync(this Socket socket, string text) =>
+        await socket.SendAsync(Encoding.Latin1.GetBytes(text), TestContext.Current.CancellationToken);
+
+    /// <summary>Reads up to the empty line after the headers, and not a byte more.</summary>
+    public static async Task<string> ReadHeadAsync(this Socket socket)
+    {
+        StringBuilder head = new();
+        byte[] one = new byte[1];
+        while (!head.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
+        {
+            int count = await socket.ReceiveAsync(one, TestContext.Current.CancellationToken);
+            if (count == 0)
+            {
+                break;
+            }
+
+            head.Append((char)one[0]);
+        }
+
+        return head.ToString();
+    }
+
+    public static async Task<byte[]> ReadToEndAsync(this Socket socket)
+    {
+        using MemoryStream all = new();
+        byte[] buffer = new byte[64 * 1024];
+        int count;
+        while ((count = await socket.ReceiveAsync(buffer, TestContext.Current.CancellationToken)) > 0)
+        {
+            all.Write(buffer, 0, count);
+        }
+
+        return all.ToArray();
+    }
+
+    public static async Task<string> ReadTextAsync(this Socket socket) => Encoding.Latin1.GetString(await socket.ReadToEndAsync());
+}
