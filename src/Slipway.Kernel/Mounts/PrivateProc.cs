@@ -18,7 +18,7 @@ public static class PrivateProc
     private static RootDirectory Create()
     {
         var root = new RootDirectory(FileSystemContext.Mount("proc", MountAttributes.NoSetId | MountAttributes.NoDevices | MountAttributes.NoExecute));
-        if (Descriptors.FileSystemType(root.Descriptor) != Descriptors.ProcSuperMagic)
+        if (Files.Descriptors.FileSystemType(root.Descriptor) != Files.Descriptors.ProcSuperMagic)
         {
             throw new KernelException("mount a procfs", Errno.EINVAL);
         }

@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Runtime.Confinement;
 
 namespace Slipway.Runtime.Compilation;
 
@@ -51,10 +52,6 @@ public sealed record ExecContext
     /// <inheritdoc cref="PlanContext.StdinIsPipe"/>
     public bool StdinIsPipe { get; init; }
 }
-
-/// <param name="Instructions">struct sock_filter, 8 bytes each (seccomp(2)).</param>
-/// <param name="Flags">SECCOMP_FILTER_FLAG_*.</param>
-public sealed record SeccompProgram(ReadOnlyMemory<byte> Instructions, uint Flags = 0);
 
 /// <summary>A container's directory in a mounted hierarchy.</summary>
 /// <param name="Name">Where it appears below /sys/fs/cgroup (<c>memory</c>, <c>cpu,cpuacct</c>, <c>systemd</c>); empty for the unified hierarchy.</param>

@@ -7,6 +7,7 @@ using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
 using Slipway.Kernel.Security;
 using Slipway.Oci.Runtime;
+using Slipway.Runtime.Confinement;
 
 namespace Slipway.Runtime.Compilation;
 
