@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Slipway.Api;
 
 /// <summary>Cmd and Entrypoint may come as one string or as a list of strings.</summary>
-internal sealed class StringOrListConverter : JsonConverter<List<string>?>
+public sealed class StringOrListConverter : JsonConverter<List<string>?>
 {
     public override List<string>? Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {

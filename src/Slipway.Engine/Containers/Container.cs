@@ -1,0 +1,45 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Engine.Containers.State;
+using Slipway.Engine.Containers.Streams;
+
+namespace Slipway.Engine.Containers;
+
+/// <summary>
+/// One container: a lock for those who change it, an immutable snapshot for those who read. Everything but
+/// <see cref="Snapshot"/>, <see cref="Waits"/> and <see cref="Streams"/> belongs to the holder of the lock.
+/// </summary>
+internal sealed class Container(ContainerSnapshot snapshot)
+{
+    private readonly AsyncLock _lock = new();
+    private volatile ContainerSnapshot _snapshot = snapshot;
+
+    public string Id { get; } = snapshot.Id;
+
+    public ContainerSnapshot Snapshot => _snapshot;
+
+    public ContainerWaits Waits { get; } = new();
+
+    /// <summary>Clients that attached before the start.</summary>
+    public PendingStreams Streams { get; } = new();
+
+    /// <summary>The init process while it runs.</summary>
+    public SafeFileHandle? Pidfd { get; set; }
+
+    /// <summary>A stop was asked for: the next exit is final, whatever the restart policy says.</summary>
+    public bool StopRequested { get; set; }
+
+    /// <summary>Set while <c>docker restart</c> takes down a container that would remove itself.</summary>
+    public bool KeepOnExit { get; set; }
+
+    public RestartDelay RestartDelay { get; set; }
+
+    /// <summary>Ends the wait before the next start by policy.</summary>
+    public CancellationTokenSource? PendingRestart { get; set; }
+
+    public ValueTask<AsyncLock.Holder> LockAsync(CancellationToken cancellationToken) => _lock.AcquireAsync(cancellationToken);
+
+    /// <summary>Shows a new state to readers. Only for the holder of the lock.</summary>
+    public void Publish(ContainerSnapshot next) => _snapshot = next;
+
+    public void Publish(RunState state) => _snapshot = _snapshot with { State = state };
+}

@@ -1,0 +1,181 @@
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.State;
+using Slipway.Runtime.Confinement;
+using Slipway.Storage;
+using Slipway.Storage.Images;
+
+namespace Slipway.Engine.Containers;
+
+internal sealed partial class ContainerService
+{
+    /// <summary>A row and a name; nothing is mounted or started.</summary>
+    public async Task<ContainerCreateResponse> CreateAsync(ContainerCreate create, CancellationToken cancellationToken)
+    {
+        ContainerCreateRequest request = create.Request;
+        if (request.Image.Length == 0)
+        {
+            throw ContainerErrors.Invalid("config cannot be empty in order to create a container");
+        }
+
+        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode);
+        Validate(request, hostConfig);
+        string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
+        Image image = FindImage(request.Image, create.Platform);
+        ContainerConfig config = ImageDefaults.Merge(request, image.Config.Config);
+        ConfigValidation.Validate(config);
+        _ = PortSpecs.Requests(config, hostConfig);
+        string id = Identifiers.New();
+        ResolveSharedNamespaces(hostConfig);
+        config.Hostname = Hostname(config, hostConfig, id);
+        ContainerSnapshot snapshot = new()
+        {
+            Id = id,
+            Name = ReserveName(givenName, id),
+            Created = Now,
+            ImageId = image.Id.ToString(),
+            Config = config,
+            HostConfig = hostConfig,
+            Mounts = [],
+            RequestedEndpoints = Endpoints(request.NetworkingConfig, hostConfig),
+            State = new RunState(),
+        };
+        try
+        {
+            snapshot = snapshot with { Mounts = MountSpecs.Resolve(config, hostConfig, name => $"{_services.VolumeDirectory(name)}/_data") };
+            await _services.Data.Containers.InsertAsync(ContainerDocuments.ToRow(snapshot), cancellationToken);
+        }
+        catch (Exception exception)
+        {
+            _index.Release(snapshot.Name, id);
+            throw exception is StorageException storage ? ContainerErrors.From(storage) : exception;
+        }
+
+        _index.Add(new Container(snapshot));
+        _events.Publish(snapshot, "create");
+        return new ContainerCreateResponse(id, _services.Limits.Discard(SpecResources.Build(hostConfig, [])).Warnings);
+    }
+
+    private void Validate(ContainerCreateRequest request, HostConfig hostConfig)
+    {
+        ConfigValidation.Validate(request);
+        if (request.Healthcheck?.Test is [not "NONE", ..])
+        {
+            throw ContainerErrors.Unsupported("--health-cmd");
+        }
+
+        HostConfigValidation.Validate(request, hostConfig);
+        ResourceValidation.Validate(hostConfig, _host.OnlineCpus, _host.OnlineNodes);
+        SecurityOptions security = SecurityOptions.Parse(hostConfig.SecurityOpt);
+        try
+        {
+            CapabilityPolicy.Validate(hostConfig.CapAdd ?? [], hostConfig.CapDrop ?? []);
+            if (security.Seccomp is { } profile and not SecurityOptions.Unconfined)
+            {
+                SeccompProfileReader.Parse(profile);
+            }
+        }
+        catch (ConfinementException exception)
+        {
+            throw ContainerErrors.Invalid(exception.Message);
+        }
+
+        foreach (string name in request.NetworkingConfig?.EndpointsConfig?.Keys ?? Enumerable.Empty<string>())
+        {
+            if (name is not (NamespaceModes.Bridge or NamespaceModes.Host or NamespaceModes.None or "default"))
+            {
+                throw new EngineException(ErrorKind.NotFound, $"network {name} not found");
+            }
+        }
+
+        if (_services.Bridge is null && hostConfig.NetworkMode == NamespaceModes.Bridge)
+        {
+            throw new EngineException(ErrorKind.NotFound, "network bridge not found: this engine runs with --bridge=none");
+        }
+
+        foreach (EndpointSettings? endpoint in request.NetworkingConfig?.EndpointsConfig?.Values ?? Enumerable.Empty<EndpointSettings?>())
+        {
+            if (endpoint?.IPAMConfig is { IPv4Address.Length: > 0 } or { IPv6Address.Length: > 0 })
+            {
+                throw ContainerErrors.Invalid("invalid config for network bridge: invalid endpoint settings:\nuser specified IP address is supported on user defined networks only");
+            }
+
+            if (endpoint?.Aliases is { Count: > 0 } || endpoint?.Links is { Count: > 0 })
+            {
+                throw ContainerErrors.Invalid("invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks");
+            }
+        }
+    }
+
+    private Image FindImage(string name, string? platform)
+    {
+        try
+        {
+            Image image = _services.Data.Images.Get(name);
+
+            // The CLI asks for a platform where it wants just that one; it then pulls.
+            bool matches = string.IsNullOrEmpty(platform) || platform.Split('/') is var parts
+                && (parts.Length == 1 ? parts[0] == image.Config.Os || parts[0] == image.Config.Architecture : parts[0] == image.Config.Os && parts[1] == image.Config.Architecture);
+            return matches
+                ? image
+                : throw new EngineException(
+                    ErrorKind.NotFound,
+                    $"image with reference {name} was found but its platform ({image.Config.Os}/{image.Config.Architecture}) does not match the specified platform ({platform})");
+        }
+        catch (StorageException exception)
+        {
+            throw ContainerErrors.From(exception);
+        }
+    }
+
+    /// <summary>Replaces references to other containers by their ids, which stay when names change.</summary>
+    private void ResolveSharedNamespaces(HostConfig hostConfig)
+    {
+        hostConfig.NetworkMode = Resolve(hostConfig.NetworkMode);
+        hostConfig.PidMode = Resolve(hostConfig.PidMode);
+        if (NamespaceModes.SharedWith(hostConfig.IpcMode) is not null)
+        {
+            throw ContainerErrors.Unsupported("--ipc container:…");
+        }
+
+        string Resolve(string mode) => NamespaceModes.SharedWith(mode) is { } reference ? NamespaceModes.OfContainer(_index.Resolve(reference).Id) : mode;
+    }
+
+    private string Hostname(ContainerConfig config, HostConfig hostConfig, string id) =>
+        config.Hostname.Length > 0 ? config.Hostname
+        : hostConfig.NetworkMode == NamespaceModes.Host || hostConfig.UTSMode == NamespaceModes.Host ? Environment.MachineName
+        : NamespaceModes.SharedWith(hostConfig.NetworkMode) is { } other ? _index.Find(other)?.Snapshot.Config.Hostname ?? id[..12]
+        : id[..12];
+
+    private string ReserveName(string? given, string id)
+    {
+        if (given is not null)
+        {
+            _index.Reserve(given, id);
+            return given;
+        }
+
+        for (int attempt = 0; ; attempt++)
+        {
+            string name = ContainerNames.Random(attempt);
+            if (_index.TryReserve(name, id))
+            {
+                return name;
+            }
+        }
+    }
+
+    private static Dictionary<string, EndpointSettings?> Endpoints(NetworkingConfig? networking, HostConfig hostConfig)
+    {
+        if (NamespaceModes.SharedWith(hostConfig.NetworkMode) is not null)
+        {
+            return [];
+        }
+
+        EndpointSettings? settings = networking?.EndpointsConfig is { } given
+            ? given.GetValueOrDefault(hostConfig.NetworkMode) ?? given.GetValueOrDefault("default")
+            : null;
+        return new Dictionary<string, EndpointSettings?> { [hostConfig.NetworkMode] = settings ?? new EndpointSettings() };
+    }
+}

@@ -1,0 +1,156 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Files;
+
+namespace Slipway.Engine.Containers;
+
+internal sealed partial class ContainerService
+{
+    public async Task RemoveAsync(string reference, ContainerRemoveOptions options, CancellationToken cancellationToken)
+    {
+        if (options.Link)
+        {
+            throw ContainerErrors.Unsupported("rm --link");
+        }
+
+        Container container = _index.Resolve(reference);
+        if (container.Snapshot.State.Phase == ContainerPhase.Removing)
+        {
+            throw new EngineException(ErrorKind.Conflict, $"removal of container {container.Snapshot.Name} is already in progress");
+        }
+
+        // A container that removes itself must not do so twice: this removal keeps the lock from the exit on.
+        Task<ContainerWaitResponse> exited = container.Waits.Register(WaitCondition.NotRunning, cancellationToken);
+        using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
+        {
+            ContainerSnapshot snapshot = container.Snapshot;
+            if (_index.Find(container.Id) is null)
+            {
+                throw ContainerErrors.NoSuchContainer(reference);
+            }
+
+            if (!options.Force && snapshot.State.IsRunning)
+            {
+                throw new EngineException(ErrorKind.Conflict, snapshot.State.Phase switch
+                {
+                    ContainerPhase.Paused => $"cannot remove container \"/{snapshot.Name}\": container is paused and must be unpaused first",
+                    ContainerPhase.Restarting => $"cannot remove container \"/{snapshot.Name}\": container is restarting: stop the container before removing or force remove",
+                    _ => $"cannot remove container \"/{snapshot.Name}\": container is running: stop the container before removing or force remove",
+                });
+            }
+
+            if (!snapshot.State.IsLive)
+            {
+                await CancelRestartHeldAsync(container);
+                await RemoveHeldAsync(container, options.Volumes);
+                return;
+            }
+
+            await SignalHeldAsync(container, Signals.Kill, stops: true);
+        }
+
+        if (!await EndsWithinAsync(exited, KillTimeout, cancellationToken))
+        {
+            throw new EngineException(ErrorKind.System, $"cannot remove container \"/{container.Snapshot.Name}\": could not kill: the process does not end, it is stuck in the kernel");
+        }
+
+        using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
+        {
+            if (_index.Find(container.Id) is not null)
+            {
+                await RemoveHeldAsync(container, options.Volumes);
+            }
+        }
+    }
+
+    public async Task RenameAsync(string reference, string newName, CancellationToken cancellationToken)
+    {
+        if (newName.Length == 0)
+        {
+            throw ContainerErrors.Invalid("Neither old nor new names may be empty");
+        }
+
+        Container container = _index.Resolve(reference);
+        using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+        ContainerSnapshot snapshot = container.Snapshot;
+        string name;
+        try
+        {
+            name = ContainerNames.Parse(newName.StartsWith('/') ? newName : "/" + newName);
+            if (name == snapshot.Name)
+            {
+                throw new EngineException(ErrorKind.InvalidParameter, "Renaming a container with the same name as its current name");
+            }
+
+            _index.Reserve(name, container.Id);
+        }
+        catch (EngineException exception) when (!exception.Message.StartsWith("Renaming", StringComparison.Ordinal))
+        {
+            throw new EngineException(exception.Kind, $"Error when allocating new name: {exception.Message}");
+        }
+
+        try
+        {
+            await TranslateAsync(RenameRowAsync(container.Id, name, cancellationToken));
+        }
+        catch
+        {
+            _index.Release(name, container.Id);
+            throw;
+        }
+
+        container.Publish(snapshot with { Name = name });
+        _index.Release(snapshot.Name, container.Id);
+        _events.Publish(container.Snapshot, "rename", ("oldName", "/" + snapshot.Name));
+    }
+
+    private async Task<bool> RenameRowAsync(string id, string name, CancellationToken cancellationToken)
+    {
+        await _services.Data.Containers.RenameAsync(id, name, cancellationToken);
+        return true;
+    }
+
+    /// <summary>Removes a directory whose content containers wrote: by descriptors, links are not followed. Nothing happens where there is none.</summary>
+    private static void RemoveTree(string parent, string name)
+    {
+        using SafeFileHandle? directory = new HostPath(parent).TryOpen(OpenFlags.Path | OpenFlags.Directory);
+        if (directory is not null && FileStatus.TryOf(directory, name) is not null)
+        {
+            TreeRemoval.Remove(directory, name);
+        }
+    }
+
+    /// <summary>Removes a container that does not run: its layer, its files and anonymous volumes, its row. The lock is held.</summary>
+    internal async Task RemoveHeldAsync(Container container, bool removeVolumes)
+    {
+        ContainerSnapshot snapshot = container.Snapshot;
+        int exitCode = snapshot.State.ExitCode;
+        container.Publish(snapshot.State with { Phase = ContainerPhase.Removing });
+        container.Streams.Close();
+        try
+        {
+            // The row goes last: an interrupted removal is found and done again.
+            _services.Data.Snapshots.Remove(container.Id);
+            foreach (ContainerMount mount in snapshot.Mounts)
+            {
+                if (removeVolumes && mount is { Anonymous: true, VolumeName: { } volume })
+                {
+                    RemoveTree($"{_services.Options.DataRoot}/volumes", volume);
+                }
+            }
+
+            await _services.Data.Containers.DeleteAsync(container.Id, CancellationToken.None);
+        }
+        catch (Exception exception)
+        {
+            container.Publish(snapshot.State with { Phase = ContainerPhase.Dead, Error = exception.Message });
+            container.Waits.Removed(exitCode, exception.Message);
+            throw new EngineException(ErrorKind.System, $"cannot remove container \"/{snapshot.Name}\": {exception.Message}", exception);
+        }
+
+        _index.Remove(container);
+        _events.Publish(snapshot, "destroy");
+        container.Waits.Removed(exitCode);
+    }
+}

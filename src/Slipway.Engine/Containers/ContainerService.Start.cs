@@ -1,0 +1,109 @@
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.State;
+
+namespace Slipway.Engine.Containers;
+
+internal sealed partial class ContainerService
+{
+    public async Task StartAsync(string reference, CancellationToken cancellationToken)
+    {
+        Container container = _index.Resolve(reference);
+        using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+        RunState state = container.Snapshot.State;
+        switch (state.Phase)
+        {
+            case ContainerPhase.Paused:
+                throw new EngineException(ErrorKind.Conflict, "cannot start a paused container, try unpause instead");
+            case ContainerPhase.Running or ContainerPhase.Restarting:
+                throw new EngineException(ErrorKind.NotModified, $"container {container.Id} is already running");
+            case ContainerPhase.Removing or ContainerPhase.Dead:
+                throw new EngineException(ErrorKind.Conflict, "container is marked for removal and cannot be started");
+        }
+
+        container.RestartDelay = default;
+        container.Publish(state with { RestartCount = 0, StoppedByUser = false });
+        await StartHeldAsync(container);
+    }
+
+    /// <summary>Starts a container whose lock is held. A start that fails leaves nothing behind but its reason in the state.</summary>
+    private async Task StartHeldAsync(Container container)
+    {
+        container.StopRequested = false;
+        LaunchedContainer launched;
+        try
+        {
+            launched = await _launcher.LaunchAsync(container.Snapshot, container.Streams.Take());
+        }
+        catch (Exception exception)
+        {
+            throw await FailStartAsync(container, LaunchFailure.From(exception));
+        }
+
+        container.Pidfd = launched.Process.Pidfd;
+        container.Publish(container.Snapshot.State with
+        {
+            Phase = ContainerPhase.Running,
+            Pid = launched.Process.Pid,
+            ExitCode = 0,
+            OomKilled = false,
+            Error = "",
+            StartedAt = launched.Process.StartedAt,
+            FinishedAt = container.Snapshot.State.FinishedAt,
+            Endpoint = launched.Endpoint,
+        });
+        try
+        {
+            await StoreStateAsync(container);
+        }
+        catch (Exception exception)
+        {
+            // What is not recorded must not run: the next engine would not know it.
+            await EndProcessesAsync(container);
+            await ReleaseAsync(container);
+            throw await FailStartAsync(container, LaunchFailure.From(exception));
+        }
+
+        if (launched.Endpoint is not null)
+        {
+            PublishNetwork(container.Snapshot, "connect");
+        }
+
+        _events.Publish(container.Snapshot, "start");
+    }
+
+    /// <summary>Records why a start failed, as Docker does; a container that would remove itself does.</summary>
+    private async Task<EngineException> FailStartAsync(Container container, LaunchFailure failure)
+    {
+        container.Streams.Close();
+        container.Pidfd?.Dispose();
+        container.Pidfd = null;
+        RunState before = container.Snapshot.State;
+        container.Publish(before with
+        {
+            Phase = before.StartedAt is null ? ContainerPhase.Created : ContainerPhase.Exited,
+            Pid = 0,
+            ExitCode = failure.ExitCode,
+            Error = failure.Message,
+            Endpoint = null,
+        });
+        if (container.Snapshot.HostConfig.AutoRemove)
+        {
+            await RemoveHeldAsync(container, removeVolumes: true);
+        }
+        else
+        {
+            await StoreStateAsync(container);
+            container.Waits.Exited(failure.ExitCode);
+        }
+
+        return new EngineException(failure.Kind, failure.Message, failure);
+    }
+
+    private void PublishNetwork(ContainerSnapshot container, string action)
+    {
+        string name = container.HostConfig.NetworkMode;
+        string driver = name == NamespaceModes.None ? "null" : name;
+        _events.Network(container, action, _services.NetworkId(name), name, driver);
+    }
+}

@@ -1,0 +1,35 @@
+using Slipway.Api.Containers;
+using Slipway.Kernel.Cgroups;
+using Slipway.Runtime.Confinement;
+
+namespace Slipway.Engine.Containers.Create;
+
+/// <summary>What Docker writes into a host configuration where the request leaves it open.</summary>
+internal static class HostConfigDefaults
+{
+    private const long ShmSize = 64L << 20;
+
+    /// <summary>A new host configuration; the argument is not changed.</summary>
+    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode)
+    {
+        HostConfig config = (request ?? new HostConfig()) with { };
+        config.NetworkMode = config.NetworkMode is "" or "default" ? NamespaceModes.Bridge : config.NetworkMode;
+        config.IpcMode = config.IpcMode.Length == 0 ? NamespaceModes.Private : config.IpcMode;
+
+        // A cgroup namespace hides the host's path; on v1, where containers see named hierarchies, Docker leaves it off.
+        config.CgroupnsMode = config.CgroupnsMode.Length > 0 ? config.CgroupnsMode
+            : cgroupMode == CgroupMode.V2 && !config.Privileged ? NamespaceModes.Private
+            : NamespaceModes.Host;
+        config.ShmSize = config.ShmSize == 0 ? ShmSize : config.ShmSize;
+        config.LogConfig = new LogConfig { Type = config.LogConfig.Type.Length == 0 ? LogOptions.JsonFile : config.LogConfig.Type, Config = config.LogConfig.Config ?? [] };
+        config.RestartPolicy = config.RestartPolicy.Name.Length == 0 ? new RestartPolicy("no", config.RestartPolicy.MaximumRetryCount) : config.RestartPolicy;
+        config.PortBindings ??= [];
+        config.ConsoleSize ??= [0, 0];
+        config.OomKillDisable ??= false;
+        config.MemorySwap = config is { Memory: > 0, MemorySwap: 0 } ? config.Memory * 2 : config.MemorySwap;
+        config.MaskedPaths ??= config.Privileged ? [] : [.. SystemPaths.Masked];
+        config.ReadonlyPaths ??= config.Privileged ? [] : [.. SystemPaths.Readonly];
+        config.Runtime = string.IsNullOrEmpty(config.Runtime) ? "slipway" : config.Runtime;
+        return config;
+    }
+}

@@ -1,0 +1,218 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Cgroups;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Process;
+using Slipway.Networking;
+using Slipway.Oci.Runtime;
+using Slipway.Runtime.Compilation;
+using Slipway.Runtime.Confinement;
+using Slipway.Runtime.Supervision;
+using Slipway.Storage.Images;
+
+namespace Slipway.Engine.Containers.Launch;
+
+/// <param name="Endpoint">On the default bridge, or null.</param>
+internal sealed record LaunchedContainer(LaunchedProcess Process, StoredEndpoint? Endpoint);
+
+/// <summary>
+/// Starts a container: mounts its root file system, attaches its network, makes its cgroups, compiles the plan and hands it to
+/// the supervisor. What a failed step leaves is undone before the error is told.
+/// </summary>
+internal sealed class ContainerLauncher(EngineServices services, ContainerIndex index)
+{
+    /// <param name="attachments">Consumed, also where the launch fails.</param>
+    public async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments)
+    {
+        Attempt attempt = new();
+        try
+        {
+            return await LaunchAsync(container, attachments, attempt);
+        }
+        catch
+        {
+            await UndoAsync(container, attempt);
+            foreach (Attachment attachment in attachments)
+            {
+                attachment.Socket.Dispose();
+            }
+
+            throw;
+        }
+    }
+
+    /// <summary>The plan that would start the container, as text; nothing is started, and nothing stays.</summary>
+    public string Explain(ContainerSnapshot container)
+    {
+        using SafeFileHandle rootfs = MountRootfs(container);
+        string directory = services.ContainerDirectory(container.Id);
+        if (!Path.Exists($"{directory}/{NetworkFiles.Hosts}"))
+        {
+            NetworkFiles.Write(directory, container, endpoint: null, services.Bridge?.Gateway);
+        }
+
+        ResolvedUser user = UserLookup.Resolve(new RootDirectory(rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
+        Spec spec = SpecBuilder.Build(container, Inputs(container, user, directory));
+        using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, rootfs, sandbox: null, group: null));
+        return PlanPrinter.Print(plan.Plan);
+    }
+
+    private async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, Attempt attempt)
+    {
+        CreateSources(container);
+
+        // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
+        using Sandbox? sandbox = await SandboxAsync(container);
+        attempt.Attaching = sandbox is null ? null : AttachAsync(container, sandbox);
+        attempt.Rootfs = MountRootfs(container);
+        string directory = services.ContainerDirectory(container.Id);
+        ResolvedUser user = UserLookup.Resolve(new RootDirectory(attempt.Rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
+        Spec spec = SpecBuilder.Build(container, Inputs(container, user, directory));
+        using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
+        attempt.Grouped = true;
+        StoredEndpoint? endpoint = attempt.Attaching is null ? null : StoredEndpoint.From(await attempt.Attaching);
+        NetworkFiles.Write(directory, container, endpoint, services.Bridge?.Gateway);
+        using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt.Rootfs, sandbox, group));
+        LaunchedProcess process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
+        return new LaunchedContainer(process, endpoint);
+    }
+
+    private SafeFileHandle MountRootfs(ContainerSnapshot container)
+    {
+        Image image = services.Data.Images.Get(container.ImageId);
+
+        // Always writable here: mount points are made in it; the plan makes it read-only last.
+        return services.Data.Snapshots.MountRootfs(image.ChainIds, container.Id, readOnly: false);
+    }
+
+    private async Task<Sandbox?> SandboxAsync(ContainerSnapshot container)
+    {
+        string mode = container.HostConfig.NetworkMode;
+        return mode == NamespaceModes.Host || NamespaceModes.SharedWith(mode) is not null
+            ? null
+            : await services.Network.PrepareSandboxAsync(mode == NamespaceModes.None ? SandboxKind.Isolated : SandboxKind.Attached, CancellationToken.None);
+    }
+
+    private Task<EndpointInfo>? AttachAsync(ContainerSnapshot container, Sandbox sandbox) =>
+        container.HostConfig.NetworkMode == NamespaceModes.None
+            ? null
+            : services.Network.AttachAsync(
+                new EndpointRequest
+                {
+                    EndpointId = container.Id,
+                    Name = container.Name,
+                    MacAddress = MacAddress(container),
+                    Ports = PortSpecs.Requests(container.Config, container.HostConfig),
+                },
+                sandbox,
+                CancellationToken.None);
+
+    private static string? MacAddress(ContainerSnapshot container)
+    {
+        string? requested = container.Config.MacAddress ?? container.RequestedEndpoints.Values.FirstOrDefault()?.MacAddress;
+        return string.IsNullOrEmpty(requested) ? null : requested;
+    }
+
+    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory) => new(
+        new UserSpec(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids },
+        user.Home,
+        directory,
+        services.CgroupPath(container.Id),
+        services.Cgroups.Hierarchy.Mode,
+        SharedNamespaces(container.HostConfig));
+
+    /// <summary>Paths of the namespaces of other containers that this one joins.</summary>
+    private Dictionary<string, string> SharedNamespaces(HostConfig host)
+    {
+        Dictionary<string, string> shared = [];
+        Add("network", "net", host.NetworkMode);
+        Add("pid", "pid", host.PidMode);
+        return shared;
+
+        void Add(string type, string file, string mode)
+        {
+            if (NamespaceModes.SharedWith(mode) is not { } id)
+            {
+                return;
+            }
+
+            RunState state = (index.Find(id) ?? throw ContainerErrors.NoSuchContainer(id)).Snapshot.State;
+            shared[type] = state.IsLive
+                ? $"/proc/{state.Pid}/ns/{file}"
+                : throw new EngineException(ErrorKind.Conflict, $"cannot join {type} namespace of a non running container: {id}");
+        }
+    }
+
+    private PlanContext Context(ContainerSnapshot container, Spec spec, SafeFileHandle rootfs, Sandbox? sandbox, Cgroup? group)
+    {
+        string path = spec.Linux.CgroupsPath;
+        return new PlanContext
+        {
+            Rootfs = rootfs,
+            NetworkNamespace = sandbox?.DuplicateNamespace(),
+            Cgroup = group?.Prepare(),
+            CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
+            Seccomp = spec.Linux.Seccomp is { } profile ? services.Seccomp.Compile(profile) : null,
+            StdinIsPipe = container.Config.OpenStdin,
+        };
+    }
+
+    private LaunchRequest Request(ContainerSnapshot container, CompiledPlan plan, IReadOnlyList<Attachment> attachments)
+    {
+        LogOptions log = LogOptions.Parse(container.HostConfig.LogConfig, services.Options.LogMaxSize, services.Options.LogMaxFiles);
+        return new LaunchRequest
+        {
+            Id = container.Id,
+            Plan = plan.Plan,
+            Terminal = plan.Terminal,
+            OpenStdin = container.Config.OpenStdin,
+            StdinOnce = container.Config.StdinOnce,
+            Log = log.Enabled ? new LogTarget(ContainerLog.Path(services.ContainerDirectory(container.Id), container.Id), log.MaxSize, log.MaxFiles) : null,
+            Attachments = attachments,
+        };
+    }
+
+    /// <summary>Makes the directories that <c>-v</c> and volumes name and that are missing.</summary>
+    private static void CreateSources(ContainerSnapshot container)
+    {
+        foreach (ContainerMount mount in container.Mounts)
+        {
+            if (mount.CreateSource && !Path.Exists(mount.Source))
+            {
+                new HostPath(mount.Source).CreateDirectories(0x1ED);
+            }
+        }
+    }
+
+    private async Task UndoAsync(ContainerSnapshot container, Attempt attempt)
+    {
+        attempt.Rootfs?.Dispose();
+        if (attempt.Attaching is not null)
+        {
+            await ((Task)attempt.Attaching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (attempt.Attaching.IsCompletedSuccessfully)
+            {
+                await services.Network.DetachAsync(container.Id, CancellationToken.None);
+            }
+        }
+
+        using Cgroup? group = attempt.Grouped ? services.Cgroups.TryOpen(services.CgroupPath(container.Id)) : null;
+        if (group is not null)
+        {
+            await group.KillAsync(services.Time, CancellationToken.None);
+            await group.DeleteAsync(services.Time, CancellationToken.None);
+        }
+    }
+
+    /// <summary>What a launch has made so far.</summary>
+    private sealed class Attempt
+    {
+        public Task<EndpointInfo>? Attaching { get; set; }
+
+        public SafeFileHandle? Rootfs { get; set; }
+
+        public bool Grouped { get; set; }
+    }
+}

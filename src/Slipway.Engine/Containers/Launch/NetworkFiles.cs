@@ -1,0 +1,49 @@
+using System.Net;
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.State;
+using Slipway.Networking;
+
+namespace Slipway.Engine.Containers.Launch;
+
+/// <summary>The files of a container's network identity, bound over those of the same names in /etc.</summary>
+internal static class NetworkFiles
+{
+    public const string ResolvConf = "resolv.conf";
+    public const string Hosts = "hosts";
+    public const string Hostname = "hostname";
+
+    private const string HostResolvConf = "/etc/resolv.conf";
+    private const string HostHosts = "/etc/hosts";
+    private const string ResolvedConf = "/run/systemd/resolve/resolv.conf";
+
+    /// <summary>Writes the three files anew, as Docker does on every start.</summary>
+    /// <param name="gateway">What <c>host-gateway</c> stands for; null without a network.</param>
+    public static void Write(string directory, ContainerSnapshot container, StoredEndpoint? endpoint, IPAddress? gateway)
+    {
+        ContainerConfig config = container.Config;
+        HostConfig host = container.HostConfig;
+        IReadOnlyList<(string Name, string Address)> extra = [.. (host.ExtraHosts ?? []).Select(entry => Resolve(entry, gateway))];
+        bool hostNetwork = host.NetworkMode == NamespaceModes.Host;
+        string hosts = hostNetwork
+            ? Read(HostHosts) + string.Concat(extra.Select(entry => $"{entry.Address}\t{entry.Name}\n"))
+            : ContainerFiles.Hosts(config.Hostname, config.Domainname, endpoint is null ? null : IPAddress.Parse(endpoint.Address), extra);
+        DnsOptions dns = new() { Servers = host.Dns ?? [], Search = host.DnsSearch ?? [], Options = host.DnsOptions ?? [] };
+        bool asHost = hostNetwork && dns is { Servers.Count: 0, Search.Count: 0, Options.Count: 0 };
+        string resolvConf = asHost
+            ? Read(HostResolvConf)
+            : ContainerFiles.ResolvConf(ContainerFiles.HostResolvConf(Read(HostResolvConf), File.Exists(ResolvedConf) ? Read(ResolvedConf) : null), dns);
+        File.WriteAllText($"{directory}/{Hostname}", ContainerFiles.Hostname(config.Hostname));
+        File.WriteAllText($"{directory}/{Hosts}", hosts);
+        File.WriteAllText($"{directory}/{ResolvConf}", resolvConf);
+    }
+
+    private static (string Name, string Address) Resolve(string entry, IPAddress? gateway)
+    {
+        ExtraHost extra = ExtraHost.Parse(entry);
+        return (extra.Name, extra.Address != ExtraHost.Gateway ? extra.Address
+            : gateway?.ToString() ?? throw ContainerErrors.Invalid($"unable to derive the IP value for {ExtraHost.Gateway}"));
+    }
+
+    private static string Read(string path) => File.Exists(path) ? File.ReadAllText(path) : "";
+}

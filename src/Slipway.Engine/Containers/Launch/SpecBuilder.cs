@@ -1,0 +1,168 @@
+using System.Runtime.InteropServices;
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Cgroups;
+using Slipway.Oci.Runtime;
+using Slipway.Runtime.Confinement;
+
+namespace Slipway.Engine.Containers.Launch;
+
+/// <summary>What the launch found out before the specification is written.</summary>
+/// <param name="User">The user, with groups, as the image's passwd and group files say.</param>
+/// <param name="Home">The user's home directory.</param>
+/// <param name="Directory">The container's directory on the host, with resolv.conf, hosts and hostname.</param>
+/// <param name="SharedNamespaces">Namespaces of other containers to join, by type: their paths.</param>
+internal sealed record LaunchInputs(
+    UserSpec User,
+    string Home,
+    string Directory,
+    string CgroupsPath,
+    CgroupMode CgroupMode,
+    IReadOnlyDictionary<string, string> SharedNamespaces);
+
+/// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>
+internal static class SpecBuilder
+{
+    private const string DefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+    /// <exception cref="EngineException">A device of the host is missing, or the seccomp profile is not valid.</exception>
+    public static Spec Build(ContainerSnapshot container, LaunchInputs inputs)
+    {
+        ContainerConfig config = container.Config;
+        HostConfig host = container.HostConfig;
+        SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt);
+        DeviceSpecs devices = DeviceSpecs.Gather(host);
+        CapabilitySets capabilities = Capabilities(host, inputs.User);
+        bool privateUts = host.UTSMode != NamespaceModes.Host;
+        return new Spec
+        {
+            Process = new ProcessSpec
+            {
+                Terminal = config.Tty,
+                ConsoleSize = host.ConsoleSize is [> 0, > 0] size ? new ConsoleSize(size[0], size[1]) : null,
+                User = inputs.User,
+                Args = [.. config.Entrypoint ?? [], .. config.Cmd ?? []],
+                Env = Environment(config, config.Tty, inputs.Home),
+                Cwd = config.WorkingDir.Length == 0 ? "/" : config.WorkingDir,
+                Capabilities = capabilities,
+                Rlimits = [.. (host.Ulimits ?? []).Select(ulimit => new RlimitSpec("RLIMIT_" + ulimit.Name.ToUpperInvariant(), Limit(ulimit.Soft), Limit(ulimit.Hard)))],
+                NoNewPrivileges = security.NoNewPrivileges,
+                OomScoreAdj = host.OomScoreAdj,
+            },
+            Root = new RootSpec("", host.ReadonlyRootfs),
+            Hostname = privateUts ? config.Hostname : null,
+            Domainname = privateUts && config.Domainname.Length > 0 ? config.Domainname : null,
+            Mounts = SpecMounts.Build(container, inputs),
+            Annotations = host.Annotations,
+            Linux = new LinuxSpec
+            {
+                Namespaces = Namespaces(host, inputs.SharedNamespaces),
+                Devices = devices.Nodes,
+                CgroupsPath = inputs.CgroupsPath,
+                Resources = SpecResources.Build(host, devices.Rules),
+                Seccomp = Seccomp(host, security, capabilities),
+                Sysctl = Sysctls(host),
+                MaskedPaths = host.MaskedPaths ?? [],
+                ReadonlyPaths = host.ReadonlyPaths ?? [],
+            },
+        };
+
+        static ulong Limit(long value) => value < 0 ? ulong.MaxValue : (ulong)value;
+    }
+
+    /// <summary>Defaults, then the configuration's entries, which replace a default of the same name; one without <c>=</c> removes it. HOME comes last.</summary>
+    /// <param name="further">Those of an exec.</param>
+    internal static IReadOnlyList<string> Environment(ContainerConfig config, bool terminal, string home, IReadOnlyList<string>? further = null)
+    {
+        List<string> environment = [DefaultPath, $"HOSTNAME={config.Hostname}"];
+        if (terminal)
+        {
+            environment.Add("TERM=xterm");
+        }
+
+        Override(environment, config.Env);
+        Override(environment, further);
+        if (!environment.Exists(entry => entry.StartsWith("HOME=", StringComparison.Ordinal)))
+        {
+            environment.Add($"HOME={home}");
+        }
+
+        return environment;
+    }
+
+    /// <summary>Sets the variables of <paramref name="entries"/> in place.</summary>
+    private static void Override(List<string> environment, IReadOnlyList<string>? entries)
+    {
+        foreach (string entry in entries ?? [])
+        {
+            int equals = entry.IndexOf('=', StringComparison.Ordinal);
+            string prefix = equals < 0 ? entry + "=" : entry[..(equals + 1)];
+            int existing = environment.FindIndex(other => other.StartsWith(prefix, StringComparison.Ordinal));
+            if (existing < 0 && equals >= 0)
+            {
+                environment.Add(entry);
+            }
+            else if (existing >= 0 && equals >= 0)
+            {
+                environment[existing] = entry;
+            }
+            else if (existing >= 0)
+            {
+                environment.RemoveAt(existing);
+            }
+        }
+    }
+
+    internal static CapabilitySets Capabilities(HostConfig host, UserSpec user) =>
+        CapabilityPolicy.Sets(CapabilityPolicy.Resolve(host.CapAdd ?? [], host.CapDrop ?? [], host.Privileged), root: user.Uid == 0);
+
+    internal static SeccompSpec? Seccomp(HostConfig host, SecurityOptions security, CapabilitySets capabilities)
+    {
+        if (security.Seccomp == SecurityOptions.Unconfined || (host.Privileged && security.Seccomp is null))
+        {
+            return null;
+        }
+
+        SeccompProfile profile = security.Seccomp is { } text ? SeccompProfileReader.Parse(text) : SeccompProfile.Default;
+        return profile.Resolve(capabilities.Bounding, RuntimeInformation.OSArchitecture, System.Environment.OSVersion.Version);
+    }
+
+    /// <param name="shared">Namespaces of other containers to join: type to path.</param>
+    internal static IReadOnlyList<NamespaceSpec> Namespaces(HostConfig host, IReadOnlyDictionary<string, string> shared)
+    {
+        List<NamespaceSpec> namespaces = [new("mount")];
+        Add("network", host.NetworkMode);
+        Add("uts", host.UTSMode);
+        Add("pid", host.PidMode);
+        Add("ipc", host.IpcMode);
+        Add("cgroup", host.CgroupnsMode);
+        return namespaces;
+
+        void Add(string type, string mode)
+        {
+            if (mode != NamespaceModes.Host)
+            {
+                namespaces.Add(new NamespaceSpec(type, shared.GetValueOrDefault(type)));
+            }
+        }
+    }
+
+    /// <summary>As in Docker, ping and low ports work without capabilities where the network namespace is the container's own.</summary>
+    private static Dictionary<string, string> Sysctls(HostConfig host)
+    {
+        Dictionary<string, string> sysctls = [];
+        if (host.NetworkMode != NamespaceModes.Host && NamespaceModes.SharedWith(host.NetworkMode) is null)
+        {
+            sysctls["net.ipv4.ping_group_range"] = "0 2147483647";
+            sysctls["net.ipv4.ip_unprivileged_port_start"] = "0";
+        }
+
+        foreach ((string name, string value) in host.Sysctls ?? [])
+        {
+            sysctls[name] = value;
+        }
+
+        return sysctls;
+    }
+}

@@ -1,0 +1,75 @@
+using System.Buffers;
+using System.Text;
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.State;
+
+namespace Slipway.Engine.Containers.Listing;
+
+/// <summary>Items of <c>docker ps</c>.</summary>
+internal sealed class Summary(EngineServices services)
+{
+    private static readonly SearchValues<char> ShellCharacters = SearchValues.Create(" \t\n'\"\\|&;<>()$`*?[]#~=%!{}");
+
+    private readonly DateTimeOffset _now = services.Time.GetUtcNow();
+
+    public ContainerSummary Of(ContainerSnapshot container, bool size) => new()
+    {
+        Id = container.Id,
+        Names = ["/" + container.Name],
+        Image = ImageName(container),
+        ImageID = container.ImageId,
+        Command = Command(container.Config),
+        Created = container.Created.ToUnixTimeSeconds(),
+        Ports = Ports(container),
+        SizeRw = size ? services.Data.Snapshots.UpperSize(container.Id) : null,
+        SizeRootFs = size ? services.Data.Snapshots.UpperSize(container.Id) + (services.Data.Images.Find(container.ImageId)?.Size ?? 0) : null,
+        Labels = container.Config.Labels ?? [],
+        State = container.State.Phase.Word(),
+        Status = StatusText.Of(container.State, _now),
+        HostConfig = new SummaryHostConfig { NetworkMode = container.HostConfig.NetworkMode, Annotations = container.HostConfig.Annotations },
+        NetworkSettings = new SummaryNetworkSettings { Networks = NetworkView.Networks(container, services) },
+        Mounts = MountView.Of(container),
+    };
+
+    /// <summary>The command line, arguments quoted where a shell would need it.</summary>
+    internal static string Command(ContainerConfig config) => string.Join(' ', (config.Entrypoint ?? []).Concat(config.Cmd ?? []).Select(Quote));
+
+    private static string Quote(string argument)
+    {
+        if (argument.Length > 0 && !argument.AsSpan().ContainsAny(ShellCharacters))
+        {
+            return argument;
+        }
+
+        // Docker quotes as strconv/shellquote do: single quotes, a single quote itself outside of them.
+        return new StringBuilder("'").Append(argument.Replace("'", "'\\''", StringComparison.Ordinal)).Append('\'').ToString();
+    }
+
+    /// <summary>The name the container was made from, while it still names that image; else the image's id.</summary>
+    private string ImageName(ContainerSnapshot container) =>
+        services.Data.Images.Find(container.Config.Image) is { } image && image.Id.ToString() == container.ImageId ? container.Config.Image : container.ImageId;
+
+    private static List<PortSummary> Ports(ContainerSnapshot container)
+    {
+        if (container.State.Endpoint is not { } endpoint)
+        {
+            return [];
+        }
+
+        List<PortSummary> ports = [.. endpoint.Ports.Select(port => new PortSummary
+        {
+            IP = port.HostAddress, PrivatePort = port.ContainerPort, PublicPort = port.HostPort, Type = PortSpecs.Word(port.Protocol),
+        })];
+        HashSet<(ushort, string)> published = [.. ports.Select(port => (port.PrivatePort, port.Type))];
+        foreach ((ushort port, Networking.PortProtocol protocol) in PortSpecs.Exposed(container.Config))
+        {
+            if (!published.Contains((port, PortSpecs.Word(protocol))))
+            {
+                ports.Add(new PortSummary { PrivatePort = port, Type = PortSpecs.Word(protocol) });
+            }
+        }
+
+        return ports;
+    }
+}

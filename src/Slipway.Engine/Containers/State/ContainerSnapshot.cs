@@ -1,0 +1,54 @@
+using Slipway.Api.Containers;
+
+namespace Slipway.Engine.Containers.State;
+
+/// <summary>
+/// All that is known of a container at one instant. Never changed after it was published: readers need no lock, and a
+/// container whose lock is held (by a mount that hangs, say) is still listed and inspected.
+/// </summary>
+internal sealed record ContainerSnapshot
+{
+    public required string Id { get; init; }
+
+    /// <summary>Without a leading slash.</summary>
+    public required string Name { get; init; }
+
+    public required DateTimeOffset Created { get; init; }
+
+    /// <summary>The image's id as <c>sha256:…</c>.</summary>
+    public required string ImageId { get; init; }
+
+    /// <summary>With the image's defaults merged in.</summary>
+    public required ContainerConfig Config { get; init; }
+
+    public required HostConfig HostConfig { get; init; }
+
+    /// <summary>Binds, volumes and tmpfs, in the order in which they are mounted.</summary>
+    public required IReadOnlyList<ContainerMount> Mounts { get; init; }
+
+    /// <summary>The endpoint settings of the request, by network name.</summary>
+    public required IReadOnlyDictionary<string, EndpointSettings?> RequestedEndpoints { get; init; }
+
+    public required RunState State { get; init; }
+
+    public string ShortId => Id[..12];
+}
+
+/// <summary>A mount of the user's, resolved when the container was created.</summary>
+/// <param name="Type">bind, volume or tmpfs.</param>
+/// <param name="Source">The directory or file on the host; empty for tmpfs.</param>
+/// <param name="Options">For the runtime: fstab words.</param>
+/// <param name="VolumeName">For volumes.</param>
+/// <param name="Anonymous">The volume was made for this container and goes with it.</param>
+/// <param name="CreateSource">Make the directory at start where it is missing (<c>-v</c>, not <c>--mount</c>).</param>
+internal sealed record ContainerMount(
+    string Type,
+    string Source,
+    string Destination,
+    IReadOnlyList<string> Options,
+    string Mode,
+    bool ReadOnly,
+    string Propagation,
+    string? VolumeName = null,
+    bool Anonymous = false,
+    bool CreateSource = false);

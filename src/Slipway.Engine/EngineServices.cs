@@ -1,0 +1,150 @@
+using System.Net;
+using Slipway.Engine.Events;
+using Slipway.Engine.Recovery;
+using Slipway.Kernel.Cgroups;
+using Slipway.Networking;
+using Slipway.Runtime.Confinement;
+using Slipway.Runtime.Supervision;
+using Slipway.Storage;
+
+namespace Slipway.Engine;
+
+/// <summary>The parts an engine is composed of, shared by the services of its objects.</summary>
+internal sealed record EngineServices : IAsyncDisposable
+{
+    private const string DefaultCgroupParent = "slipway";
+    private const string ProbeGroup = "probe";
+
+    public required EngineOptions Options { get; init; }
+
+    public required TimeProvider Time { get; init; }
+
+    public required IEngineLog Log { get; init; }
+
+    public required DataRoot Data { get; init; }
+
+    public required EventLog Events { get; init; }
+
+    public required ContainerCgroups Cgroups { get; init; }
+
+    public required SeccompCompiler Seccomp { get; init; }
+
+    public required SupervisorLink Supervisor { get; init; }
+
+    /// <summary>The driver of the default bridge; also makes the network namespaces of <c>--network none</c>.</summary>
+    public required INetworkDriver Network { get; init; }
+
+    /// <summary>Null for an engine without a bridge.</summary>
+    public required NetworkInfo? Bridge { get; init; }
+
+    /// <summary>Parent of the containers' cgroups.</summary>
+    public required string CgroupParent { get; init; }
+
+    /// <summary>The limits this host can hold.</summary>
+    public required ResourceSupport Limits { get; init; }
+
+    public static async Task<EngineServices> OpenAsync(EngineOptions options, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
+    {
+        List<IAsyncDisposable> opened = [];
+        try
+        {
+            // The lock on the data root comes first: two engines must not touch the same things.
+            DataRoot data = await DataRoot.OpenAsync(new DataRootOptions { Path = options.DataRoot, TimeProvider = time }, cancellationToken);
+            opened.Add(data);
+            Task<ISupervisor> connecting = ConnectSupervisorAsync(options, time, cancellationToken);
+            EventLog events = new(data.Events, time);
+            opened.Add(events);
+            BridgeNetwork network = new(BridgeOf(options), time);
+            opened.Add(network);
+            NetworkInfo? bridge = options.Bridge == "none" ? null : await network.EnsureAsync(cancellationToken);
+            ContainerCgroups cgroups = new(CgroupHierarchy.Detect());
+            string cgroupParent = CgroupParentOf(options);
+            return new EngineServices
+            {
+                Options = options,
+                Time = time,
+                Log = log,
+                Data = data,
+                Events = events,
+                Cgroups = cgroups,
+                Seccomp = new SeccompCompiler(),
+                Supervisor = new SupervisorLink(await connecting),
+                Network = network,
+                Bridge = bridge,
+                CgroupParent = cgroupParent,
+                Limits = await ProbeLimitsAsync(cgroups, cgroupParent, time, cancellationToken),
+            };
+        }
+        catch
+        {
+            opened.Reverse();
+            foreach (IAsyncDisposable part in opened)
+            {
+                await part.DisposeAsync();
+            }
+
+            throw;
+        }
+    }
+
+    public string ContainerDirectory(string id) => $"{Options.DataRoot}/containers/{id}";
+
+    public string CgroupPath(string id) => $"{CgroupParent}/{id}";
+
+    public string VolumeDirectory(string name) => $"{Options.DataRoot}/volumes/{name}";
+
+    /// <summary>The id of a network that always exists: the same as long as the data root is.</summary>
+    public string NetworkId(string name) => Identifiers.Of($"{Options.DataRoot}\n{name}");
+
+    /// <summary>Connects to the supervisor, which is started where none runs.</summary>
+    public Task<ISupervisor> ConnectSupervisorAsync(CancellationToken cancellationToken) => ConnectSupervisorAsync(Options, Time, cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await Supervisor.Current.DisposeAsync();
+        await Network.DisposeAsync();
+        await Events.DisposeAsync();
+        Cgroups.Dispose();
+        await Data.DisposeAsync();
+    }
+
+    /// <summary>Looks at what a container's group offers, in one that is made for it.</summary>
+    private static async Task<ResourceSupport> ProbeLimitsAsync(ContainerCgroups cgroups, string parent, TimeProvider time, CancellationToken cancellationToken)
+    {
+        string path = $"{parent}/{ProbeGroup}";
+        using (Cgroup? left = cgroups.TryOpen(path))
+        {
+            if (left is not null)
+            {
+                await left.DeleteAsync(time, cancellationToken);
+            }
+        }
+
+        using Cgroup probe = cgroups.Create(path, resources: null);
+        ResourceSupport limits = ResourceSupport.Probe(probe, cgroups.Root(parent).Controllers);
+        await probe.DeleteAsync(time, cancellationToken);
+        return limits;
+    }
+
+    private static async Task<ISupervisor> ConnectSupervisorAsync(EngineOptions options, TimeProvider time, CancellationToken cancellationToken) =>
+        await SupervisorLauncher.ConnectOrStartAsync(
+            new SupervisorOptions(options.ExecRoot, options.DataRoot) { Time = time }, [options.SupervisorExecutable, "supervisor"], cancellationToken);
+
+    private static BridgeOptions BridgeOf(EngineOptions options)
+    {
+        if (options.BridgeAddress is not { } text)
+        {
+            return new BridgeOptions { BridgeName = options.Bridge };
+        }
+
+        string[] parts = text.Split('/');
+        return parts.Length == 2 && IPAddress.TryParse(parts[0], out IPAddress? address) && int.TryParse(parts[1], out int length)
+            ? new BridgeOptions { BridgeName = options.Bridge, Address = (address, length) }
+            : throw new EngineException(ErrorKind.InvalidParameter, $"invalid CIDR address: {text}");
+    }
+
+    /// <summary>Engines beside the default one have a group of their own below the common parent.</summary>
+    private static string CgroupParentOf(EngineOptions options) =>
+        options.CgroupParent?.Trim('/')
+        ?? (options.DataRoot == EngineOptions.DefaultDataRoot ? DefaultCgroupParent + "/default" : $"{DefaultCgroupParent}/{Identifiers.Of(options.DataRoot)[..12]}");
+}

@@ -1,0 +1,79 @@
+using Slipway.Api.Containers;
+using Slipway.Api.Exec;
+using Slipway.Engine.Containers;
+using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Cgroups;
+using Slipway.Kernel.Files;
+using Slipway.Oci.Runtime;
+using Slipway.Runtime.Compilation;
+using Slipway.Runtime.Confinement;
+using Slipway.Runtime.Supervision;
+
+namespace Slipway.Engine.Exec;
+
+/// <summary>Starts a further process in a running container: its cgroups, namespaces, user, capabilities and filter are the container's.</summary>
+internal sealed class ExecLauncher(EngineServices services)
+{
+    /// <param name="attachment">The client's streams, consumed; null where nobody listens.</param>
+    public async Task<LaunchedProcess> LaunchAsync(Container container, ExecProcess exec, Attachment? attachment, List<uint>? consoleSize, CancellationToken cancellationToken)
+    {
+        ContainerSnapshot snapshot = container.Snapshot;
+        ExecCreateRequest request = exec.Request;
+        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
+        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize);
+        ExecContext context = new()
+        {
+            Pidfd = container.Pidfd ?? throw ContainerErrors.NotRunning(container.Id),
+            Pid = snapshot.State.Pid,
+            Namespaces = [.. SpecBuilder.Namespaces(snapshot.HostConfig, new Dictionary<string, string>()).Select(entry => entry.Type)],
+            Cgroup = group.Prepare(),
+            Seccomp = filter is null ? null : services.Seccomp.Compile(filter),
+            StdinIsPipe = request.AttachStdin,
+        };
+        using CompiledPlan plan = ExecCompiler.Compile(process, context);
+        return await services.Supervisor.Current.LaunchAsync(
+            new LaunchRequest
+            {
+                Id = exec.Id,
+                ContainerId = container.Id,
+                Plan = plan.Plan,
+                Terminal = plan.Terminal,
+                OpenStdin = request.AttachStdin && attachment is not null,
+                StdinOnce = true,
+                Attachments = attachment is null ? [] : [attachment],
+            },
+            cancellationToken);
+    }
+
+    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize)
+    {
+        HostConfig host = container.HostConfig;
+        SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt);
+        ResolvedUser user = LookUp(container, request.User.Length > 0 ? request.User : container.Config.User);
+        UserSpec ids = new(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids };
+        HostConfig granted = request.Privileged ? host with { Privileged = true } : host;
+        ProcessSpec process = new()
+        {
+            Terminal = request.Tty,
+            ConsoleSize = consoleSize is [> 0, > 0] ? new ConsoleSize(consoleSize[0], consoleSize[1]) : null,
+            User = ids,
+            Args = request.Cmd!,
+            Env = SpecBuilder.Environment(container.Config, request.Tty, user.Home, request.Env),
+            Cwd = request.WorkingDir.Length > 0 ? request.WorkingDir : container.Config.WorkingDir.Length > 0 ? container.Config.WorkingDir : "/",
+            Capabilities = SpecBuilder.Capabilities(granted, ids),
+            NoNewPrivileges = security.NoNewPrivileges,
+            OomScoreAdj = host.OomScoreAdj,
+        };
+
+        // As in runc, a privileged exec gets all capabilities, but keeps the container's filter.
+        return (process, SpecBuilder.Seccomp(host, security, SpecBuilder.Capabilities(host, ids)));
+    }
+
+    private static ResolvedUser LookUp(ContainerSnapshot container, string user)
+    {
+        using RootDirectory root = new HostPath($"/proc/{container.State.Pid}/root").OpenRoot();
+        return UserLookup.Resolve(root, user, container.HostConfig.GroupAdd ?? []);
+    }
+}

@@ -1,0 +1,49 @@
+using Slipway.Api.Exec;
+
+namespace Slipway.Engine.Exec;
+
+/// <summary>A further process in a container: from its creation until a while after its end.</summary>
+internal sealed class ExecProcess(string id, string containerId, ExecCreateRequest request)
+{
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _started;
+
+    public string Id { get; } = id;
+
+    public string ContainerId { get; } = containerId;
+
+    public ExecCreateRequest Request { get; } = request;
+
+    /// <summary>Of the process, 0 before it started.</summary>
+    public int Pid { get; set; }
+
+    public bool Running { get; private set; }
+
+    public int? ExitCode { get; private set; }
+
+    public DateTimeOffset? EndedAt { get; private set; }
+
+    /// <summary>Completes when the exit code is known, or the start failed.</summary>
+    public Task Ended => _ended.Task;
+
+    public string CommandLine => string.Join(' ', Request.Cmd ?? []);
+
+    /// <summary>True for the first caller: an exec runs once.</summary>
+    public bool TryStart() => Interlocked.Exchange(ref _started, 1) == 0;
+
+    public void Started(int pid)
+    {
+        Pid = pid;
+
+        // The exit may have been reported before the answer to the launch.
+        Running = ExitCode is null;
+    }
+
+    public void End(int exitCode, DateTimeOffset at)
+    {
+        ExitCode = exitCode;
+        Running = false;
+        EndedAt = at;
+        _ended.TrySetResult();
+    }
+}

@@ -1,0 +1,124 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Engine.Containers;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Cgroups;
+using Slipway.Networking;
+using Slipway.Runtime.Supervision;
+
+namespace Slipway.Engine.Recovery;
+
+/// <summary>
+/// What an engine does when it starts, whatever ended before it: adopts the containers that run, records the true exits of
+/// those that ended meanwhile, and removes from the host what no row of the database names. A start that was under way when the engine
+/// was killed was never acknowledged to anybody, and is undone.
+/// </summary>
+internal sealed class Recovery(EngineServices services, ContainerService containers)
+{
+    /// <summary>Of a process whose end nobody saw: as if killed, which is what happened to it or is done now.</summary>
+    public const int LostExitCode = 137;
+
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        await containers.LoadAsync(cancellationToken);
+        SupervisorState found = await services.Supervisor.Current.ListAsync(cancellationToken);
+        Dictionary<string, SupervisedProcess> processes = found.Running.Where(process => process.ContainerId is null).ToDictionary(process => process.Id);
+        Dictionary<string, ProcessExit> exits = found.Unacknowledged.Where(exit => exit.ContainerId is null).ToDictionary(exit => exit.Id);
+        HashSet<string> adopted = Adopt(processes, exits);
+
+        // Descriptors of execs serve nobody any more, and those of processes that are not adopted end here.
+        foreach (SupervisedProcess process in found.Running.Where(process => !adopted.Contains(process.Id)))
+        {
+            process.Pidfd.Dispose();
+        }
+
+        await RestoreNetworkAsync(adopted, cancellationToken);
+        await EndOthersAsync(adopted, exits);
+        await RemoveLeftoversAsync(adopted, cancellationToken);
+        foreach (ProcessExit exit in found.Unacknowledged)
+        {
+            await services.Supervisor.Current.AcknowledgeExitAsync(exit.Id, cancellationToken);
+        }
+    }
+
+    /// <summary>After the loss of the supervisor: ends the containers it held, which can no longer be watched, and records that.</summary>
+    public Task EndAllAsync() => EndOthersAsync([], []);
+
+    /// <summary>Takes over the running containers that the database says run.</summary>
+    private HashSet<string> Adopt(Dictionary<string, SupervisedProcess> processes, Dictionary<string, ProcessExit> exits)
+    {
+        HashSet<string> adopted = [];
+        foreach (Container container in containers.Index.All)
+        {
+            RunState state = container.Snapshot.State;
+            if (!state.IsLive || exits.ContainsKey(container.Id) || !processes.TryGetValue(container.Id, out SupervisedProcess? process))
+            {
+                continue;
+            }
+
+            using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container.Id));
+            container.Pidfd = process.Pidfd;
+            container.Publish(state with { Phase = group?.IsFrozen() == true ? ContainerPhase.Paused : ContainerPhase.Running, Pid = process.Pid });
+            adopted.Add(container.Id);
+        }
+
+        return adopted;
+    }
+
+    private async Task RestoreNetworkAsync(HashSet<string> adopted, CancellationToken cancellationToken)
+    {
+        List<EndpointInfo> endpoints = [];
+        foreach (Container container in containers.Index.All.Where(container => adopted.Contains(container.Id)))
+        {
+            if (container.Snapshot.State.Endpoint is { } endpoint)
+            {
+                endpoints.Add(endpoint.ToEndpoint());
+            }
+        }
+
+        foreach (string endpoint in await services.Network.RestoreAsync(endpoints, cancellationToken))
+        {
+            services.Log.Write(EngineLogLevel.Warning, $"a host port of endpoint {endpoint} was taken by another process while the engine was down");
+        }
+    }
+
+    /// <summary>Records the end of the containers that are said to run and do not, with their true exit codes where those are known.</summary>
+    private async Task EndOthersAsync(HashSet<string> adopted, Dictionary<string, ProcessExit> exits)
+    {
+        foreach (Container container in containers.Index.All)
+        {
+            using AsyncLock.Holder holder = await container.LockAsync(CancellationToken.None);
+            if (!container.Snapshot.State.IsLive || adopted.Contains(container.Id))
+            {
+                continue;
+            }
+
+            ProcessExit? exit = exits.GetValueOrDefault(container.Id);
+            await containers.EndHeldAsync(container, exit?.ExitCode ?? LostExitCode, exit?.ExitedAt ?? services.Time.GetUtcNow());
+        }
+    }
+
+    /// <summary>Removes cgroups with what runs in them, layers and directories that belong to no container, and finishes interrupted removals.</summary>
+    private async Task RemoveLeftoversAsync(HashSet<string> adopted, CancellationToken cancellationToken)
+    {
+        foreach (string name in services.Cgroups.Root(services.CgroupParent).ListChildren().Where(name => !adopted.Contains(name)))
+        {
+            using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(name));
+            if (group is not null)
+            {
+                await group.KillAsync(services.Time, cancellationToken);
+                await group.DeleteAsync(services.Time, cancellationToken);
+            }
+        }
+
+        foreach (Container container in containers.Index.All.Where(container => container.Snapshot.State.Phase is ContainerPhase.Removing or ContainerPhase.Dead))
+        {
+            using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+            await containers.RemoveHeldAsync(container, container.Snapshot.HostConfig.AutoRemove);
+        }
+
+        foreach (string id in services.Data.Snapshots.List().Where(id => containers.Index.Find(id) is null))
+        {
+            services.Data.Snapshots.Remove(id);
+        }
+    }
+}

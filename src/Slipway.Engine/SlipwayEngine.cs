@@ -1,0 +1,82 @@
+using Slipway.Engine.Containers;
+using Slipway.Engine.Daemon;
+using Slipway.Engine.Events;
+using Slipway.Engine.Exec;
+using Slipway.Engine.Images;
+using Slipway.Engine.Recovery;
+using Slipway.Kernel.Cgroups;
+using Slipway.Networking;
+using Slipway.Runtime.Confinement;
+using Slipway.Runtime.Supervision;
+using Slipway.Storage;
+
+namespace Slipway.Engine;
+
+/// <summary>An engine on this host. Ending it, in whatever way, leaves its containers running; the next one adopts them.</summary>
+public sealed class SlipwayEngine : IEngine
+{
+    private readonly EngineServices _services;
+    private readonly ContainerService _containers;
+    private readonly ExecService _execs;
+    private readonly Supervision _supervision;
+
+    private SlipwayEngine(EngineServices services, ContainerService containers, ExecService execs, Supervision supervision)
+    {
+        _services = services;
+        _containers = containers;
+        _execs = execs;
+        _supervision = supervision;
+        Images = new ImageService(services.Data.Images, services.Events, services.Time, containers.UsersOf);
+        Daemon = new DaemonService(new DaemonParts
+        {
+            Options = services.Options,
+            Time = services.Time,
+            Id = services.NetworkId("engine")[..36],
+            Containers = containers.Count,
+            Images = () => services.Data.Images.All.Count,
+            EventListeners = () => services.Events.SubscriberCount,
+            Limits = services.Limits,
+            CgroupVersion = services.Cgroups.Hierarchy.Mode == CgroupMode.V2 ? 2 : 1,
+        });
+    }
+
+    public IContainers Containers => _containers;
+
+    public IExecs Execs => _execs;
+
+    public IImages Images { get; }
+
+    public IEvents Events => _services.Events;
+
+    public IDaemon Daemon { get; }
+
+    /// <summary>Opens the data root, connects to the supervisor (which is started where none runs), and recovers what an earlier engine left.</summary>
+    /// <exception cref="EngineException">The host cannot run an engine so configured; the message says why.</exception>
+    /// <exception cref="StorageException">Another engine uses the data root, or it is damaged.</exception>
+    public static async Task<SlipwayEngine> StartAsync(EngineOptions options, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
+    {
+        EngineServices services = await EngineServices.OpenAsync(options, time, log, cancellationToken);
+        try
+        {
+            ContainerService containers = new(services);
+            ExecService execs = new(services, containers);
+            Supervision supervision = new(services, containers, execs);
+            await supervision.StartAsync(cancellationToken);
+            SlipwayEngine engine = new(services, containers, execs, supervision);
+            containers.StartByPolicy();
+            return engine;
+        }
+        catch
+        {
+            await services.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _containers.DisposeAsync();
+        await _supervision.DisposeAsync();
+        await _services.DisposeAsync();
+    }
+}
