@@ -289,25 +289,29 @@ public sealed class CgroupRoot : IDisposable
     {
         string[] enabled = CgroupHierarchy.Words(CgroupFiles.TryRead(group, "cgroup.subtree_control"));
         string[] missing = [.. CgroupHierarchy.Words(CgroupFiles.TryRead(group, "cgroup.controllers")).Intersect(DelegatedControllers).Except(enabled)];
-        if (missing.Length == 0 || CgroupFiles.TryWrite(group, "cgroup.subtree_control", string.Join(' ', missing.Select(name => $"+{name}"))) == 0)
+        if (missing.Length == 0)
         {
             return;
+        }
+
+        switch (CgroupFiles.TryWrite(group, "cgroup.subtree_control", string.Join(' ', missing.Select(name => $"+{name}"))))
+        {
+            case 0:
+                return;
+            case Errno.EBUSY:
+                throw new KernelException(
+                    $"enable controllers below control group \"{path}\": it holds processes of its own; choose another --cgroup-parent, or let the service manager delegate one",
+                    Errno.EBUSY);
+            case Errno.EOPNOTSUPP:
+                throw new KernelException(
+                    $"enable controllers below control group \"{path}\": it is of the threaded kind and cannot hold containers; choose another --cgroup-parent",
+                    Errno.EOPNOTSUPP);
         }
 
         // One refused controller refuses the whole line (cpu does while realtime processes run outside the top group): try each.
         foreach (string controller in missing)
         {
-            switch (CgroupFiles.TryWrite(group, "cgroup.subtree_control", $"+{controller}"))
-            {
-                case Errno.EBUSY:
-                    throw new KernelException(
-                        $"enable the {controller} controller below control group \"{path}\": it holds processes of its own; choose another --cgroup-parent, or let the service manager delegate one",
-                        Errno.EBUSY);
-                case Errno.EOPNOTSUPP:
-                    throw new KernelException(
-                        $"enable the {controller} controller below control group \"{path}\": it is of the threaded kind and cannot hold containers; choose another --cgroup-parent",
-                        Errno.EOPNOTSUPP);
-            }
+            _ = CgroupFiles.TryWrite(group, "cgroup.subtree_control", $"+{controller}");
         }
     }
 

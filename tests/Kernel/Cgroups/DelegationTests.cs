@@ -28,10 +28,26 @@ public sealed class DelegationTests : CgroupFixture
     public void A_threaded_parent_is_a_clear_error()
     {
         NeedsV2();
-        using Cgroup group = Root.Create("a");
-        File.WriteAllText($"{Cgroups.Hierarchy.Mounts[0].MountPoint}/{group.Path}/cgroup.type", "threaded");
-        KernelException exception = Assert.Throws<KernelException>(() => CgroupRoot.Open(Cgroups.Hierarchy, $"{group.Path}/below"));
-        Assert.Equal(Errno.EOPNOTSUPP, exception.Errno);
+        string name = $"slipway-confine-threaded-{Environment.ProcessId}";
+        string directory = $"{Cgroups.Hierarchy.Mounts[0].MountPoint}/{name}";
+        Directory.CreateDirectory(directory);
+        try
+        {
+            File.WriteAllText($"{directory}/cgroup.type", "threaded");
+            KernelException exception = Assert.Throws<KernelException>(() => CgroupRoot.Open(Cgroups.Hierarchy, $"{name}/below"));
+            Assert.Equal(Errno.EOPNOTSUPP, exception.Errno);
+            Assert.Contains("threaded", exception.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            // cgroupfs removes a group with its files by rmdir alone.
+            if (Directory.Exists($"{directory}/below"))
+            {
+                Directory.Delete($"{directory}/below");
+            }
+
+            Directory.Delete(directory);
+        }
     }
 
     [Fact]
