@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Streams;
 
 namespace Slipway.Kernel.Sockets;
 
@@ -239,7 +240,7 @@ public sealed unsafe class PacketSocket : IDisposable
         private static SafeFileHandle OpenDirectory(string path)
         {
             const int O_PATH = 0x200000;
-            int descriptor = Descriptors.DescriptorNative.openat(Descriptors.DescriptorNative.AT_FDCWD, path, O_PATH | Descriptors.DescriptorNative.O_CLOEXEC, 0);
+            int descriptor = StreamNative.openat(StreamNative.AT_FDCWD, path, O_PATH | StreamNative.O_CLOEXEC, 0);
             return descriptor >= 0 ? new SafeFileHandle(descriptor, ownsHandle: true) : throw new KernelException($"open \"{path}\"", Marshal.GetLastPInvokeError());
         }
     }

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision;
 
 namespace Slipway.Runtime.Logs;
@@ -18,6 +18,7 @@ namespace Slipway.Runtime.Logs;
 internal sealed class JsonLogWriter : IDisposable
 {
     private readonly LogTarget _target;
+    private readonly LogFileSet _files;
     private readonly TimeProvider _time;
     private readonly ByteBuffer _batch;
     private readonly ByteBuffer _backlog = new();
@@ -36,7 +37,8 @@ internal sealed class JsonLogWriter : IDisposable
         _time = time;
         _batch = batch;
         _sink = Record;
-        _file = Descriptor.OpenAppend(target.Path);
+        _files = new LogFileSet(target.Path);
+        _file = _files.OpenAppend();
         _size = RandomAccess.GetLength(_file);
         EndTornLine();
     }
@@ -107,7 +109,7 @@ internal sealed class JsonLogWriter : IDisposable
         int taken = 0;
         while (taken < bytes.Length)
         {
-            int count = Descriptor.Write(_file, bytes[taken..]);
+            int count = DescriptorIO.Write(_file, bytes[taken..]);
             if (count <= 0)
             {
                 break;
@@ -122,26 +124,13 @@ internal sealed class JsonLogWriter : IDisposable
 
     private void Rotate()
     {
-        SafeFileHandle? fresh = null;
+        SafeFileHandle fresh;
         try
         {
-            for (int i = _target.MaxFiles - 1; i >= 1; i--)
-            {
-                string from = i == 1 ? _target.Path : Name(i - 1);
-                if (File.Exists(from))
-                {
-                    File.Move(from, Name(i), overwrite: true);
-                }
-            }
-
-            if (_target.MaxFiles <= 1)
-            {
-                File.Delete(_target.Path);
-            }
-
-            fresh = Descriptor.OpenAppend(_target.Path);
+            _files.Rotate(_target.MaxFiles);
+            fresh = _files.OpenAppend();
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (KernelException)
         {
             // Logging goes on in the file that is open; the next record tries again.
             return;
@@ -152,8 +141,6 @@ internal sealed class JsonLogWriter : IDisposable
         _size = RandomAccess.GetLength(_file);
     }
 
-    private string Name(int index) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{_target.Path}.{index}");
-
     /// <summary>A writer that was killed may have left a line without its end; what follows must not continue it.</summary>
     private void EndTornLine()
     {
@@ -162,9 +149,9 @@ internal sealed class JsonLogWriter : IDisposable
             return;
         }
 
-        using SafeFileHandle reader = File.OpenHandle(_target.Path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        using SafeFileHandle? reader = _files.TryOpenRead(0);
         Span<byte> last = stackalloc byte[1];
-        if (RandomAccess.Read(reader, last, _size - 1) == 1 && last[0] != (byte)'\n')
+        if (reader is not null && RandomAccess.Read(reader, last, _size - 1) == 1 && last[0] != (byte)'\n')
         {
             _backlog.Append((byte)'\n');
             Flush();

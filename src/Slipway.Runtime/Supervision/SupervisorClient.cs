@@ -2,9 +2,9 @@ using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
 using Slipway.Kernel.Process;
 using Slipway.Kernel.Sockets;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision.Protocol;
 
 namespace Slipway.Runtime.Supervision;

@@ -1,9 +1,11 @@
 using System.Globalization;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
 using Slipway.Kernel.Sockets;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision.Host;
 
 namespace Slipway.Runtime.Supervision;
@@ -13,13 +15,11 @@ namespace Slipway.Runtime.Supervision;
 /// <param name="DataRoot">Of the engine; the exit journal is in <c>supervisor/</c> below it.</param>
 public sealed record SupervisorOptions(string ExecRoot, string DataRoot)
 {
-    public string SocketPath => Path.Combine(ExecRoot, "supervisor.sock");
+    public string SocketPath => (new HostPath(ExecRoot) / SocketName).Value;
 
-    public string LogPath => Path.Combine(ExecRoot, "supervisor.log");
+    public string LogPath => (new HostPath(ExecRoot) / "supervisor.log").Value;
 
-    internal string LockPath => Path.Combine(ExecRoot, "supervisor.lock");
-
-    internal string JournalDirectory => Path.Combine(DataRoot, "supervisor");
+    internal const string SocketName = "supervisor.sock";
 
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
@@ -27,17 +27,21 @@ public sealed record SupervisorOptions(string ExecRoot, string DataRoot)
 /// <summary>The supervisor process: <c>slipway supervisor --exec-root DIR --data-root DIR</c>.</summary>
 public static class SupervisorHost
 {
-    private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+    private const uint Private = 0x1C0;
 
     /// <summary>Serves on the calling thread until an engine asks it to stop.</summary>
     /// <returns>The exit status: 0 after a stop, 1 where another supervisor serves this directory.</returns>
     public static int Run(SupervisorOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
-        Directory.CreateDirectory(options.ExecRoot, Private);
-        File.SetUnixFileMode(options.ExecRoot, Private);
-        using SafeFileHandle? exclusive = Lock(options.LockPath);
-        if (exclusive is null)
+        var execRoot = new HostPath(options.ExecRoot);
+        execRoot.CreateDirectories(Private);
+        using SafeFileHandle directory = execRoot.Open(OpenFlags.ReadOnly | OpenFlags.Directory);
+        Descriptors.ChangeMode(directory, Private);
+
+        // The kernel frees it with its holder (flock(2)).
+        using SafeFileHandle exclusive = (execRoot / "supervisor.lock").Open(OpenFlags.ReadWrite | OpenFlags.Create | OpenFlags.NoFollow, 0x180);
+        if (!Descriptors.TryLock(exclusive))
         {
             Console.Error.WriteLine($"another supervisor serves {options.ExecRoot}");
             return 1;
@@ -48,29 +52,30 @@ public static class SupervisorHost
 
         using var loop = new EventLoop(options.Time);
         using var launcher = new Launcher();
-        using var journal = new ExitJournal(options.JournalDirectory, File.ReadAllText("/proc/sys/kernel/random/boot_id").Trim(), loop);
+        using var journal = new ExitJournal(new HostPath(options.DataRoot) / "supervisor", BootId(), loop);
         var handler = new RequestHandler(loop, launcher, journal);
         Recover(journal, handler, options.Time);
 
-        File.Delete(options.SocketPath);
+        RemoveSocket(directory);
         using PacketSocket listener = PacketSocket.Listen(options.SocketPath);
         loop.Register(listener.Handle, EpollEvents.In, new Listener(loop, listener, handler));
         loop.Run();
-        File.Delete(options.SocketPath);
+        RemoveSocket(directory);
         handler.DisconnectAll();
         return 0;
     }
 
-    /// <summary>Null where it is held. The kernel frees it with its holder (flock(2)).</summary>
-    private static SafeFileHandle? Lock(string path)
+    private static string BootId()
     {
-        try
+        using SafeFileHandle file = new HostPath("/proc/sys/kernel/random/boot_id").Open(OpenFlags.ReadOnly);
+        return Encoding.ASCII.GetString(Descriptors.ReadToEnd(file, 64)).Trim();
+    }
+
+    private static void RemoveSocket(SafeFileHandle directory)
+    {
+        if (FileStatus.TryOf(directory, SupervisorOptions.SocketName) is not null)
         {
-            return File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-        }
-        catch (IOException) when (File.Exists(path))
-        {
-            return null;
+            DirectoryEntry.Unlink(directory, SupervisorOptions.SocketName);
         }
     }
 
@@ -130,9 +135,10 @@ public static class SupervisorHost
         {
             try
             {
-                return new FileInfo($"/proc/{process}/ns/{kind}").LinkTarget;
+                using SafeFileHandle link = new HostPath($"/proc/{process}/ns/{kind}").Open(OpenFlags.Path | OpenFlags.NoFollow);
+                return Encoding.ASCII.GetString(Descriptors.ReadLink(link));
             }
-            catch (IOException)
+            catch (KernelException)
             {
                 return null;
             }

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
 
 namespace Slipway.Runtime.Supervision;
@@ -29,7 +29,7 @@ public static class SupervisorLauncher
             return running;
         }
 
-        Directory.CreateDirectory(options.ExecRoot, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        new HostPath(options.ExecRoot).CreateDirectories(0x1C0);
         SafeFileHandle pidfd = await StartAsync(options, command).ConfigureAwait(false);
         long deadline = options.Time.GetTimestamp() + (long)(s_patience.TotalSeconds * options.Time.TimestampFrequency);
         ProcessStatus? ended = null;
@@ -68,8 +68,8 @@ public static class SupervisorLauncher
     /// <summary>A session of its own, its output in a file, and nothing of this process' environment but what .NET needs.</summary>
     private static async Task<SafeFileHandle> StartAsync(SupervisorOptions options, IReadOnlyList<string> command)
     {
-        using SafeFileHandle none = File.OpenHandle("/dev/null");
-        using SafeFileHandle log = Descriptor.OpenAppend(options.LogPath);
+        using SafeFileHandle none = new HostPath("/dev/null").Open(OpenFlags.ReadOnly);
+        using SafeFileHandle log = new HostPath(options.LogPath).Open(OpenFlags.WriteOnly | OpenFlags.Append | OpenFlags.Create | OpenFlags.NoFollow, 0x180);
         using var plan = new LaunchPlan();
         PlanPrologue.Begin(plan, terminal: false);
         plan.Add("chdir \"/\"", SystemCall.Chdir, [plan.Text("/")]);

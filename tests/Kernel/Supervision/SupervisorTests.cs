@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
 using Slipway.Runtime.Supervision;
 using Slipway.Tests.Kernel.Process;
@@ -88,7 +89,7 @@ public sealed class SupervisorTests
         {
             Id = "a",
             Plan = PlanBuilder.Execute(true, "/bin/sh", "-c", "read x; echo got $x; stty size; tty"),
-            Terminal = Terminal.OpenMaster(),
+            Terminal = PseudoTerminal.Create(new HostPath("/dev/pts").Open(OpenFlags.ReadOnly | OpenFlags.Directory)).Master,
             OpenStdin = true,
         };
         (LaunchedProcess process, Client[] clients) = await supervisor.LaunchAsync(request, (true, true, true));

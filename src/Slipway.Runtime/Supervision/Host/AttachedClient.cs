@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
 using Slipway.Kernel.Sockets;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
 using Slipway.Runtime.Supervision.Protocol;
 

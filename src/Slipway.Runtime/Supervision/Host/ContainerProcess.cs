@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
 using Slipway.Runtime.Supervision.Protocol;
 
@@ -102,7 +103,7 @@ internal sealed class ContainerProcess : IReadinessHandler, ILoopTask
             return false;
         }
 
-        Terminal.SetSize(_outputs[0].Source, rows, columns);
+        PseudoTerminal.SetWindowSize(_outputs[0].Source, rows, columns);
         return true;
     }
 

@@ -1,8 +1,8 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
 using Slipway.Kernel.Sockets;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision.Protocol;
 
 namespace Slipway.Runtime.Supervision.Host;

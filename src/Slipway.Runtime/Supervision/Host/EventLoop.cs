@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Streams;
 
 namespace Slipway.Runtime.Supervision.Host;
 

@@ -2,7 +2,8 @@ using System.Buffers.Binary;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision.Protocol;
 
 namespace Slipway.Runtime.Supervision.Host;
@@ -42,11 +43,11 @@ internal sealed class ExitJournal : IDisposable
 
     /// <param name="bootId">/proc/sys/kernel/random/boot_id.</param>
     /// <exception cref="InvalidDataException">Not a journal, or one of another version.</exception>
-    public ExitJournal(string directory, string bootId, EventLoop loop)
+    public ExitJournal(HostPath directory, string bootId, EventLoop loop)
     {
         _loop = loop;
-        Directory.CreateDirectory(directory, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        _file = File.OpenHandle(Path.Combine(directory, "exits"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+        directory.CreateDirectories(0x1C0);
+        _file = (directory / "exits").Open(OpenFlags.ReadWrite | OpenFlags.Create, 0x180);
         Recovered = Load(bootId);
         _syncer = new Thread(SyncRecords, 128 * 1024) { IsBackground = true, Name = "exit journal" };
         _syncer.Start();
@@ -243,7 +244,7 @@ internal sealed class ExitJournal : IDisposable
     {
         try
         {
-            Descriptor.SyncData(_file);
+            DescriptorIO.SyncData(_file);
         }
         catch (KernelException exception)
         {

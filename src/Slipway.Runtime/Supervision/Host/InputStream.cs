@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
 
 namespace Slipway.Runtime.Supervision.Host;
@@ -23,7 +23,7 @@ internal sealed class InputStream : IReadinessHandler, IDisposable
         IsTerminal = isTerminal;
         if (!isTerminal)
         {
-            Descriptor.SetNonBlocking(target);
+            DescriptorIO.SetNonBlocking(target);
             _token = loop.Register(target, EpollEvents.Out, this);
         }
     }
@@ -63,7 +63,7 @@ internal sealed class InputStream : IReadinessHandler, IDisposable
     {
         while (!IsClosed && _waiting.Length > 0)
         {
-            int count = Descriptor.Write(_target, _waiting.Written);
+            int count = DescriptorIO.Write(_target, _waiting.Written);
             if (count == -Errno.EAGAIN)
             {
                 return;

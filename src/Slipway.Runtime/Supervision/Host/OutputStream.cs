@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
 
 namespace Slipway.Runtime.Supervision.Host;
@@ -24,7 +24,7 @@ internal sealed class OutputStream : IReadinessHandler, IDisposable
         Stream = stream;
         Source = source;
         IsTerminal = isTerminal;
-        Descriptor.SetNonBlocking(source);
+        DescriptorIO.SetNonBlocking(source);
         _token = loop.Register(source, EpollEvents.In | EpollEvents.PeerHangUp | (isTerminal ? EpollEvents.Out : 0), this);
     }
 
@@ -54,7 +54,7 @@ internal sealed class OutputStream : IReadinessHandler, IDisposable
     /// <summary>Reads what is there. 0 where there is nothing now, or never again (<see cref="IsFinished"/>).</summary>
     public int Read(Span<byte> buffer)
     {
-        int count = Descriptor.Read(Source, buffer);
+        int count = DescriptorIO.Read(Source, buffer);
         if (count > 0)
         {
             _remaining -= count;
@@ -85,7 +85,7 @@ internal sealed class OutputStream : IReadinessHandler, IDisposable
         _readable = true;
         if (!IsTerminal && !IsFinished)
         {
-            _remaining = Descriptor.Available(Source);
+            _remaining = DescriptorIO.Available(Source);
             IsFinished = _remaining == 0;
         }
     }

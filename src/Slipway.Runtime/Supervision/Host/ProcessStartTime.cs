@@ -1,6 +1,9 @@
 using System.Buffers.Text;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Streams;
 
 namespace Slipway.Runtime.Supervision.Host;
 
@@ -14,9 +17,9 @@ internal static class ProcessStartTime
     {
         try
         {
-            using SafeFileHandle file = File.OpenHandle(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat"));
+            using SafeFileHandle file = new HostPath(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/stat")).Open(OpenFlags.ReadOnly);
             Span<byte> text = stackalloc byte[1024];
-            text = text[..RandomAccess.Read(file, text, 0)];
+            text = text[..Math.Max(0, DescriptorIO.Read(file, text))];
 
             // The name is in parentheses and may contain anything, so counting starts after the last one.
             text = text[(text.LastIndexOf((byte)')') + 1)..];
@@ -27,7 +30,7 @@ internal static class ProcessStartTime
 
             return Utf8Parser.TryParse(text, out ulong value, out _) ? value : 0;
         }
-        catch (IOException)
+        catch (KernelException)
         {
             return 0;
         }

@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
-using Slipway.Kernel.Descriptors;
-using Slipway.Kernel.Process;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision.Protocol;
 
 namespace Slipway.Runtime.Supervision.Host;
@@ -29,7 +29,7 @@ internal sealed class ProcessStreams : IDisposable
     {
         if (launch.Terminal is SafeFileHandle master)
         {
-            SafeFileHandle slave = Terminal.OpenPeer(master);
+            SafeFileHandle slave = PseudoTerminal.OpenPeer(master);
             return new ProcessStreams(slave, slave, slave, new StreamEnds(null, master, null, IsTerminal: true));
         }
 
@@ -40,7 +40,7 @@ internal sealed class ProcessStreams : IDisposable
             Pipe stderr = Keep(Pipe.Create());
             if ((launch.Flags & LaunchFlags.OpenStdin) == 0)
             {
-                SafeFileHandle none = File.OpenHandle("/dev/null");
+                SafeFileHandle none = new HostPath("/dev/null").Open(OpenFlags.ReadOnly);
                 return new ProcessStreams(none, stdout.Writer, stderr.Writer, new StreamEnds(null, stdout.Reader, stderr.Reader, IsTerminal: false));
             }
 

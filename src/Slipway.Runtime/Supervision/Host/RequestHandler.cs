@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
-using Slipway.Kernel.Descriptors;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
 using Slipway.Runtime.Supervision.Protocol;
 

@@ -1,16 +1,11 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Slipway.Kernel.Descriptors;
+namespace Slipway.Kernel.Streams;
 
 /// <summary>libc's functions on descriptors (man sections 2 and 3 of the same names).</summary>
-internal static unsafe partial class DescriptorNative
+internal static unsafe partial class StreamNative
 {
-    public const int O_RDWR = 2;
-    public const int O_WRONLY = 1;
-    public const int O_CREAT = 0x40;
-    public const int O_NOCTTY = 0x100;
-    public const int O_APPEND = 0x400;
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
     public const int F_GETFL = 3;
@@ -23,9 +18,6 @@ internal static unsafe partial class DescriptorNative
     public const int EPOLL_CTL_ADD = 1;
     public const int EPOLL_CTL_DEL = 2;
     public const uint FIONREAD = 0x541B;
-
-    /// <summary>O_NOFOLLOW differs: asm/fcntl.h of arm64 has its own value.</summary>
-    public static readonly int O_NOFOLLOW = RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 0x8000 : 0x20000;
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial nint read(SafeHandle descriptor, byte* buffer, nuint count);

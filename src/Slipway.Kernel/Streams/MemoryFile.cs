@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Slipway.Kernel.Descriptors;
+namespace Slipway.Kernel.Streams;
 
 /// <summary>A file without a name (memfd_create(2)), to hand bytes of any length to another process.</summary>
 public static class MemoryFile
@@ -9,7 +9,7 @@ public static class MemoryFile
     /// <param name="name">Seen in /proc/PID/fd only.</param>
     public static SafeFileHandle Create(string name, ReadOnlySpan<byte> content)
     {
-        int descriptor = DescriptorNative.memfd_create(name, DescriptorNative.MFD_CLOEXEC);
+        int descriptor = StreamNative.memfd_create(name, StreamNative.MFD_CLOEXEC);
         if (descriptor < 0)
         {
             throw new KernelException($"memfd_create \"{name}\"", Marshal.GetLastPInvokeError());
@@ -18,7 +18,7 @@ public static class MemoryFile
         var file = new SafeFileHandle(descriptor, ownsHandle: true);
         while (!content.IsEmpty)
         {
-            int written = Descriptor.Write(file, content);
+            int written = DescriptorIO.Write(file, content);
             if (written < 0)
             {
                 file.Dispose();

@@ -1,14 +1,14 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Slipway.Kernel.Descriptors;
+namespace Slipway.Kernel.Streams;
 
 /// <summary>A counter that wakes an epoll loop from other threads (eventfd(2)).</summary>
 public sealed class EventDescriptor : IDisposable
 {
     public EventDescriptor()
     {
-        int descriptor = DescriptorNative.eventfd(0, DescriptorNative.EFD_CLOEXEC | DescriptorNative.EFD_NONBLOCK);
+        int descriptor = StreamNative.eventfd(0, StreamNative.EFD_CLOEXEC | StreamNative.EFD_NONBLOCK);
         if (descriptor < 0)
         {
             throw new KernelException("eventfd", Marshal.GetLastPInvokeError());
@@ -22,7 +22,7 @@ public sealed class EventDescriptor : IDisposable
     public void Signal()
     {
         ReadOnlySpan<byte> one = [1, 0, 0, 0, 0, 0, 0, 0];
-        int result = Descriptor.Write(Handle, one);
+        int result = DescriptorIO.Write(Handle, one);
         if (result is < 0 and not -Errno.EAGAIN)
         {
             throw new KernelException("write of an eventfd", -result);
@@ -32,7 +32,7 @@ public sealed class EventDescriptor : IDisposable
     /// <summary>Resets the counter. A counter that is zero already stays so.</summary>
     public void Reset()
     {
-        int result = Descriptor.Read(Handle, stackalloc byte[8]);
+        int result = DescriptorIO.Read(Handle, stackalloc byte[8]);
         if (result is < 0 and not -Errno.EAGAIN)
         {
             throw new KernelException("read of an eventfd", -result);

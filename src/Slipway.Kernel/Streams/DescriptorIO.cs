@@ -1,10 +1,10 @@
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Slipway.Kernel.Descriptors;
+namespace Slipway.Kernel.Streams;
 
 /// <summary>Plain reading and writing. Results are as the kernel's: a count, or a negated errno; interrupted calls are repeated.</summary>
-public static unsafe class Descriptor
+public static unsafe class DescriptorIO
 {
     /// <returns>Bytes read, 0 at the end, or a negated errno (-EAGAIN where a non-blocking descriptor has nothing).</returns>
     public static int Read(SafeHandle descriptor, Span<byte> buffer)
@@ -13,7 +13,7 @@ public static unsafe class Descriptor
         {
             while (true)
             {
-                nint count = DescriptorNative.read(descriptor, pointer, (nuint)buffer.Length);
+                nint count = StreamNative.read(descriptor, pointer, (nuint)buffer.Length);
                 if (count >= 0)
                 {
                     return (int)count;
@@ -35,7 +35,7 @@ public static unsafe class Descriptor
         {
             while (true)
             {
-                nint count = DescriptorNative.write(descriptor, pointer, (nuint)buffer.Length);
+                nint count = StreamNative.write(descriptor, pointer, (nuint)buffer.Length);
                 if (count >= 0)
                 {
                     return (int)count;
@@ -53,8 +53,8 @@ public static unsafe class Descriptor
     /// <summary>Sets O_NONBLOCK on the open file description, which duplicates share.</summary>
     public static void SetNonBlocking(SafeHandle descriptor)
     {
-        int flags = DescriptorNative.fcntl(descriptor, DescriptorNative.F_GETFL, 0);
-        if (flags < 0 || DescriptorNative.fcntl(descriptor, DescriptorNative.F_SETFL, flags | DescriptorNative.O_NONBLOCK) < 0)
+        int flags = StreamNative.fcntl(descriptor, StreamNative.F_GETFL, 0);
+        if (flags < 0 || StreamNative.fcntl(descriptor, StreamNative.F_SETFL, flags | StreamNative.O_NONBLOCK) < 0)
         {
             throw new KernelException("fcntl O_NONBLOCK", Marshal.GetLastPInvokeError());
         }
@@ -64,7 +64,7 @@ public static unsafe class Descriptor
     public static int Available(SafeHandle descriptor)
     {
         int count = 0;
-        return DescriptorNative.ioctl(descriptor, DescriptorNative.FIONREAD, &count) == 0
+        return StreamNative.ioctl(descriptor, StreamNative.FIONREAD, &count) == 0
             ? count
             : throw new KernelException("ioctl FIONREAD", Marshal.GetLastPInvokeError());
     }
@@ -72,25 +72,9 @@ public static unsafe class Descriptor
     /// <summary>Waits until data and size of a file are on the disk (fdatasync(2)).</summary>
     public static void SyncData(SafeHandle file)
     {
-        if (DescriptorNative.fdatasync(file) != 0)
+        if (StreamNative.fdatasync(file) != 0)
         {
             throw new KernelException("fdatasync", Marshal.GetLastPInvokeError());
         }
-    }
-
-    /// <summary>
-    /// Opens a file for appending, made with mode 0640 where it does not exist. A symbolic link in its last component is refused (ELOOP):
-    /// a log is never written where a link leads.
-    /// </summary>
-    public static SafeFileHandle OpenAppend(string path)
-    {
-        int descriptor = DescriptorNative.openat(
-            DescriptorNative.AT_FDCWD,
-            path,
-            DescriptorNative.O_WRONLY | DescriptorNative.O_APPEND | DescriptorNative.O_CREAT | DescriptorNative.O_CLOEXEC | DescriptorNative.O_NOFOLLOW,
-            0x1A0);
-        return descriptor >= 0
-            ? new SafeFileHandle(descriptor, ownsHandle: true)
-            : throw new KernelException($"open \"{path}\"", Marshal.GetLastPInvokeError());
     }
 }

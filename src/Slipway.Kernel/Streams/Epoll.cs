@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace Slipway.Kernel.Descriptors;
+namespace Slipway.Kernel.Streams;
 
 /// <summary>EPOLL* (epoll_ctl(2)).</summary>
 [Flags]
@@ -32,7 +32,7 @@ public sealed unsafe class Epoll : IDisposable
     /// <param name="batch">Events taken by one <see cref="Wait"/> at most.</param>
     public Epoll(int batch)
     {
-        int descriptor = DescriptorNative.epoll_create1(DescriptorNative.EPOLL_CLOEXEC);
+        int descriptor = StreamNative.epoll_create1(StreamNative.EPOLL_CLOEXEC);
         if (descriptor < 0)
         {
             throw new KernelException("epoll_create1", Marshal.GetLastPInvokeError());
@@ -48,7 +48,7 @@ public sealed unsafe class Epoll : IDisposable
         var span = new Span<byte>(epollEvent, 16);
         BinaryPrimitives.WriteUInt32LittleEndian(span, (uint)events);
         BinaryPrimitives.WriteUInt64LittleEndian(span[(s_stride - 8)..], token);
-        if (DescriptorNative.epoll_ctl(_epoll, DescriptorNative.EPOLL_CTL_ADD, descriptor, epollEvent) != 0)
+        if (StreamNative.epoll_ctl(_epoll, StreamNative.EPOLL_CTL_ADD, descriptor, epollEvent) != 0)
         {
             throw new KernelException("epoll_ctl EPOLL_CTL_ADD", Marshal.GetLastPInvokeError());
         }
@@ -61,7 +61,7 @@ public sealed unsafe class Epoll : IDisposable
     public void Remove(SafeHandle descriptor)
     {
         byte* unused = stackalloc byte[16];
-        if (DescriptorNative.epoll_ctl(_epoll, DescriptorNative.EPOLL_CTL_DEL, descriptor, unused) != 0)
+        if (StreamNative.epoll_ctl(_epoll, StreamNative.EPOLL_CTL_DEL, descriptor, unused) != 0)
         {
             throw new KernelException("epoll_ctl EPOLL_CTL_DEL", Marshal.GetLastPInvokeError());
         }
@@ -76,7 +76,7 @@ public sealed unsafe class Epoll : IDisposable
         int count;
         fixed (byte* events = _events)
         {
-            count = DescriptorNative.epoll_wait(_epoll, events, _events.Length / s_stride, timeoutMilliseconds);
+            count = StreamNative.epoll_wait(_epoll, events, _events.Length / s_stride, timeoutMilliseconds);
         }
 
         if (count < 0)
