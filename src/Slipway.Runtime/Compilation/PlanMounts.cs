@@ -21,6 +21,14 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
     // What the kernel provides: a container's image has nothing to say about these (CVE-2026-41579).
     private static readonly string[] s_reserved = ["/dev", "/proc", "/sys"];
 
+    // What LXCFS and its like replace. Anything else in procfs confines or describes the container, and the engine itself uses it
+    // (CVE-2019-19921: a mount over /proc made the runtime write security labels into a file).
+    private static readonly string[] s_replaceable =
+    [
+        "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat", "/proc/swaps", "/proc/uptime", "/proc/loadavg", "/proc/slabinfo",
+        "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
+    ];
+
     public RootView View { get; } = new(new RootDirectory(rootfs));
 
     /// <summary>The tmpfs prepared for /dev; null where /dev is something else, whose devices then are left alone.</summary>
@@ -206,16 +214,35 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         PlanArgument owned = plan.Own(mount);
         ResolvedPath target = EnsureTarget(destination, isDirectory);
         target.Descriptor?.Dispose();
+        RefuseInsideProc(target, mount);
         AttachSteps(owned, target.Path, isDirectory);
         View.Add(target.Path, mount);
         return target.Path;
+    }
+
+    /// <summary>A link in an image may lead any mount to /proc: its canonical place counts.</summary>
+    private static void RefuseInsideProc(ResolvedPath target, SafeFileHandle mount)
+    {
+        string path = target.ToString();
+        if (path == "/proc" ? Descriptors.FileSystemType(mount) != Descriptors.ProcSuperMagic
+            : path.StartsWith("/proc/", StringComparison.Ordinal) && Array.IndexOf(s_replaceable, path) < 0)
+        {
+            throw PlanException.Invalid($"\"{path}\" cannot be mounted because it is inside /proc");
+        }
     }
 
     private ResolvedPath EnsureTarget(string destination, bool isDirectory)
     {
         try
         {
-            return View.Ensure(destination, isDirectory ? MissingPath.CreateDirectory : MissingPath.CreateFile, new NewEntry(MountPointPermissions));
+            ResolvedPath target = View.Ensure(destination, isDirectory ? MissingPath.CreateDirectory : MissingPath.CreateFile, new NewEntry(MountPointPermissions));
+            if (target.Path.Length > 1)
+            {
+                return target;
+            }
+
+            target.Descriptor?.Dispose();
+            throw PlanException.Invalid($"invalid mount destination \"{destination}\": it is a link to the root");
         }
         catch (KernelException e) when (e.Errno is Errno.ENOTDIR or Errno.EISDIR)
         {
