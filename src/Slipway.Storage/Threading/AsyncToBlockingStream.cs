@@ -59,6 +59,7 @@ internal sealed class AsyncToBlockingStream : ReadOnlyStream
             }
 
             _ended = true;
+            _cancellationToken.ThrowIfCancellationRequested();
             if (_error is not null)
             {
                 throw new IOException($"the archive could not be read: {_error.Message}", _error);

@@ -1,3 +1,4 @@
+using Slipway.Kernel.Files;
 using Slipway.Storage;
 using Xunit;
 
@@ -41,6 +42,8 @@ public sealed class TemporaryDataRoot : IAsyncDisposable
             await _root.DisposeAsync();
         }
 
-        Directory.Delete(Path, recursive: true);
+        // Names in it need not be UTF-8.
+        using var parent = new HostPath(System.IO.Path.GetDirectoryName(Path)!).Open(OpenFlags.Directory);
+        TreeRemoval.Remove(parent, System.IO.Path.GetFileName(Path));
     }
 }
