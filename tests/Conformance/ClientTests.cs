@@ -1,0 +1,55 @@
+using Slipway.Tests.Harness;
+
+namespace Slipway.Tests.Conformance;
+
+/// <summary>Other people's clients, unmodified.</summary>
+public sealed class ClientTests(SharedEngine engine) : EngineTest(engine)
+{
+    private static readonly string Clients = Path.Combine(Repository.Root, "tests/Conformance/clients");
+
+    [Fact]
+    public async Task Python_sdk()
+    {
+        var python = await FindPython();
+        Cleanup(() => Docker.Run("rm", "-f", "sdk-python"));
+        var result = (await Programs.Run(python, [Path.Combine(Clients, "python_docker.py")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
+        Assert.Equal("ok", result.Line);
+    }
+
+    [Fact]
+    public async Task Dockerode()
+    {
+        Requirement.Check(await Works("npm", "--version"), "needs node and npm: apt-get install npm");
+        // The registry is the machine's own setting: the lock names none.
+        (await Programs.Run("npm", ["ci", "--prefix", Clients, "--ignore-scripts", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved"], limit: Programs.Limit(120))).Ok();
+        Cleanup(() => Docker.Run("rm", "-f", "sdk-node"));
+        var result = (await Programs.Run("node", [Path.Combine(Clients, "dockerode.mjs")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
+        Assert.Equal("ok", result.Line);
+    }
+
+    /// <summary>Debian's package serves /usr/bin/python3; another Python may come first on PATH.</summary>
+    private static async Task<string> FindPython()
+    {
+        foreach (var python in new[] { "/usr/bin/python3", "python3" })
+        {
+            if (await Works(python, "-c", "import docker"))
+            {
+                return python;
+            }
+        }
+        Requirement.Check(false, "needs Docker's Python SDK: apt-get install python3-docker");
+        return "";
+    }
+
+    private static async Task<bool> Works(string program, params string[] arguments)
+    {
+        try
+        {
+            return (await Programs.Run(program, arguments)).ExitCode == 0;
+        }
+        catch (System.ComponentModel.Win32Exception)
+        {
+            return false; // There is no such program.
+        }
+    }
+}
