@@ -37,7 +37,7 @@ public sealed class TerminalTests(SharedEngine engine) : EngineTest(engine)
     {
         await using var terminal = new Terminal(Docker, "run", "-it", "--rm", "--name", Container(), "alpine", "sh");
         await terminal.Expect(Prompt);
-        await terminal.Type("echo start''ed; sleep 1000\n");
+        await terminal.Type("sh -c 'echo start\"\"ed; sleep 1000'\n");
         await terminal.Expect("started");
         await terminal.Type(CtrlC);
         await terminal.Expect(Prompt);
@@ -51,7 +51,7 @@ public sealed class TerminalTests(SharedEngine engine) : EngineTest(engine)
     {
         await using var terminal = new Terminal(Docker, "run", "-it", "--rm", "--name", Container(), "alpine", "sh");
         await terminal.Expect(Prompt);
-        await terminal.Type("echo start''ed; sleep 1000\n");
+        await terminal.Type("sh -c 'echo start\"\"ed; sleep 1000'\n");
         await terminal.Expect("started");
         await terminal.Type(CtrlZ);
         await terminal.Expect("Stopped");
