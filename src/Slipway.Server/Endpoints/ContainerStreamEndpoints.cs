@@ -33,7 +33,18 @@ internal static class ContainerStreamEndpoints
 
         // Clients wait for this before they start the container.
         await new JsonLines(request).StartAsync(end.Token);
-        ContainerWaitResponse exit = await wait.Exit.WaitAsync(end.Token);
+        ContainerWaitResponse exit;
+        try
+        {
+            exit = await wait.Exit.WaitAsync(end.Token);
+        }
+        catch (EngineException e)
+        {
+            // The status is out; the answer has a place for it.
+            request.Report(e);
+            exit = new ContainerWaitResponse(-1) { Error = new WaitError(e.Message) };
+        }
+
         request.Response.BodyWriter.Write(JsonShapes.Serialize(exit, EngineJson.Wire.ContainerWaitResponse, request.Version));
         request.Response.BodyWriter.Write("\n"u8);
         await request.Response.BodyWriter.FlushAsync(end.Token);
@@ -65,6 +76,7 @@ internal static class ContainerStreamEndpoints
         }
         catch (Exception e) when (e is EngineException or IOException && !end.IsCancellationRequested)
         {
+            request.Report(e);
             Write(request, session, new LogLine(true, Encoding.UTF8.GetBytes($"Error grabbing logs: {e.Message}\n")));
         }
 

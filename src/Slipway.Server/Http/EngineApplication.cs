@@ -46,7 +46,7 @@ internal sealed partial class EngineApplication(IEngine engine, ILoggerFactory l
             (ApiVersion version, string path) = ApiVersion.Split(DecodedPath(context.Request));
             (Route route, string parameter) = _router.Find(context.Request.Method, path)
                 ?? throw new EngineException(ErrorKind.NotFound, "page not found");
-            await route.Handler(new ApiRequest(context, engine, version, parameter, stopping));
+            await route.Handler(new ApiRequest(context, engine, version, parameter, stopping, error => Report(context, error)));
         }
         catch (OperationCanceledException) when (HasLeft(context) || stopping.IsCancellationRequested || InputEnded(context))
         {
@@ -66,11 +66,7 @@ internal sealed partial class EngineApplication(IEngine engine, ILoggerFactory l
 
     private async Task AnswerErrorAsync(HttpContext context, Exception error)
     {
-        if (Errors.IsInternal(error))
-        {
-            LogFailure(error, context.Request.Method, context.Request.Path);
-        }
-
+        Report(context, error);
         if (context.Response.HasStarted)
         {
             // The status is out; cutting the answer short is the only way left to say that it is not whole.
@@ -93,6 +89,14 @@ internal sealed partial class EngineApplication(IEngine engine, ILoggerFactory l
             context.Response.ContentLength = body.Length + 1;
             await context.Response.Body.WriteAsync(body);
             await context.Response.Body.WriteAsync("\n"u8.ToArray());
+        }
+    }
+
+    private void Report(HttpContext context, Exception error)
+    {
+        if (Errors.IsInternal(error))
+        {
+            LogFailure(error, context.Request.Method, context.Request.Path);
         }
     }
 

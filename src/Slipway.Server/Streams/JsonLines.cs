@@ -49,6 +49,7 @@ internal sealed class JsonLines(ApiRequest request)
         }
         catch (Exception e) when (request.Response.HasStarted && e is not OperationCanceledException)
         {
+            request.Report(e);
             string message = Errors.Describe(e).Message;
             await WriteProgressAsync(new ProgressMessage { Error = message, ErrorDetail = new ErrorResponse(message) });
         }

@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using Slipway.Api.Containers;
+using Slipway.Api.Images;
+using Slipway.Engine;
+using Xunit;
+
+namespace Slipway.Tests.Engine.Server;
+
+/// <summary>The unmodified docker CLI against the server; needs <c>docker</c> in the path (Debian: docker-cli).</summary>
+public sealed class DockerCliTests
+{
+    [Fact]
+    public async Task Lists_are_printed()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnList = _ => [new ContainerSummary { Id = FakeEngine.Id, Names = ["/web"], Image = "alpine", Command = "sh", State = "running", Status = "Up 5 minutes" }];
+        server.Engine.OnImages = (_, _) => [new ImageSummary { Id = "sha256:" + FakeEngine.Id, RepoTags = ["alpine:3.20"], Size = 7_800_000 }];
+
+        Assert.Equal((0, "0123456789ab web Up 5 minutes\n", ""), await DockerAsync(server, "ps", "--format", "{{.ID}} {{.Names}} {{.Status}}"));
+        Assert.Equal((0, "alpine 3.20 7.8MB\n", ""), await DockerAsync(server, "images", "--format", "{{.Repository}} {{.Tag}} {{.Size}}"));
+        Assert.Equal((0, "1.50 1.24\n", ""), await DockerAsync(server, "version", "--format", "{{.Server.APIVersion}} {{.Server.MinAPIVersion}}"));
+        Assert.Equal((0, FakeEngine.Id + "\n", ""), await DockerAsync(server, "info", "--format", "{{.ID}}"));
+    }
+
+    [Fact]
+    public async Task An_exec_carries_stdin_stdout_stderr_and_the_exit_code()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnInspect = _ => Inspect();
+        server.Engine.OnExecCreate = (_, _) => "e1";
+        server.Engine.OnExecStart = (_, _) => FakeEngine.Session(terminal: false, async far =>
+        {
+            byte[] input = await far.ReadToEndAsync();
+            await far.SendAsync((byte[])[2, 0, 0, 0, 0, 0, 0, 4, .. "err\n"u8, 1, 0, 0, 0, 0, 0, 0, (byte)input.Length, .. input]);
+        });
+
+        Assert.Equal((0, "typed\n", "err\n"), await DockerAsync(server, ["exec", "-i", "c", "cat"], "typed\n"));
+    }
+
+    [Fact]
+    public async Task An_image_that_is_not_there_says_what_to_do()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnCreate = _ => throw new EngineException(ErrorKind.NotFound, "No such image: nosuch:9");
+        (int exit, string output, string error) = await DockerAsync(server, "run", "--rm", "nosuch:9", "true");
+
+        Assert.Equal((125, ""), (exit, output));
+        Assert.Contains("Unable to find image 'nosuch:9' locally", error, StringComparison.Ordinal);
+        Assert.Contains("Error response from daemon: pulling images is not implemented by this version of Slipway: bring docker.io/library/nosuch:9 here", error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("network ls", "GET /networks is not implemented by this version of Slipway")]
+    [InlineData("volume ls", "GET /volumes is not implemented by this version of Slipway")]
+    [InlineData("node ls", "This node is not a swarm manager.")]
+    public async Task What_is_not_built_names_itself(string command, string message)
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        (int exit, _, string error) = await DockerAsync(server, command.Split(' '));
+
+        Assert.Equal(1, exit);
+        Assert.StartsWith("Error response from daemon: " + message, error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_load_prints_what_was_loaded_and_an_error_ends_it()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnLoad = (_, _, progress, _) => progress(new ProgressMessage { Stream = "Loaded image: x:1\n" }).AsTask();
+        Assert.Equal((0, "Loaded image: x:1\n", ""), await DockerAsync(server, ["load"], "some archive"));
+
+        server.Engine.OnLoad = (_, _, _, _) => throw new EngineException(ErrorKind.InvalidParameter, "unexpected EOF");
+        Assert.Equal((1, "", "Error response from daemon: unexpected EOF\n"), await DockerAsync(server, ["load"], "no archive"));
+    }
+
+    private static ContainerInspect Inspect() => new()
+    {
+        Id = FakeEngine.Id,
+        Created = "2026-01-01T00:00:00Z",
+        State = new ContainerState { Status = "running", Running = true },
+        Image = "sha256:" + FakeEngine.Id,
+        Name = "/c",
+        HostConfig = new HostConfig(),
+        GraphDriver = new GraphDriverData(),
+        Config = new ContainerConfig(),
+        NetworkSettings = new NetworkSettings(),
+    };
+
+    private static Task<(int Exit, string Output, string Error)> DockerAsync(ServerUnderTest server, params string[] arguments) => DockerAsync(server, arguments, "");
+
+    private static async Task<(int Exit, string Output, string Error)> DockerAsync(ServerUnderTest server, string[] arguments, string input)
+    {
+        ProcessStartInfo start = new("docker", arguments) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.Environment["DOCKER_HOST"] = "unix://" + server.SocketPath;
+        start.Environment["DOCKER_CONFIG"] = Path.GetDirectoryName(server.SocketPath);
+        using Process docker = Process.Start(start)!;
+        Task<string> output = docker.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        Task<string> error = docker.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await docker.StandardInput.WriteAsync(input);
+        docker.StandardInput.Close();
+        await docker.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (docker.ExitCode, await output, await error);
+    }
+}
