@@ -9,10 +9,10 @@ namespace Slipway.Server.Http;
 
 /// <summary>A request of the API on its way to an endpoint.</summary>
 /// <param name="Parameter">What stands in the path for the route's parameter: a reference to an object.</param>
-/// <param name="Stopping">The server is about to stop.</param>
 /// <param name="Report">Tells the operator of a failure that the client is told of within an answer.</param>
+/// <param name="Stopping">The server is about to stop.</param>
 internal sealed record ApiRequest(
-    HttpContext Http, IEngine Engine, ApiVersion Version, string Parameter, CancellationToken Stopping, Action<Exception> Report)
+    HttpContext Http, IEngine Engine, ApiVersion Version, string Parameter, Action<Exception> Report, CancellationToken Stopping)
 {
     private static readonly byte[] s_newline = "\n"u8.ToArray();
 

@@ -46,7 +46,7 @@ internal sealed partial class EngineApplication(IEngine engine, ILoggerFactory l
             (ApiVersion version, string path) = ApiVersion.Split(DecodedPath(context.Request));
             (Route route, string parameter) = _router.Find(context.Request.Method, path)
                 ?? throw new EngineException(ErrorKind.NotFound, "page not found");
-            await route.Handler(new ApiRequest(context, engine, version, parameter, stopping, error => Report(context, error)));
+            await route.Handler(new ApiRequest(context, engine, version, parameter, error => Report(context, error), stopping));
         }
         catch (OperationCanceledException) when (HasLeft(context) || stopping.IsCancellationRequested || InputEnded(context))
         {
