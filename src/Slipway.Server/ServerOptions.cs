@@ -7,7 +7,7 @@ namespace Slipway.Server;
 /// <summary>Where and how the Engine API is served.</summary>
 public sealed record ServerOptions
 {
-    /// <summary><c>unix:///run/slipway/slipway.sock</c>: where the server listens and clients look unless told otherwise.</summary>
+    /// <summary><c>unix:///run/slipway.sock</c>: where the server listens and clients look unless told otherwise.</summary>
     public const string DefaultHost = "unix://" + ListenAddress.DefaultPath;
 
     /// <summary><c>unix:///path</c>, <c>tcp://127.0.0.1:port</c> (loopback only) or <c>fd://</c> (systemd).</summary>

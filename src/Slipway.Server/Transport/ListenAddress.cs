@@ -9,7 +9,7 @@ namespace Slipway.Server.Transport;
 /// <param name="EndPoint">A unix or loopback address; null for the sockets systemd passed (<c>fd://</c>).</param>
 internal sealed record ListenAddress(string Text, EndPoint? EndPoint)
 {
-    public const string DefaultPath = "/run/slipway/slipway.sock";
+    public const string DefaultPath = "/run/slipway.sock";
 
     /// <summary>docker's port for plain HTTP.</summary>
     private const int DefaultPort = 2375;

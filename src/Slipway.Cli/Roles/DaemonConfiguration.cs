@@ -1,0 +1,99 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Slipway.Cli.Roles;
+
+/// <summary>What the daemon is told by flags and by its configuration file (dockerd's names). Null: not said.</summary>
+internal sealed record DaemonConfiguration
+{
+    public const string DefaultFile = "/etc/slipway/daemon.json";
+
+    [JsonPropertyName("data-root")]
+    public string? DataRoot { get; init; }
+
+    [JsonPropertyName("exec-root")]
+    public string? ExecRoot { get; init; }
+
+    [JsonPropertyName("hosts")]
+    public List<string>? Hosts { get; init; }
+
+    [JsonPropertyName("group")]
+    public string? Group { get; init; }
+
+    [JsonPropertyName("pidfile")]
+    public string? PidFile { get; init; }
+
+    [JsonPropertyName("bridge")]
+    public string? Bridge { get; init; }
+
+    [JsonPropertyName("bip")]
+    public string? BridgeAddress { get; init; }
+
+    [JsonPropertyName("cgroup-parent")]
+    public string? CgroupParent { get; init; }
+
+    [JsonPropertyName("labels")]
+    public List<string>? Labels { get; init; }
+
+    [JsonPropertyName("log-opts")]
+    public Dictionary<string, string>? LogOptions { get; init; }
+
+    [JsonPropertyName("debug")]
+    public bool? Debug { get; init; }
+
+    /// <summary>Reads a file; an unknown key is an error that names it.</summary>
+    /// <param name="required">A file that is not there is an error.</param>
+    public static DaemonConfiguration Read(string path, bool required)
+    {
+        try
+        {
+            byte[] text = File.ReadAllBytes(path);
+            return JsonSerializer.Deserialize(text, DaemonConfigurationJson.Default.DaemonConfiguration) ?? new DaemonConfiguration();
+        }
+        catch (Exception exception) when (!required && exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return new DaemonConfiguration();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new CommandException($"unable to configure the Slipway engine with file {path}: {exception.Message}", 1);
+        }
+    }
+
+    /// <summary>Flags over the file. Saying the same thing in both is an error, as with dockerd: one of them would be ignored.</summary>
+    public DaemonConfiguration Over(DaemonConfiguration file, string path)
+    {
+        List<string> both = [];
+        return new DaemonConfiguration
+        {
+            DataRoot = Pick(DataRoot, file.DataRoot, "data-root"),
+            ExecRoot = Pick(ExecRoot, file.ExecRoot, "exec-root"),
+            Hosts = Pick(Hosts, file.Hosts, "hosts"),
+            Group = Pick(Group, file.Group, "group"),
+            PidFile = Pick(PidFile, file.PidFile, "pidfile"),
+            Bridge = Pick(Bridge, file.Bridge, "bridge"),
+            BridgeAddress = Pick(BridgeAddress, file.BridgeAddress, "bip"),
+            CgroupParent = Pick(CgroupParent, file.CgroupParent, "cgroup-parent"),
+            Labels = Pick(Labels, file.Labels, "labels"),
+            LogOptions = Pick(LogOptions, file.LogOptions, "log-opts"),
+            Debug = Debug ?? file.Debug,
+        } is var merged && both.Count == 0
+            ? merged
+            : throw new CommandException(
+                $"unable to configure the Slipway engine with file {path}: the following directives are specified both as a flag and in the configuration file: {string.Join(", ", both)}", 1);
+
+        T? Pick<T>(T? flag, T? fromFile, string name) where T : class
+        {
+            if (flag is not null && fromFile is not null)
+            {
+                both.Add(name);
+            }
+
+            return flag ?? fromFile;
+        }
+    }
+}
+
+[JsonSourceGenerationOptions(UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowDuplicateProperties = false)]
+[JsonSerializable(typeof(DaemonConfiguration))]
+internal sealed partial class DaemonConfigurationJson : JsonSerializerContext;

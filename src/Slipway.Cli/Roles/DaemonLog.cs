@@ -1,0 +1,64 @@
+using Microsoft.Extensions.Logging;
+using Slipway.Api;
+using Slipway.Engine;
+
+namespace Slipway.Cli.Roles;
+
+/// <summary>The daemon's own log, on standard error: the service manager keeps it. Lines as <c>time=… level=info msg="…"</c> (logfmt).</summary>
+internal sealed class DaemonLog(bool debug) : IEngineLog, ILoggerFactory
+{
+    private readonly Lock _gate = new();
+
+    public void Write(EngineLogLevel level, string message, Exception? exception = null)
+    {
+        if (level == EngineLogLevel.Debug && !debug)
+        {
+            return;
+        }
+
+        string name = level switch
+        {
+            EngineLogLevel.Debug => "debug",
+            EngineLogLevel.Information => "info",
+            EngineLogLevel.Warning => "warning",
+            _ => "error",
+        };
+        string text = exception is null ? message : $"{message}: {(debug ? exception.ToString() : exception.Message)}";
+        string line = $"time=\"{Rfc3339.Format(TimeProvider.System.GetUtcNow())}\" level={name} msg=\"{Escape(text)}\"";
+        lock (_gate)
+        {
+            Console.Error.WriteLine(line);
+        }
+    }
+
+    public void Started(DaemonConfiguration configuration) =>
+        Write(EngineLogLevel.Information, $"API listen on {string.Join(", ", configuration.Hosts ?? [Server.ServerOptions.DefaultHost])}");
+
+    public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException("the daemon has one log");
+
+    public ILogger CreateLogger(string categoryName) => new ServerLogger(this);
+
+    public void Dispose()
+    {
+        // Standard error stays open.
+    }
+
+    private static string Escape(string text) =>
+        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal);
+
+    /// <summary>The HTTP server's messages: what is below a warning is of no use to an operator.</summary>
+    private sealed class ServerLogger(DaemonLog log) : ILogger
+    {
+        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            if (IsEnabled(logLevel))
+            {
+                log.Write(logLevel == LogLevel.Warning ? EngineLogLevel.Warning : EngineLogLevel.Error, formatter(state, exception), exception);
+            }
+        }
+    }
+}
