@@ -1,3 +1,4 @@
+using Slipway.Api.Containers;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
 using Slipway.Engine.Events;
@@ -71,6 +72,25 @@ public sealed class SlipwayEngine : IEngine
             await services.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Ends the engine for good: containers are stopped, and the kernel is as before the first start (links, rules, control groups,
+    /// the supervisor). Images, containers and volumes on disk stay.
+    /// </summary>
+    public async Task CleanUpAsync(CancellationToken cancellationToken)
+    {
+        foreach (ContainerSummary container in Containers.List(new ContainerListOptions()))
+        {
+            await Containers.StopAsync(container.Id, timeoutSeconds: null, signal: null, cancellationToken);
+        }
+
+        await _containers.DisposeAsync();
+        await _supervision.DisposeAsync();
+        await _services.Network.CleanupAsync(cancellationToken);
+        await _services.Supervisor.Current.ShutdownAsync(cancellationToken);
+        _services.Cgroups.Root(_services.CgroupParent).TryDelete();
+        await _services.DisposeAsync();
     }
 
     public async ValueTask DisposeAsync()

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Slipway.Cli.Options;
 using Slipway.Engine;
 using Slipway.Server;
+using Slipway.Storage;
 
 namespace Slipway.Cli.Roles;
 
@@ -24,14 +25,14 @@ internal static class DaemonRole
         {
             DaemonLog log = new(configuration.Debug == true);
             SlipwayEngine engine = await SlipwayEngine.StartAsync(EngineOptions(configuration), TimeProvider.System, log, stopping.Token).ConfigureAwait(false);
+            if (cleanUp)
+            {
+                await engine.CleanUpAsync(CancellationToken.None).ConfigureAwait(false);
+                return 0;
+            }
+
             await using (engine.ConfigureAwait(false))
             {
-                if (cleanUp)
-                {
-                    await engine.CleanUpAsync(CancellationToken.None).ConfigureAwait(false);
-                    return 0;
-                }
-
                 await ServerHost.RunAsync(engine, ServerOptions(configuration, log), stopping.Token).ConfigureAwait(false);
             }
 
@@ -41,7 +42,7 @@ internal static class DaemonRole
         {
             return 0;
         }
-        catch (EngineException exception)
+        catch (Exception exception) when (exception is EngineException or StorageException)
         {
             throw new CommandException($"failed to start the engine: {exception.Message}", 1);
         }
