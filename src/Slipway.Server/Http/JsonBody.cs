@@ -57,7 +57,8 @@ internal static class JsonBody
 
         try
         {
-            return Parse(body, type);
+            // In one piece: over several, Utf8JsonReader of .NET 10 fails with IndexOutOfRangeException on some malformed literals.
+            return Parse(body.IsSingleSegment ? body.FirstSpan : body.ToArray(), type);
         }
         finally
         {
@@ -65,7 +66,7 @@ internal static class JsonBody
         }
     }
 
-    internal static T? Parse<T>(ReadOnlySequence<byte> body, JsonTypeInfo<T> type) where T : class
+    internal static T? Parse<T>(ReadOnlySpan<byte> body, JsonTypeInfo<T> type) where T : class
     {
         Utf8JsonReader reader = new(body, new JsonReaderOptions { AllowMultipleValues = true, MaxDepth = 64 });
         try
@@ -76,7 +77,7 @@ internal static class JsonBody
             }
 
             T? value = JsonSerializer.Deserialize(ref reader, type);
-            return HasMore(body.Slice(reader.Position)) ? throw Invalid("unexpected content after JSON") : value;
+            return HasMore(body[(int)reader.BytesConsumed..]) ? throw Invalid("unexpected content after JSON") : value;
         }
         catch (JsonException e)
         {
@@ -108,21 +109,10 @@ internal static class JsonBody
         }
     }
 
-    private static bool HasMore(ReadOnlySequence<byte> rest)
-    {
-        foreach (ReadOnlyMemory<byte> segment in rest)
-        {
-            if (segment.Span.ContainsAnyExcept(" \t\r\n"u8))
-            {
-                return true;
-            }
-        }
-
-        return false;
-    }
+    private static bool HasMore(ReadOnlySpan<byte> rest) => rest.ContainsAnyExcept(" \t\r\n"u8);
 
     /// <summary>What is wrong and where, without the names of our types.</summary>
-    private static string Describe(JsonException error, ReadOnlySequence<byte> body)
+    private static string Describe(JsonException error, ReadOnlySpan<byte> body)
     {
         if (!IsComplete(body))
         {
@@ -141,7 +131,7 @@ internal static class JsonBody
     }
 
     /// <summary>False where the document is well-formed as far as it goes, but ends too early.</summary>
-    private static bool IsComplete(ReadOnlySequence<byte> body)
+    private static bool IsComplete(ReadOnlySpan<byte> body)
     {
         Utf8JsonReader reader = new(body, isFinalBlock: false, new JsonReaderState(new JsonReaderOptions { AllowMultipleValues = true }));
         try
@@ -158,7 +148,7 @@ internal static class JsonBody
         // At the start of an object or list the depth is still that of what it stands in.
         return reader.CurrentDepth == 0
             && reader.TokenType is not (JsonTokenType.None or JsonTokenType.StartObject or JsonTokenType.StartArray)
-            && !HasMore(body.Slice(reader.Position));
+            && !HasMore(body[(int)reader.BytesConsumed..]);
     }
 
     private static BadHttpRequestException TooLarge() =>
