@@ -44,6 +44,7 @@ internal static class JsonBody
             body = result.Buffer;
             if (body.Length > MaxBytes)
             {
+                request.BodyReader.AdvanceTo(body.End);
                 throw TooLarge();
             }
 

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.IO.Pipelines;
 using System.Text;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Slipway.Engine.Containers;
 using Slipway.Server.Http;
@@ -172,11 +173,11 @@ internal sealed class HijackedStream
         }
     }
 
-    /// <summary>Sends what is left, half-closes, and tells the HTTP server that there is nothing to answer.</summary>
+    /// <summary>Sends what is left, half-closes, and tells the HTTP server that there is nothing to answer and no next request.</summary>
     private async Task CloseAsync()
     {
         await _pipe.Output.CompleteAsync();
-        await _pipe.Input.CompleteAsync();
+        _http.Features.Get<IConnectionLifetimeNotificationFeature>()?.RequestClose();
         _http.Abort();
     }
 

@@ -297,9 +297,11 @@ public sealed class RequestTests
     public async Task Unexpected_failures_are_500_with_a_message()
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.ExpectWarnings();
         server.Engine.OnStart = _ => throw new InvalidOperationException("broken");
 
         Assert.Equal((500, "{\"message\":\"broken\"}\n"), await server.SendAsync("POST", "/containers/c/start"));
+        Assert.StartsWith("POST /containers/c/start failed System.InvalidOperationException: broken", Assert.Single(server.Log.Entries), StringComparison.Ordinal);
     }
 
     [Theory]
@@ -314,9 +316,11 @@ public sealed class RequestTests
     public async Task Each_kind_of_error_has_its_status(ErrorKind kind, int status)
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.ExpectWarnings();
         server.Engine.OnStart = _ => throw new EngineException(kind, "\"quoted\" <text>");
 
         Assert.Equal((status, "{\"message\":\"\\\"quoted\\\" <text>\"}\n"), await server.SendAsync("POST", "/containers/c/start"));
+        Assert.Equal(kind == ErrorKind.System ? 1 : 0, server.Log.Entries.Count);
     }
 
     [Fact]

@@ -12,13 +12,17 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     private readonly CancellationTokenSource _stop;
     private readonly string _directory;
     private readonly Task _running;
+    private bool _warningsExpected;
 
-    private ServerUnderTest(FakeEngine engine, string directory, Task running, HttpClient http, CancellationTokenSource stop)
+    private ServerUnderTest(FakeEngine engine, string directory, Task running, HttpClient http, CollectingLog log, CancellationTokenSource stop)
     {
-        (Engine, _directory, _running, Http, _stop) = (engine, directory, running, http, stop);
+        (Engine, _directory, _running, Http, Log, _stop) = (engine, directory, running, http, log, stop);
     }
 
     public FakeEngine Engine { get; }
+
+    /// <summary>What the server warned of: nothing, unless a test says otherwise.</summary>
+    public CollectingLog Log { get; }
 
     /// <summary>A well-behaved client.</summary>
     public HttpClient Http { get; }
@@ -32,7 +36,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         string socket = Path.Combine(directory, "s.sock");
         TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
         CancellationTokenSource stop = new();
-        ServerOptions options = new() { Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
+        CollectingLog log = new();
+        ServerOptions options = new() { Logging = log, Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
         Task running = ServerHost.RunAsync(engine, options, stop.Token);
         await await Task.WhenAny(listening.Task, running);
         HttpClient http = new(new SocketsHttpHandler
@@ -40,8 +45,10 @@ internal sealed class ServerUnderTest : IAsyncDisposable
             ConnectCallback = async (_, token) => new NetworkStream(await ConnectAsync(socket, token), ownsSocket: true),
         })
         { BaseAddress = new Uri("http://slipway"), Timeout = TimeSpan.FromSeconds(60) };
-        return new ServerUnderTest(engine, directory, running, http, stop);
+        return new ServerUnderTest(engine, directory, running, http, log, stop);
     }
+
+    public void ExpectWarnings() => _warningsExpected = true;
 
     /// <summary>A connection that says what it likes.</summary>
     public Task<Socket> ConnectAsync() => ConnectAsync(SocketPath, TestContext.Current.CancellationToken);
@@ -64,6 +71,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         Http.Dispose();
         await _stop.CancelAsync();
         await _running;
+        IReadOnlyList<string> warnings = Log.Entries;
+        Assert.True(warnings.Count == 0 || _warningsExpected, string.Join('\n', warnings));
         Directory.Delete(_directory, recursive: true);
         _stop.Dispose();
     }
