@@ -17,7 +17,6 @@ public sealed class SupervisorClient : ISupervisor
     private const int SIGKILL = 9;
 
     private readonly PacketSocket _socket;
-    private readonly SafeFileHandle? _started;
     private readonly Lock _gate = new();
     private readonly Dictionary<uint, PendingCall> _calls = [];
     private readonly byte[] _packet = new byte[ProtocolLimits.MaxPacket];
@@ -25,11 +24,11 @@ public sealed class SupervisorClient : ISupervisor
     private readonly TaskCompletionSource _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private uint _lastCall;
     private bool _isLost;
+    private SafeFileHandle? _started;
 
-    private SupervisorClient(PacketSocket socket, SafeFileHandle? started)
+    private SupervisorClient(PacketSocket socket)
     {
         _socket = socket;
-        _started = started;
         new Thread(Receive, 256 * 1024) { IsBackground = true, Name = "supervisor client" }.Start();
     }
 
@@ -42,12 +41,11 @@ public sealed class SupervisorClient : ISupervisor
     public Task Lost => _lost.Task;
 
     /// <summary>Connects to the supervisor that listens at <paramref name="socketPath"/>.</summary>
-    /// <param name="started">The supervisor's pidfd where this process started it: it is reaped when it ends. Consumed.</param>
     /// <exception cref="KernelException">ENOENT or ECONNREFUSED where there is none.</exception>
     /// <exception cref="SupervisorException">It speaks no version this build speaks.</exception>
-    public static async Task<SupervisorClient> ConnectAsync(string socketPath, SafeFileHandle? started, CancellationToken cancellationToken)
+    public static async Task<SupervisorClient> ConnectAsync(string socketPath, CancellationToken cancellationToken)
     {
-        var client = new SupervisorClient(PacketSocket.Connect(socketPath), started);
+        var client = new SupervisorClient(PacketSocket.Connect(socketPath));
         try
         {
             Reply reply = await client.CallAsync(MessageKind.Hello, (ref MessageWriter message) => message.UInt16(ProtocolLimits.Version), [], cancellationToken).ConfigureAwait(false);
@@ -58,6 +56,24 @@ public sealed class SupervisorClient : ISupervisor
         {
             await client.DisposeAsync().ConfigureAwait(false);
             throw;
+        }
+    }
+
+    /// <summary>Takes the pidfd of the supervisor that this process started, to reap it when it ends.</summary>
+    internal void ReapAtEnd(SafeFileHandle pidfd)
+    {
+        lock (_gate)
+        {
+            if (!_isLost)
+            {
+                _started = pidfd;
+                return;
+            }
+        }
+
+        using (pidfd)
+        {
+            Pidfd.TryWait(pidfd);
         }
     }
 

@@ -27,10 +27,13 @@ public sealed record SupervisorOptions(string ExecRoot, string DataRoot)
 /// <summary>The supervisor process: <c>slipway supervisor --exec-root DIR --data-root DIR</c>.</summary>
 public static class SupervisorHost
 {
+    /// <summary>The exit status where another supervisor serves the directory.</summary>
+    internal const int AlreadyServed = 75;
+
     private const uint Private = 0x1C0;
 
     /// <summary>Serves on the calling thread until an engine asks it to stop.</summary>
-    /// <returns>The exit status: 0 after a stop, 1 where another supervisor serves this directory.</returns>
+    /// <returns>The exit status: 0 after a stop, 75 (EX_TEMPFAIL) where another supervisor serves this directory.</returns>
     public static int Run(SupervisorOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -44,7 +47,7 @@ public static class SupervisorHost
         if (!Descriptors.TryLock(exclusive))
         {
             Console.Error.WriteLine($"another supervisor serves {options.ExecRoot}");
-            return 1;
+            return AlreadyServed;
         }
 
         // Children inherit it until execve: no process of a container can look into one that is on its way in (CVE-2016-9962).

@@ -24,25 +24,24 @@ public static class SupervisorLauncher
     {
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(command);
-        if (await TryConnectAsync(options, null, cancellationToken).ConfigureAwait(false) is SupervisorClient running)
+        if (await TryConnectAsync(options, cancellationToken).ConfigureAwait(false) is SupervisorClient running)
         {
             return running;
         }
 
         new HostPath(options.ExecRoot).CreateDirectories(0x1C0);
-        SafeFileHandle pidfd = await StartAsync(options, command).ConfigureAwait(false);
         long deadline = options.Time.GetTimestamp() + (long)(s_patience.TotalSeconds * options.Time.TimestampFrequency);
-        ProcessStatus? ended = null;
+        SafeFileHandle pidfd = await StartAsync(options, command).ConfigureAwait(false);
         while (true)
         {
-            if (await TryConnectAsync(options, ended is null ? pidfd : null, cancellationToken).ConfigureAwait(false) is SupervisorClient client)
+            if (await TryConnectAsync(options, cancellationToken).ConfigureAwait(false) is SupervisorClient client)
             {
+                client.ReapAtEnd(pidfd);
                 return client;
             }
 
-            // It may have ended because another engine's supervisor was first; then that one will answer.
-            ended ??= Pidfd.TryWait(pidfd);
-            if (options.Time.GetTimestamp() > deadline || ended is { ExitCode: not 1 })
+            ProcessStatus? ended = Pidfd.TryWait(pidfd);
+            if (options.Time.GetTimestamp() > deadline || ended is { ExitCode: not SupervisorHost.AlreadyServed })
             {
                 pidfd.Dispose();
                 string state = ended is ProcessStatus status ? string.Create(CultureInfo.InvariantCulture, $"ended with status {status.ExitCode}") : "does not answer";
@@ -50,17 +49,33 @@ public static class SupervisorLauncher
             }
 
             await Task.Delay(s_interval, options.Time, cancellationToken).ConfigureAwait(false);
+            if (ended is not null)
+            {
+                // Another engine's supervisor was first, and answers soon; or the one before was just ending.
+                pidfd.Dispose();
+                if (await TryConnectAsync(options, cancellationToken).ConfigureAwait(false) is SupervisorClient other)
+                {
+                    return other;
+                }
+
+                pidfd = await StartAsync(options, command).ConfigureAwait(false);
+            }
         }
     }
 
-    private static async Task<SupervisorClient?> TryConnectAsync(SupervisorOptions options, SafeFileHandle? started, CancellationToken cancellationToken)
+    private static async Task<SupervisorClient?> TryConnectAsync(SupervisorOptions options, CancellationToken cancellationToken)
     {
         try
         {
-            return await SupervisorClient.ConnectAsync(options.SocketPath, started, cancellationToken).ConfigureAwait(false);
+            return await SupervisorClient.ConnectAsync(options.SocketPath, cancellationToken).ConfigureAwait(false);
         }
         catch (KernelException exception) when (exception.Errno is Errno.ENOENT or Errno.ECONNREFUSED)
         {
+            return null;
+        }
+        catch (SupervisorLostException)
+        {
+            // It ended between accepting and answering.
             return null;
         }
     }

@@ -38,7 +38,7 @@ internal sealed class SupervisorThread : IAsyncDisposable
         {
             try
             {
-                return await SupervisorClient.ConnectAsync(Options.SocketPath, null, CancellationToken.None);
+                return await SupervisorClient.ConnectAsync(Options.SocketPath, CancellationToken.None);
             }
             catch (KernelException) when (attempt < 500)
             {

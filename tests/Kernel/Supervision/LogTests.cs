@@ -1,0 +1,92 @@
+using System.Text;
+using System.Text.Json;
+using Slipway.Runtime.Logs;
+using Slipway.Runtime.Supervision;
+using Xunit;
+
+namespace Slipway.Tests.Kernel.Supervision;
+
+public sealed class LogTests
+{
+    private static CancellationToken None => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Every_line_of_a_busy_process_is_in_its_rotated_files()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        (LaunchedProcess process, _) = await supervisor.LaunchAsync(supervisor.Logged("a", "seq 1 50000", maxSize: 200_000, maxFiles: 1000));
+        process.Pidfd.Dispose();
+        Assert.Equal(0, (await supervisor.ExitAsync("a")).ExitCode);
+        Assert.True(File.Exists(supervisor.LogPath("a") + ".5"));
+
+        int expected = 0;
+        await foreach (LogEntry entry in JsonLogReader.ReadAsync(supervisor.LogPath("a"), new LogReadOptions(), () => true, TimeProvider.System, None))
+        {
+            Assert.Equal($"{++expected}\n", Encoding.ASCII.GetString(entry.Text.Span));
+        }
+
+        Assert.Equal(50000, expected);
+    }
+
+    [Fact]
+    public async Task The_log_is_whole_when_the_exit_is_reported()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        for (int i = 0; i < 20; i++)
+        {
+            (LaunchedProcess process, _) = await supervisor.LaunchAsync(supervisor.Logged($"a{i}", "seq 1 500; printf end"));
+            process.Pidfd.Dispose();
+            await supervisor.ExitAsync($"a{i}");
+            string[] lines = await File.ReadAllLinesAsync(supervisor.LogPath($"a{i}"), None);
+            Assert.Equal(501, lines.Length);
+            Assert.Equal("end", JsonDocument.Parse(lines[500]).RootElement.GetProperty("log").GetString());
+        }
+    }
+
+    [Fact]
+    public async Task On_a_full_disk_the_process_waits_and_nothing_is_lost()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        string disk = Directory.CreateDirectory(Path.Combine(supervisor.Root, "disk")).FullName;
+        Run("mount", "-t", "tmpfs", "-o", "size=256k", "slipway-launch-test", disk);
+        try
+        {
+            string filler = Path.Combine(disk, "filler");
+            await File.WriteAllBytesAsync(filler, new byte[128 * 1024], None);
+            string log = Path.Combine(disk, "a.log");
+            LaunchRequest request = SupervisorThread.Shell("a", "seq 1 20000") with { Log = new LogTarget(log, -1, 1) };
+            (LaunchedProcess process, _) = await supervisor.LaunchAsync(request);
+            process.Pidfd.Dispose();
+
+            // 20,000 records take about 1.4 MB, so the disk fills and the process blocks on its pipe.
+            for (long last = -1, length; (length = new FileInfo(log).Length) != last || length == 0; last = length)
+            {
+                await Task.Delay(300, None);
+            }
+
+            Assert.Equal(["a"], (await supervisor.Client.ListAsync(None)).Running.Select(running => running.Id));
+
+            // Another process does not notice.
+            (process, Client[] clients) = await supervisor.LaunchAsync(SupervisorThread.Shell("b", "echo fine"), (false, true, true));
+            process.Pidfd.Dispose();
+            Assert.Equal(("fine\n", ""), await clients[0].ReadFramesAsync());
+
+            Run("mount", "-o", "remount,size=4m", disk);
+            Assert.Equal(0, (await supervisor.ExitAsync("a")).ExitCode);
+            string[] lines = await File.ReadAllLinesAsync(log, None);
+            Assert.Equal(Enumerable.Range(1, 20000).Select(i => $"{i}\n"), lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("log").GetString()));
+        }
+        finally
+        {
+            // Lazily: where the test has failed, the supervisor still has the log open.
+            Run("umount", "-l", disk);
+        }
+    }
+
+    private static void Run(string program, params string[] arguments)
+    {
+        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(program, arguments);
+        process.WaitForExit();
+        Assert.Equal(0, process.ExitCode);
+    }
+}
