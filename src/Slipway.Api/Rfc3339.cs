@@ -16,6 +16,9 @@ public static class Rfc3339
 
     public static string Format(DateTimeOffset? time) => time is { } value ? Format(value) : Zero;
 
+    /// <summary>With nine decimals always, as log lines have it.</summary>
+    public static string FormatFixed(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff'00Z'", CultureInfo.InvariantCulture);
+
     /// <summary>Nanoseconds since 1970.</summary>
     public static long UnixNanoseconds(DateTimeOffset time) => (time.UtcTicks - DateTimeOffset.UnixEpoch.UtcTicks) * 100;
 }

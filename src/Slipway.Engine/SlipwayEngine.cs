@@ -20,6 +20,7 @@ public sealed class SlipwayEngine : IEngine
     private readonly ContainerService _containers;
     private readonly ExecService _execs;
     private readonly Supervision _supervision;
+    private Task _warmUp = Task.CompletedTask;
 
     private SlipwayEngine(EngineServices services, ContainerService containers, ExecService execs, Supervision supervision)
     {
@@ -65,6 +66,7 @@ public sealed class SlipwayEngine : IEngine
             await supervision.StartAsync(cancellationToken);
             SlipwayEngine engine = new(services, containers, execs, supervision);
             containers.StartByPolicy();
+            engine._warmUp = engine.WarmUpAsync();
             return engine;
         }
         catch
@@ -95,8 +97,22 @@ public sealed class SlipwayEngine : IEngine
 
     public async ValueTask DisposeAsync()
     {
+        await _warmUp;
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
         await _services.DisposeAsync();
+    }
+
+    private async Task WarmUpAsync()
+    {
+        try
+        {
+            await _containers.WarmUpAsync();
+        }
+        catch (Exception exception)
+        {
+            // A host on which this fails will fail the first container too, which then says so to its client.
+            _services.Log.Write(EngineLogLevel.Warning, $"warm-up: {exception.Message}");
+        }
     }
 }

@@ -9,6 +9,11 @@ internal sealed class ContainerEvents(EventLog log)
 {
     public void Publish(ContainerSnapshot container, string action, params ReadOnlySpan<(string Key, string Value)> details)
     {
+        if (container.IsWarmUp)
+        {
+            return;
+        }
+
         Dictionary<string, string> attributes = container.Config.Labels is { } labels ? new(labels) : [];
         foreach ((string key, string value) in details)
         {
@@ -30,6 +35,11 @@ internal sealed class ContainerEvents(EventLog log)
         Publish(container, "kill", ("signal", signal.ToString(CultureInfo.InvariantCulture)));
 
     /// <param name="action">connect, disconnect.</param>
-    public void Network(ContainerSnapshot container, string action, string networkId, string networkName, string driver) =>
-        log.Publish("network", action, networkId, new Dictionary<string, string> { ["container"] = container.Id, ["name"] = networkName, ["type"] = driver });
+    public void Network(ContainerSnapshot container, string action, string networkId, string networkName, string driver)
+    {
+        if (!container.IsWarmUp)
+        {
+            log.Publish("network", action, networkId, new Dictionary<string, string> { ["container"] = container.Id, ["name"] = networkName, ["type"] = driver });
+        }
+    }
 }

@@ -7,21 +7,25 @@ internal sealed class ContainerIndex
 {
     private readonly ConcurrentDictionary<string, Container> _byId = new(StringComparer.Ordinal);
 
+    private readonly ConcurrentDictionary<string, Container> _hidden = new(StringComparer.Ordinal);
+
     /// <summary>Name to the id that owns it; a name is reserved before its container exists.</summary>
     private readonly ConcurrentDictionary<string, string> _owners = new(StringComparer.Ordinal);
 
     public IEnumerable<Container> All => _byId.Values;
 
-    public int Count => _byId.Count;
-
     public void Add(Container container) => _byId[container.Id] = container;
 
-    public Container? Find(string id) => _byId.GetValueOrDefault(id);
+    public Container? Find(string id) => _byId.GetValueOrDefault(id) ?? _hidden.GetValueOrDefault(id);
+
+    /// <summary>Adds a container that only <see cref="Find"/> finds: the engine's own.</summary>
+    public void AddHidden(Container container) => _hidden[container.Id] = container;
 
     /// <summary>Takes a container and its name out.</summary>
     public void Remove(Container container)
     {
         _byId.TryRemove(container.Id, out _);
+        _hidden.TryRemove(container.Id, out _);
         Release(container.Snapshot.Name, container.Id);
     }
 

@@ -26,7 +26,7 @@ internal sealed partial class ContainerService
         bool terminal = snapshot.Config.Tty;
         StreamEnds ends = StreamEnds.Create(options is { Stdin: true, Stream: true } && snapshot.Config.OpenStdin, options.Stdout, options.Stderr);
         IAsyncEnumerable<ReadOnlyMemory<byte>>? past = options.Logs && snapshot.HostConfig.LogConfig.Type == LogOptions.JsonFile
-            ? Frames(PastLines(snapshot, options), terminal, cancellationToken)
+            ? Frames(PastLines(container, options, cancellationToken), terminal, cancellationToken)
             : null;
         Action? disposed = null;
         try

@@ -7,11 +7,15 @@ namespace Slipway.Engine.Containers;
 
 internal sealed partial class ContainerService
 {
-    /// <summary>Records the end of a container's init process. Returns once it is stored, so that the exit may be forgotten elsewhere.</summary>
-    internal async Task HandleExitAsync(ProcessExit exit)
+    /// <summary>Records the end of a container's init process.</summary>
+    /// <param name="acknowledge">
+    /// Lets the supervisor forget the exit; called once it is stored, before the container can be started again, whose next exit has the same id.
+    /// </param>
+    internal async Task HandleExitAsync(ProcessExit exit, Func<Task> acknowledge)
     {
         if (_index.Find(exit.Id) is not { } container)
         {
+            await acknowledge();
             return;
         }
 
@@ -23,6 +27,8 @@ internal sealed partial class ContainerService
         {
             await EndHeldAsync(container, exit.ExitCode, exit.ExitedAt);
         }
+
+        await acknowledge();
     }
 
     /// <summary>Everything that follows the end of a container: resources, events, state, restart or removal, and those who wait.</summary>
@@ -69,7 +75,8 @@ internal sealed partial class ContainerService
     {
         container.Pidfd?.Dispose();
         container.Pidfd = null;
-        Task detached = container.Snapshot.State.Endpoint is { } endpoint ? _services.Network.DetachAsync(endpoint.EndpointId, CancellationToken.None) : Task.CompletedTask;
+        StoredEndpoint? endpoint = container.Snapshot.State.Endpoint;
+        Task detached = endpoint is null ? Task.CompletedTask : _services.Network.DetachAsync(endpoint.EndpointId, CancellationToken.None);
         bool oomKilled = false;
         using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Id)))
         {
@@ -78,7 +85,7 @@ internal sealed partial class ContainerService
                 oomKilled = group.OomKills() > 0;
 
                 // With the host's pid namespace the end of the first process does not end the others.
-                if (group.ProcessIds().Count > 0)
+                if (container.Snapshot.HostConfig.PidMode.Length > 0)
                 {
                     await group.KillAsync(_services.Time, CancellationToken.None);
                 }

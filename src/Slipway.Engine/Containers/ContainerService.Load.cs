@@ -11,6 +11,13 @@ internal sealed partial class ContainerService
     {
         foreach (ContainerRow row in await _services.Data.Containers.AllAsync(cancellationToken))
         {
+            if (row.ImageId.Length == 0)
+            {
+                // The warm-up of an engine that was killed meanwhile.
+                await _services.Data.Containers.DeleteAsync(row.Id, cancellationToken);
+                continue;
+            }
+
             ContainerSnapshot snapshot;
             try
             {

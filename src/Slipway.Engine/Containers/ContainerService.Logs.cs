@@ -3,6 +3,7 @@ using System.Text;
 using Slipway.Api;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Runtime.Logs;
 
 namespace Slipway.Engine.Containers;
 
@@ -10,7 +11,54 @@ internal sealed partial class ContainerService
 {
     public Task<LogSession> LogsAsync(string reference, LogsOptions options, CancellationToken cancellationToken)
     {
-        throw new EngineException(ErrorKind.NotImplemented, "x");
+        Container container = _index.Resolve(reference);
+        ContainerSnapshot snapshot = container.Snapshot;
+        if (!options.Stdout && !options.Stderr)
+        {
+            throw ContainerErrors.Invalid("Bad parameters: you must choose at least one stream");
+        }
+
+        if (snapshot.HostConfig.LogConfig.Type == LogOptions.None)
+        {
+            throw new EngineException(ErrorKind.NotImplemented, "configured logging driver does not support reading");
+        }
+
+        // As in Docker, following a container that does not run ends with what is there.
+        LogReadOptions read = new()
+        {
+            Follow = options.Follow && snapshot.State.IsRunning,
+            Tail = options.Tail < 0 ? null : options.Tail,
+            Since = options.Since,
+            Until = options.Until,
+            Stdout = options.Stdout || snapshot.Config.Tty,
+            Stderr = options.Stderr || snapshot.Config.Tty,
+        };
+        return Task.FromResult(new LogSession(snapshot.Config.Tty, LinesAsync(container, read, options, cancellationToken)));
     }
-    private static IAsyncEnumerable<LogLine> PastLines(ContainerSnapshot container, AttachOptions options) => throw new EngineException(ErrorKind.NotImplemented, "x");
+
+    private IAsyncEnumerable<LogLine> PastLines(Container container, AttachOptions options, CancellationToken cancellationToken) => LinesAsync(
+        container,
+        new LogReadOptions { Stdout = options.Stdout, Stderr = options.Stderr },
+        new LogsOptions(options.Stdout, options.Stderr, Follow: false, Timestamps: false, Details: false, Since: null, Until: null),
+        cancellationToken);
+
+    private async IAsyncEnumerable<LogLine> LinesAsync(
+        Container container, LogReadOptions read, LogsOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        string path = ContainerLog.Path(_services.ContainerDirectory(container.Id), container.Id);
+
+        // The attributes a log driver was told to record with each line: json-file is told none here, so the column is empty.
+        string details = options.Details ? " " : "";
+        await foreach (LogEntry entry in JsonLogReader.ReadAsync(path, read, () => !container.Snapshot.State.IsRunning, _services.Time, cancellationToken))
+        {
+            ReadOnlyMemory<byte> text = entry.Text;
+            if (options.Timestamps || details.Length > 0)
+            {
+                string prefix = (options.Timestamps ? Rfc3339.FormatFixed(entry.Time) + " " : "") + details;
+                text = (byte[])[.. Encoding.UTF8.GetBytes(prefix), .. text.Span];
+            }
+
+            yield return new LogLine(entry.Stream == LogStream.Stderr, text);
+        }
+    }
 }

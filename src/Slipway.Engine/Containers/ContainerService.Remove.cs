@@ -130,7 +130,8 @@ internal sealed partial class ContainerService
         container.Streams.Close();
         try
         {
-            // The row goes last: an interrupted removal is found and done again.
+            // Side by side: a layer without a row, as well as a row without a layer, is removed by the next engine.
+            Task<bool> deleted = _services.Data.Containers.DeleteAsync(container.Id, CancellationToken.None);
             _services.Data.Snapshots.Remove(container.Id);
             foreach (ContainerMount mount in snapshot.Mounts)
             {
@@ -140,7 +141,7 @@ internal sealed partial class ContainerService
                 }
             }
 
-            await _services.Data.Containers.DeleteAsync(container.Id, CancellationToken.None);
+            await deleted;
         }
         catch (Exception exception)
         {

@@ -21,17 +21,16 @@ internal sealed class ExecLauncher(EngineServices services)
     {
         ContainerSnapshot snapshot = container.Snapshot;
         ExecCreateRequest request = exec.Request;
-        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
-        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize);
         ExecContext context = new()
         {
             Pidfd = container.Pidfd ?? throw ContainerErrors.NotRunning(container.Id),
             Pid = snapshot.State.Pid,
             Namespaces = [.. SpecBuilder.Namespaces(snapshot.HostConfig, new Dictionary<string, string>()).Select(entry => entry.Type)],
-            Cgroup = group.Prepare(),
-            Seccomp = filter is null ? null : services.Seccomp.Compile(filter),
-            StdinIsPipe = request.AttachStdin,
+            StdinIsPipe = request.AttachStdin && attachment is not null,
         };
+        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request));
+        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
+        context = context with { Cgroup = group.Prepare(), Seccomp = filter is null ? null : services.Seccomp.Compile(filter) };
         using CompiledPlan plan = ExecCompiler.Compile(process, context);
         return await services.Supervisor.Current.LaunchAsync(
             new LaunchRequest
@@ -40,18 +39,17 @@ internal sealed class ExecLauncher(EngineServices services)
                 ContainerId = container.Id,
                 Plan = plan.Plan,
                 Terminal = plan.Terminal,
-                OpenStdin = request.AttachStdin && attachment is not null,
+                OpenStdin = context.StdinIsPipe,
                 StdinOnce = true,
                 Attachments = attachment is null ? [] : [attachment],
             },
             cancellationToken);
     }
 
-    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize)
+    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user)
     {
         HostConfig host = container.HostConfig;
         SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt);
-        ResolvedUser user = LookUp(container, request.User.Length > 0 ? request.User : container.Config.User);
         UserSpec ids = new(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids };
         HostConfig granted = request.Privileged ? host with { Privileged = true } : host;
         ProcessSpec process = new()
@@ -71,9 +69,9 @@ internal sealed class ExecLauncher(EngineServices services)
         return (process, SpecBuilder.Seccomp(host, security, SpecBuilder.Capabilities(host, ids)));
     }
 
-    private static ResolvedUser LookUp(ContainerSnapshot container, string user)
+    private static ResolvedUser LookUp(ExecContext context, ContainerSnapshot container, ExecCreateRequest request)
     {
-        using RootDirectory root = new HostPath($"/proc/{container.State.Pid}/root").OpenRoot();
-        return UserLookup.Resolve(root, user, container.HostConfig.GroupAdd ?? []);
+        using RootDirectory root = ExecCompiler.OpenRoot(context);
+        return UserLookup.Resolve(root, request.User.Length > 0 ? request.User : container.Config.User, container.HostConfig.GroupAdd ?? []);
     }
 }

@@ -25,14 +25,13 @@ internal sealed class ExitPump(EngineServices services, ContainerService contain
         {
             if (exit.ContainerId is null)
             {
-                await containers.HandleExitAsync(exit);
+                await containers.HandleExitAsync(exit, () => supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None));
             }
             else
             {
                 execs.HandleExit(exit);
+                await supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None);
             }
-
-            await supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None);
         }
         catch (SupervisorLostException)
         {

@@ -6,11 +6,11 @@ using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
 using Slipway.Networking;
+using Slipway.Oci;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Compilation;
 using Slipway.Runtime.Confinement;
 using Slipway.Runtime.Supervision;
-using Slipway.Storage.Images;
 
 namespace Slipway.Engine.Containers.Launch;
 
@@ -81,10 +81,10 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
 
     private SafeFileHandle MountRootfs(ContainerSnapshot container)
     {
-        Image image = services.Data.Images.Get(container.ImageId);
+        IReadOnlyList<Digest> layers = container.IsWarmUp ? [] : services.Data.Images.Get(container.ImageId).ChainIds;
 
         // Always writable here: mount points are made in it; the plan makes it read-only last.
-        return services.Data.Snapshots.MountRootfs(image.ChainIds, container.Id, readOnly: false);
+        return services.Data.Snapshots.MountRootfs(layers, container.Id, readOnly: false);
     }
 
     private async Task<Sandbox?> SandboxAsync(ContainerSnapshot container)

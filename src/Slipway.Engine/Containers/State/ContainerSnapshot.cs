@@ -31,7 +31,8 @@ internal sealed record ContainerSnapshot
 
     public required RunState State { get; init; }
 
-    public string ShortId => Id[..12];
+    /// <summary>The engine's own first container, made of no image, which nobody sees.</summary>
+    public bool IsWarmUp => ImageId.Length == 0;
 }
 
 /// <summary>A mount of the user's, resolved when the container was created.</summary>
