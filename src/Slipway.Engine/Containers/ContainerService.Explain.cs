@@ -8,15 +8,9 @@ internal sealed partial class ContainerService
     {
         Container container = _index.Resolve(reference);
         using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
-        if (container.Snapshot.State.IsLive)
-        {
-            // Mounting the same upper directory a second time would be undefined (overlayfs.rst, "Sharing and copying layers").
-            throw new EngineException(ErrorKind.Conflict, $"container {container.Snapshot.Name} is running: stop it to have its plan explained");
-        }
-
         try
         {
-            return await Task.Run(() => _launcher.Explain(container.Snapshot), cancellationToken);
+            return await _launcher.ExplainAsync(container.Snapshot);
         }
         catch (Exception exception)
         {

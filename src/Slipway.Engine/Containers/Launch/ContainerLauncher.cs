@@ -43,20 +43,41 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         }
     }
 
-    /// <summary>The plan that would start the container, as text; nothing is started, and nothing stays.</summary>
-    public string Explain(ContainerSnapshot container)
+    /// <summary>
+    /// The plan that starts the container, as text; nothing is started, and nothing stays. Of a running one the plan is made over an
+    /// upper directory of its own: one directory in two mounts would be undefined (overlayfs.rst, "Sharing and copying layers").
+    /// </summary>
+    public async Task<string> ExplainAsync(ContainerSnapshot container)
     {
-        using SafeFileHandle rootfs = MountRootfs(container);
-        string directory = services.ContainerDirectory(container.Id);
-        if (!Path.Exists($"{directory}/{NetworkFiles.Hosts}"))
+        bool running = container.State.IsLive;
+        string rootfsId = running ? Identifiers.New() : container.Id;
+        Attempt attempt = new();
+        try
         {
-            NetworkFiles.Write(directory, container, endpoint: null, services.Bridge?.Gateway);
-        }
+            attempt.Rootfs = MountRootfs(container, rootfsId);
+            string directory = services.ContainerDirectory(container.Id);
+            if (!running)
+            {
+                NetworkFiles.Write(directory, container, endpoint: null, services.Bridge?.Gateway);
+            }
 
-        ResolvedUser user = UserLookup.Resolve(new RootDirectory(rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
-        Spec spec = SpecBuilder.Build(container, Inputs(container, user, directory));
-        using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, rootfs, sandbox: null, group: null));
-        return PlanPrinter.Print(plan.Plan);
+            using Sandbox? sandbox = await SandboxAsync(container);
+            Spec spec = BuildSpec(container, attempt.Rootfs, directory);
+            attempt.Grouped = !running;
+            using Cgroup group = running
+                ? services.Cgroups.TryOpen(spec.Linux.CgroupsPath) ?? throw ContainerErrors.NotRunning(container.Id)
+                : services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
+            using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt.Rootfs, sandbox, group));
+            return PlanPrinter.Print(plan.Plan);
+        }
+        finally
+        {
+            await UndoAsync(container, attempt);
+            if (running)
+            {
+                services.Data.Snapshots.Remove(rootfsId);
+            }
+        }
     }
 
     private async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, Attempt attempt)
@@ -66,10 +87,9 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
         using Sandbox? sandbox = await SandboxAsync(container);
         attempt.Attaching = sandbox is null ? null : AttachAsync(container, sandbox);
-        attempt.Rootfs = MountRootfs(container);
+        attempt.Rootfs = MountRootfs(container, container.Id);
         string directory = services.ContainerDirectory(container.Id);
-        ResolvedUser user = UserLookup.Resolve(new RootDirectory(attempt.Rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
-        Spec spec = SpecBuilder.Build(container, Inputs(container, user, directory));
+        Spec spec = BuildSpec(container, attempt.Rootfs, directory);
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
         attempt.Grouped = true;
         StoredEndpoint? endpoint = attempt.Attaching is null ? null : StoredEndpoint.From(await attempt.Attaching);
@@ -79,12 +99,19 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         return new LaunchedContainer(process, endpoint);
     }
 
-    private SafeFileHandle MountRootfs(ContainerSnapshot container)
+    private Spec BuildSpec(ContainerSnapshot container, SafeFileHandle rootfs, string directory)
+    {
+        ResolvedUser user = UserLookup.Resolve(new RootDirectory(rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
+        return SpecBuilder.Build(container, Inputs(container, user, directory));
+    }
+
+    /// <param name="id">Whose upper directory it gets.</param>
+    private SafeFileHandle MountRootfs(ContainerSnapshot container, string id)
     {
         IReadOnlyList<Digest> layers = container.IsWarmUp ? [] : services.Data.Images.Get(container.ImageId).ChainIds;
 
         // Always writable here: mount points are made in it; the plan makes it read-only last.
-        return services.Data.Snapshots.MountRootfs(layers, container.Id, readOnly: false);
+        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false);
     }
 
     private async Task<Sandbox?> SandboxAsync(ContainerSnapshot container)
@@ -145,14 +172,14 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         }
     }
 
-    private PlanContext Context(ContainerSnapshot container, Spec spec, SafeFileHandle rootfs, Sandbox? sandbox, Cgroup? group)
+    private PlanContext Context(ContainerSnapshot container, Spec spec, SafeFileHandle rootfs, Sandbox? sandbox, Cgroup group)
     {
         string path = spec.Linux.CgroupsPath;
         return new PlanContext
         {
             Rootfs = rootfs,
             NetworkNamespace = sandbox?.DuplicateNamespace(),
-            Cgroup = group?.Prepare(),
+            Cgroup = group.Prepare(),
             CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
             Seccomp = spec.Linux.Seccomp is { } profile ? services.Seccomp.Compile(profile) : null,
             StdinIsPipe = container.Config.OpenStdin,
