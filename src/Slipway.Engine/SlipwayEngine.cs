@@ -82,6 +82,7 @@ public sealed class SlipwayEngine : IEngine
     /// </summary>
     public async Task CleanUpAsync(CancellationToken cancellationToken)
     {
+        await _warmUp;
         foreach (ContainerSummary container in Containers.List(new ContainerListOptions()))
         {
             await Containers.StopAsync(container.Id, timeoutSeconds: null, signal: null, cancellationToken);
