@@ -157,7 +157,7 @@ public sealed class LifecycleTests(EngineFixture fixture) : IClassFixture<Engine
         ContainerCreateRequest request = EngineFixture.Request("sh", "-c", "echo early; read line; echo got $line");
         request.OpenStdin = true;
         string id = await fixture.StartedAsync(request);
-        await Eventually(() => LogAsync(id).Result == "early\n");
+        await Eventually(async () => await LogAsync(id) == "early\n");
         await using StreamSession first = await Containers.AttachAsync(id, new AttachOptions(true, true, true, true, true), Cancellation);
         await using StreamSession second = await Containers.AttachAsync(id, new AttachOptions(false, true, true, false, true), Cancellation);
         await first.Stream.WriteAsync(Encoding.UTF8.GetBytes("word\n"), Cancellation);
@@ -197,9 +197,9 @@ public sealed class LifecycleTests(EngineFixture fixture) : IClassFixture<Engine
         Assert.Equal([exited, red], Ids("before", "filter-running"));
         Assert.Equal("invalid filter 'status=nope'", Assert.Throws<EngineException>(() => Ids("status", "nope")).Message);
         Assert.Equal("invalid filter 'foo'", Assert.Throws<EngineException>(() => Ids("foo", "bar")).Message);
-        foreach (string id in (ReadOnlySpan<string>)[red, exited, running])
+        foreach (string id in new[] { red, exited, running })
         {
-            Containers.RemoveAsync(id, Force, Cancellation).Wait(Cancellation);
+            await Containers.RemoveAsync(id, Force, Cancellation);
         }
 
         IEnumerable<string> Ids(string key, string value) =>
@@ -230,13 +230,15 @@ public sealed class LifecycleTests(EngineFixture fixture) : IClassFixture<Engine
         }
     }
 
-    private static async Task Eventually(Func<bool> condition)
+    private static Task Eventually(Func<bool> condition) => Eventually(() => Task.FromResult(condition()));
+
+    private static async Task Eventually(Func<Task<bool>> condition)
     {
-        for (int i = 0; i < 400 && !condition(); i++)
+        for (int i = 0; i < 400 && !await condition(); i++)
         {
             await Task.Delay(50, Cancellation);
         }
 
-        Assert.True(condition());
+        Assert.True(await condition());
     }
 }
