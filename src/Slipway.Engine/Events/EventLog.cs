@@ -22,7 +22,7 @@ public sealed class EventLog : IEvents, IAsyncDisposable
     internal const int UnwrittenCapacity = 16384;
 
     /// <summary>The newest events are kept in memory, so that a replay of the last minutes reads no database.</summary>
-    private const int RecentCapacity = 512;
+    private const int RecentCapacity = 256;
 
     private readonly Lock _gate = new();
     private readonly IEventTable _table;
@@ -107,18 +107,16 @@ public sealed class EventLog : IEvents, IAsyncDisposable
                 $"`since` time ({since.Value.ToUnixTimeSeconds()}) cannot be after `until` time ({until.Value.ToUnixTimeSeconds()})");
         }
 
-        // An end without a start means all there was up to it, as in Docker.
-        DateTimeOffset? from = since ?? (until is null ? null : DateTimeOffset.UnixEpoch);
         Subscription subscription = new(new EventFilter(filters));
         Past past;
         lock (_gate)
         {
-            past = new Past(from is null ? [] : [.. _recent], Rfc3339.UnixNanoseconds(new DateTimeOffset(_lastTicks, TimeSpan.Zero)));
+            past = new Past(since is null && until is null ? [] : [.. _recent], Rfc3339.UnixNanoseconds(new DateTimeOffset(_lastTicks, TimeSpan.Zero)));
             _subscriptions.Add(subscription);
         }
 
         CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(_ => Remove(subscription), null);
-        return ReadAsync(subscription, registration, past, from, until, cancellationToken);
+        return ReadAsync(subscription, registration, past, since, until, cancellationToken);
     }
 
     /// <summary>Waits until all events so far are in the database.</summary>
@@ -145,22 +143,20 @@ public sealed class EventLog : IEvents, IAsyncDisposable
     }
 
     private async IAsyncEnumerable<EventMessage> ReadAsync(
-        Subscription subscription, CancellationTokenRegistration registration, Past past, DateTimeOffset? from, DateTimeOffset? until,
+        Subscription subscription, CancellationTokenRegistration registration, Past past, DateTimeOffset? since, DateTimeOffset? until,
         [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using CancellationTokenRegistration registered = registration;
         try
         {
-            if (from is { } start)
+            // An end without a start means what is in memory up to it, as in Docker.
+            long first = since is { } start ? Rfc3339.UnixNanoseconds(start) : 0;
+            long last = until is { } end ? Rfc3339.UnixNanoseconds(end) : long.MaxValue;
+            foreach (EventMessage message in since is { } from ? await HistoryAsync(from, past, cancellationToken) : past.Recent)
             {
-                long first = Rfc3339.UnixNanoseconds(start);
-                long last = until is { } end ? Rfc3339.UnixNanoseconds(end) : long.MaxValue;
-                foreach (EventMessage message in await HistoryAsync(start, past, cancellationToken))
+                if (message.TimeNano >= first && message.TimeNano <= last && subscription.Includes(message))
                 {
-                    if (message.TimeNano >= first && message.TimeNano <= last && subscription.Includes(message))
-                    {
-                        yield return message;
-                    }
+                    yield return message;
                 }
             }
 
