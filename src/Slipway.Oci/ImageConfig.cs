@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using System.Text.Unicode;
 
 namespace Slipway.Oci;
 
@@ -54,6 +55,11 @@ public sealed record ImageConfig
     /// <exception cref="OciException">No image configuration.</exception>
     public static ImageConfig Parse(ReadOnlySpan<byte> json)
     {
+        if (!Utf8.IsValid(json))
+        {
+            throw new OciException("invalid image JSON: it is not UTF-8");
+        }
+
         ImageConfig? config;
         try
         {

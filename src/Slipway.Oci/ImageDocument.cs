@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Slipway.Oci;
 
@@ -19,6 +20,11 @@ public abstract record ImageDocument
     /// <exception cref="OciException">Neither a manifest nor an index, or both.</exception>
     public static ImageDocument Parse(ReadOnlySpan<byte> json)
     {
+        if (!Utf8.IsValid(json))
+        {
+            throw new OciException("invalid manifest: it is not UTF-8");
+        }
+
         try
         {
             var (hasManifestShape, hasIndexShape, isSchema1) = Shapes(json);

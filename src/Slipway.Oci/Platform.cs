@@ -40,7 +40,7 @@ public sealed record Platform
     public static Platform Parse(string text)
     {
         var parts = text.Split('/');
-        if (parts.Length > 3 || parts.Any(part => part.Length == 0 || !part.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.')))
+        if (parts.Length > 3 || parts.Any(part => part.Length == 0 || !part.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-')))
         {
             throw new OciException($"\"{text}\" is an invalid platform: it must be os[/arch[/variant]]");
         }

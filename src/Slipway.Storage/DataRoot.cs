@@ -24,18 +24,17 @@ public sealed class DataRoot : IAsyncDisposable
     private readonly ImageStore _images;
     private readonly SnapshotStore _snapshots;
 
-    private DataRoot(DataRootOptions options)
+    private DataRoot(DataRootOptions options, SafeFileHandle rootLock)
     {
         Path = options.Path;
+        _lock = rootLock;
         var root = new HostPath(options.Path);
-        root.CreateDirectories(DirectoryMode);
-        _lock = Lock(root / "lock");
         _temporary = new TemporaryDirectory(root);
-        _database = new StateDatabase((root / "state.db").Value);
         _content = new ContentStore(root, _temporary);
         _layers = new LayerStore(root, _temporary, options.Limits);
-        _images = new ImageStore(_database, _content, _layers, options);
         _snapshots = new SnapshotStore(root, _temporary, _layers);
+        _database = new StateDatabase((root / "state.db").Value);
+        _images = new ImageStore(_database, _content, _layers, options);
         Containers = new ContainerTable(_database, _images.CollectAsync);
         Networks = new NetworkTable(_database);
         Events = new EventTable(_database);
@@ -64,7 +63,7 @@ public sealed class DataRoot : IAsyncDisposable
         DataRoot root;
         try
         {
-            root = await WorkerThread.RunAsync("data-root", () => new DataRoot(options)).ConfigureAwait(false);
+            root = await WorkerThread.RunAsync("data-root", () => Open(options)).ConfigureAwait(false);
         }
         catch (KernelException error)
         {
@@ -93,6 +92,22 @@ public sealed class DataRoot : IAsyncDisposable
         _content.Dispose();
         _temporary.Dispose();
         _lock.Dispose();
+    }
+
+    private static DataRoot Open(DataRootOptions options)
+    {
+        var path = new HostPath(options.Path);
+        path.CreateDirectories(DirectoryMode);
+        var rootLock = Lock(path / "lock");
+        try
+        {
+            return new DataRoot(options, rootLock);
+        }
+        catch
+        {
+            rootLock.Dispose();
+            throw;
+        }
     }
 
     /// <summary>A lock that the kernel takes back when the process ends, however it ends.</summary>

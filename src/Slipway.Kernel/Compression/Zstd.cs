@@ -6,6 +6,7 @@ namespace Slipway.Kernel.Compression;
 internal static unsafe partial class Zstd
 {
     public const int ZSTD_c_compressionLevel = 100;
+    public const int ZSTD_c_checksumFlag = 201;
     public const int ZSTD_d_windowLogMax = 100;
     public const int ZSTD_e_continue = 0;
     public const int ZSTD_e_flush = 1;
@@ -89,6 +90,7 @@ internal sealed class ZstdCompressionContext : SafeHandle
         }
 
         Zstd.Check(Zstd.ZSTD_CCtx_setParameter(this, Zstd.ZSTD_c_compressionLevel, level));
+        Zstd.Check(Zstd.ZSTD_CCtx_setParameter(this, Zstd.ZSTD_c_checksumFlag, 1));
     }
 
     public override bool IsInvalid => handle == 0;

@@ -14,7 +14,7 @@ public interface IImageStore
     /// <summary>
     /// Finds an image by name (<c>alpine</c>, <c>alpine:3.20</c>, <c>alpine@sha256:…</c>), full id, or unambiguous id prefix.
     /// </summary>
-    /// <exception cref="StorageException">NotFound: <c>No such image: x:latest</c>; InvalidParameter: no valid name, or an ambiguous prefix.</exception>
+    /// <exception cref="StorageException">NotFound: <c>No such image: x:latest</c>; an ambiguous prefix finds nothing, as with Docker. InvalidParameter: no valid name.</exception>
     Image Get(string nameOrId);
 
     /// <summary>As <see cref="Get"/>, null where there is none.</summary>

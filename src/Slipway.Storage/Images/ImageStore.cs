@@ -47,39 +47,24 @@ internal sealed class ImageStore : IImageStore, IDisposable
     public ReadOnlyMemory<byte> RawConfig(Digest imageId) =>
         (Volatile.Read(ref _catalog).ById(imageId) ?? throw NoSuchImage(imageId.ToString())).RawConfig;
 
-    public async Task<IReadOnlyList<LoadedImage>> LoadAsync(
-        Stream archive, Platform? platform, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
-    {
-        try
+    public Task<IReadOnlyList<LoadedImage>> LoadAsync(
+        Stream archive, Platform? platform, IProgress<ImageProgress>? progress, CancellationToken cancellationToken) =>
+        CleaningUpAsync<IReadOnlyList<LoadedImage>>(async () =>
         {
             using var staged = await AsyncToBlockingStream.RunAsync(
                 "image-load", archive, stream => _loader.Load(stream, platform, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
             await ChangeAsync(() => CommitAsync(staged, cancellationToken), cancellationToken).ConfigureAwait(false);
-            return [.. staged.Images.SelectMany(image => Loaded(image))];
-        }
-        catch
-        {
-            // Layers that were unpacked before the failure belong to nobody now.
-            await CollectAsync(CancellationToken.None).ConfigureAwait(false);
-            throw;
-        }
-    }
+            return [.. staged.Images.SelectMany(Loaded)];
+        });
 
-    public async Task<Image> ImportAsync(Stream rootfs, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
-    {
-        try
+    public Task<Image> ImportAsync(Stream rootfs, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken) =>
+        CleaningUpAsync(async () =>
         {
             using var imported = await AsyncToBlockingStream.RunAsync(
                 "image-import", rootfs, stream => _importer.Import(stream, options, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
             await ChangeAsync(() => CommitAsync(imported, options.Reference, cancellationToken), cancellationToken).ConfigureAwait(false);
             return Volatile.Read(ref _catalog).ById(imported.ConfigBlob.Digest)!.Image;
-        }
-        catch
-        {
-            await CollectAsync(CancellationToken.None).ConfigureAwait(false);
-            throw;
-        }
-    }
+        });
 
     public Task SaveAsync(IReadOnlyList<string> namesOrIds, Stream output, CancellationToken cancellationToken)
     {
@@ -248,6 +233,25 @@ internal sealed class ImageStore : IImageStore, IDisposable
     {
         var image = Volatile.Read(ref _catalog).ById(staged.ConfigBlob.Digest)!.Image;
         return staged.Names.Count == 0 ? [new LoadedImage(image, null)] : staged.Names.Select(name => new LoadedImage(image, name.Familiar));
+    }
+
+    /// <summary>Layers and blobs that were stored before a failure belong to nobody after it.</summary>
+    private async Task<T> CleaningUpAsync<T>(Func<Task<T>> work)
+    {
+        try
+        {
+            return await work().ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            await CollectAsync(CancellationToken.None).ConfigureAwait(false);
+            if (error is IOException failure)
+            {
+                throw HostErrors.Map(failure);
+            }
+
+            throw;
+        }
     }
 
     private async Task ChangeAsync(Func<Task> change, CancellationToken cancellationToken)

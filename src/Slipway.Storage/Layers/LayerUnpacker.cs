@@ -261,15 +261,18 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
     {
         while (length > 0)
         {
-            var count = data.Read(_buffer.AsSpan(0, (int)Math.Min(_buffer.Length, length)));
-            if (count == 0)
+            // Decompressors give small pieces; the file gets large ones.
+            var wanted = (int)Math.Min(_buffer.Length, length);
+            var filled = 0;
+            while (filled < wanted)
             {
-                throw new StorageException(StorageErrorKind.InvalidParameter, "unexpected EOF");
+                var count = data.Read(_buffer.AsSpan(filled, wanted - filled));
+                filled += count > 0 ? count : throw new OciException("unexpected EOF");
             }
 
-            RandomAccess.Write(file, _buffer.AsSpan(0, count), offset);
-            offset += count;
-            length -= count;
+            RandomAccess.Write(file, _buffer.AsSpan(0, filled), offset);
+            offset += filled;
+            length -= filled;
         }
     }
 }
