@@ -1,5 +1,7 @@
 using System.IO.Compression;
 using System.Text;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Mounts;
 using Slipway.Oci.Tar;
 using Slipway.Storage;
 using Slipway.Storage.Images;
@@ -173,8 +175,8 @@ public sealed class HostileLayerTests : IAsyncLifetime
             Mode = 0x1ed,
             Xattrs = [new(TarBuilder.Bytes("trusted.overlay.redirect"), TarBuilder.Bytes("/etc")), new(TarBuilder.Bytes("user.mine"), TarBuilder.Bytes("1"))],
         }));
-        using var directory = new Slipway.Kernel.Files.HostPath(diff).Open(Slipway.Kernel.Files.OpenFlags.Directory);
-        Assert.Equal(["user.mine"], Slipway.Kernel.Files.ExtendedAttributes.List(directory, "d").Select(Encoding.UTF8.GetString));
+        using var directory = new HostPath(diff).Open(OpenFlags.Directory);
+        Assert.Equal(["user.mine"], ExtendedAttributes.List(directory, "d").Select(Encoding.UTF8.GetString));
     }
 
     [Fact]
@@ -229,8 +231,8 @@ public sealed class HostileLayerTests : IAsyncLifetime
         await using var archive = Samples.Open("layers/tar/gnu-sparse-big.tar");
         var image = await Root.Images.ImportAsync(archive, new ImportOptions(), null, Cancellation);
         Assert.Equal(60_000_000_000, image.Size);
-        using var file = new Slipway.Kernel.Files.HostPath(Path.Combine(Diff(image), "gnu-sparse")).Open(Slipway.Kernel.Files.OpenFlags.Path);
-        Assert.InRange(Slipway.Kernel.Files.FileStatus.Of(file).Blocks, 0, 2048);
+        using var file = new HostPath(Path.Combine(Diff(image), "gnu-sparse")).Open(OpenFlags.Path);
+        Assert.InRange(FileStatus.Of(file).Blocks, 0, 2048);
     }
 
     [Fact]
@@ -274,15 +276,55 @@ public sealed class HostileLayerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_full_disk_is_an_error_of_the_host_and_leaves_nothing()
+    {
+        var path = Directory.CreateTempSubdirectory("slipway-storage-full-").FullName;
+        using (var disk = FileSystemContext.Mount("tmpfs", MountAttributes.None, "size=4m", "mode=755"))
+        using (var place = new HostPath(path).Open(OpenFlags.Path | OpenFlags.Directory))
+        {
+            MountTree.Attach(disk, place);
+        }
+
+        try
+        {
+            await using var full = await DataRoot.OpenAsync(new DataRootOptions { Path = path }, Cancellation);
+            var content = new byte[8 << 20];
+            var tar = new TarBuilder().Add(new TarEntry { Name = "big"u8.ToArray(), Size = content.Length }, content).ToArray();
+            var error = await Assert.ThrowsAsync<StorageException>(() => full.Images.ImportAsync(new MemoryStream(tar), new ImportOptions(), null, Cancellation));
+            Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
+            error = await Assert.ThrowsAsync<StorageException>(
+                () => full.Images.LoadAsync(new MemoryStream(ImageBuilder.Archive("x:1", tar)), null, null, Cancellation));
+            Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
+            Assert.Empty(Directory.EnumerateFileSystemEntries(path + "/tmp").Concat(Directory.EnumerateFileSystemEntries(path + "/layers")));
+
+            // There is room again.
+            await full.Images.ImportAsync(new TarBuilder().File("small").ToStream(), new ImportOptions(), null, Cancellation);
+        }
+        finally
+        {
+            MountTree.Unmount(new HostPath(path), detach: true);
+            Directory.Delete(path);
+        }
+    }
+
+    [Fact]
+    public async Task A_stream_that_breaks_is_an_error_and_leaves_nothing()
+    {
+        var error = await Assert.ThrowsAsync<StorageException>(() => Root.Images.ImportAsync(new BrokenStream(), new ImportOptions(), null, Cancellation));
+        Assert.Equal((StorageErrorKind.System, "the archive could not be read: connection reset"), (error.Kind, error.Message));
+        Assert.Empty(_temporary.Contents());
+    }
+
+    [Fact]
     public async Task Device_nodes_and_fifos_are_made_as_the_image_says()
     {
         var diff = await ImportAsync(new TarBuilder()
             .Add(new TarEntry { Name = TarBuilder.Bytes("null"), Type = TarEntryType.CharacterDevice, DeviceMajor = 1, DeviceMinor = 3, Mode = 0x1b6, Gid = 5 })
             .Add(new TarEntry { Name = TarBuilder.Bytes("pipe"), Type = TarEntryType.Fifo, Mode = 0x180 }));
-        using var directory = new Slipway.Kernel.Files.HostPath(diff).Open(Slipway.Kernel.Files.OpenFlags.Directory);
-        var device = Slipway.Kernel.Files.FileStatus.Of(directory, "null");
-        Assert.Equal((Slipway.Kernel.Files.FileType.CharacterDevice, new Slipway.Kernel.Files.DeviceNumber(1, 3), 0x1b6u, 5u), (device.Type, device.SpecialDevice, device.Permissions, device.GroupId));
-        Assert.Equal(Slipway.Kernel.Files.FileType.Fifo, Slipway.Kernel.Files.FileStatus.Of(directory, "pipe").Type);
+        using var directory = new HostPath(diff).Open(OpenFlags.Directory);
+        var device = FileStatus.Of(directory, "null");
+        Assert.Equal((FileType.CharacterDevice, new DeviceNumber(1, 3), 0x1b6u, 5u), (device.Type, device.SpecialDevice, device.Permissions, device.GroupId));
+        Assert.Equal(FileType.Fifo, FileStatus.Of(directory, "pipe").Type);
     }
 
     private async Task<StorageException> RefusedAsync(TarBuilder tar)
@@ -303,6 +345,11 @@ public sealed class HostileLayerTests : IAsyncLifetime
         Assert.Equal("untouched", File.ReadAllText(victim.FullName));
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, victim.UnixFileMode);
         Assert.Equal(["victim"], Directory.EnumerateFileSystemEntries(_outside).Select(Path.GetFileName));
+    }
+
+    private sealed class BrokenStream : MemoryStream
+    {
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => throw new IOException("connection reset");
     }
 
     /// <summary>A tar of very many empty files, made as it is read.</summary>

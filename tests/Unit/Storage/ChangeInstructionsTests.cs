@@ -1,0 +1,66 @@
+using Slipway.Storage;
+using Slipway.Storage.Images;
+using Xunit;
+
+namespace Slipway.Tests.Unit.Storage;
+
+/// <summary><c>docker import --change</c>.</summary>
+public sealed class ChangeInstructionsTests
+{
+    [Fact]
+    public void Commands_have_two_forms()
+    {
+        Assert.Equal(["/bin/sh", "-c", "echo $A"], ChangeInstructions.Apply(["CMD echo $A"]).Cmd);
+        Assert.Equal(["echo", "a b"], ChangeInstructions.Apply(["cmd [\"echo\", \"a b\"]"]).Cmd);
+        Assert.Equal(["/bin/sh", "-c", "[ -e x ]"], ChangeInstructions.Apply(["ENTRYPOINT [ -e x ]"]).Entrypoint);
+    }
+
+    [Fact]
+    public void Variables_and_labels_add_up()
+    {
+        var run = ChangeInstructions.Apply(["ENV A=1 B='x y'", "ENV A=2", "ENV OLD form of it", "LABEL a=b \"c d\"=e", "LABEL a=z"]);
+        Assert.Equal(["A=2", "B=x y", "OLD=form of it"], run.Env);
+        Assert.Equal(["a=z", "c d=e"], run.Labels!.Select(label => $"{label.Key}={label.Value}"));
+    }
+
+    [Fact]
+    public void The_rest_is_set()
+    {
+        var run = ChangeInstructions.Apply(["EXPOSE 80 53/UDP 8000-8010/tcp", "VOLUME [\"/a\", \"/b\"]", "VOLUME /c", "USER 1000:1000", "WORKDIR /a", "WORKDIR b", "STOPSIGNAL SIGINT", "ONBUILD RUN x"]);
+        Assert.Equal(["80/tcp", "53/udp", "8000-8010/tcp"], run.ExposedPorts!.Keys);
+        Assert.Equal(["/a", "/b", "/c"], run.Volumes!.Keys);
+        Assert.Equal(("1000:1000", "/a/b", "SIGINT", "RUN x"), (run.User, run.WorkingDir, run.StopSignal, Assert.Single(run.OnBuild!)));
+    }
+
+    [Fact]
+    public void Health_checks_have_options()
+    {
+        var check = ChangeInstructions.Apply(["HEALTHCHECK --interval=1m30s --timeout=500ms --retries=2 CMD curl -f localhost"]).Healthcheck!;
+        Assert.Equal(["CMD-SHELL", "curl -f localhost"], check.Test);
+        Assert.Equal((90_000_000_000, 500_000_000, 2), (check.Interval, check.Timeout, check.Retries));
+        Assert.Equal(["CMD", "x"], ChangeInstructions.Apply(["HEALTHCHECK CMD [\"x\"]"]).Healthcheck!.Test);
+        Assert.Equal(["NONE"], ChangeInstructions.Apply(["HEALTHCHECK NONE"]).Healthcheck!.Test);
+    }
+
+    [Theory]
+    [InlineData("RUN x", "RUN is not a valid change command")]
+    [InlineData("NONSENSE x", "unknown instruction: NONSENSE")]
+    [InlineData("NONSENSE", "unknown instruction: NONSENSE")]
+    [InlineData("ENV", "ENV requires at least one argument")]
+    [InlineData("ENV A", "ENV must have two arguments")]
+    [InlineData("ENV A=1 B", "Syntax error - can't find = in \"B\". Must be of the form: name=value")]
+    [InlineData("ENV A='1", "unexpected end of statement while looking for matching quote")]
+    [InlineData("EXPOSE 70000", "invalid containerPort: 70000")]
+    [InlineData("EXPOSE 80/icmp", "invalid containerPort: 80/icmp")]
+    [InlineData("ONBUILD FROM x", "FROM isn't allowed as an ONBUILD trigger")]
+    [InlineData("HEALTHCHECK --interval=x CMD y", "invalid duration in --interval=x")]
+    [InlineData("HEALTHCHECK --interval=1us CMD y", "the duration of --interval=1us cannot be less than 1ms")]
+    [InlineData("HEALTHCHECK --nonsense=1 CMD y", "unknown flag: --nonsense=1")]
+    [InlineData("HEALTHCHECK CMD", "missing command after HEALTHCHECK CMD")]
+    [InlineData("USER a b", "USER requires exactly one argument")]
+    public void What_cannot_be_is_refused(string change, string message)
+    {
+        var error = Assert.Throws<StorageException>(() => ChangeInstructions.Apply([change]));
+        Assert.Equal((StorageErrorKind.InvalidParameter, message), (error.Kind, error.Message));
+    }
+}
