@@ -16,8 +16,8 @@ public sealed record DataRootOptions
 /// <summary>Bounds on what an image may make the host store; an archive beyond one is refused.</summary>
 public sealed record UnpackLimits
 {
-    /// <summary>Entries of one layer.</summary>
-    public int MaxEntries { get; init; } = 2_000_000;
+    /// <summary>Entries of one layer; a whole distribution has about 100 000 files.</summary>
+    public int MaxEntries { get; init; } = 500_000;
 
     /// <summary>Bytes of one layer once unpacked: what a sparse file claims counts in full.</summary>
     public long MaxBytes { get; init; } = 64L << 30;
@@ -25,8 +25,8 @@ public sealed record UnpackLimits
     /// <summary>Directories one path may lead through.</summary>
     public int MaxDepth { get; init; } = 256;
 
-    /// <summary>Unpacked bytes per compressed byte, once a layer is beyond <see cref="RatioFrom"/>; gzip itself cannot exceed 1032.</summary>
-    public int MaxRatio { get; init; } = 1000;
+    /// <summary>Unpacked bytes per compressed byte, once a layer is beyond <see cref="RatioFrom"/>. Programs and texts have 2 to 10, gzip's best for zeros is 1032.</summary>
+    public int MaxRatio { get; init; } = 100;
 
     /// <summary>Bytes of a layer up to which the ratio does not matter.</summary>
     public long RatioFrom { get; init; } = 1L << 30;
