@@ -1,6 +1,7 @@
 using System.Net;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Slipway.Engine;
 using Slipway.Server.Http;
@@ -24,8 +25,12 @@ public static class ServerHost
             Options.Create(KestrelOptions(sockets.ByEndPoint.Keys)), new SocketTransport(sockets.ByEndPoint), options.Logging);
         await server.StartAsync(new EngineApplication(engine, options.Logging, stopping.Token), cancellationToken);
         options.Listening?.Invoke();
+        Task warmUp = options.WarmUp
+            ? WarmUp.RunAsync(sockets.ByEndPoint.Keys.First(), options.Logging.CreateLogger("Slipway.Server"), cancellationToken)
+            : Task.CompletedTask;
 
         await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await warmUp;
 
         await stopping.CancelAsync();
         using CancellationTokenSource timeout = new(options.StopTimeout);

@@ -19,6 +19,9 @@ public sealed record ServerOptions
     /// <summary>Called once the server accepts connections.</summary>
     public Action? Listening { get; init; }
 
+    /// <summary>Send the server the requests of a <c>docker run</c> once it listens, so that the first client need not wait for code to be prepared.</summary>
+    public bool WarmUp { get; init; } = true;
+
     /// <summary>How long requests under way may take when the server stops; streams are ended at once.</summary>
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
 

@@ -63,6 +63,35 @@ public sealed class ListeningTests : IDisposable
         Assert.True(File.Exists(SocketPath));
     }
 
+    [Fact]
+    public async Task Warming_up_asks_for_what_cannot_be_and_changes_nothing()
+    {
+        FakeEngine engine = new();
+        TaskCompletionSource<string> asked = new();
+        engine.OnCreate = create =>
+        {
+            asked.TrySetResult(create.Request.Image);
+            throw new EngineException(ErrorKind.NotFound, "No such image");
+        };
+        TaskCompletionSource finished = new();
+        engine.OnEvents = (_, _, _, _) =>
+        {
+            finished.TrySetResult();
+            return AsyncEnumerable.Empty<Slipway.Api.Events.EventMessage>();
+        };
+        using CancellationTokenSource stop = new();
+        CollectingLog log = new();
+        Task running = ServerHost.RunAsync(engine, new ServerOptions { Hosts = ["unix://" + SocketPath], Logging = log }, stop.Token);
+
+        await finished.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await stop.CancelAsync();
+        await running;
+
+        Assert.Equal("warm-up@sha256:" + new string('0', 64), await asked.Task);
+        Assert.Empty(engine.Calls);
+        Assert.Empty(log.Entries);
+    }
+
     /// <summary>Docker Desktop's engine answered without authentication on a subnet that containers reach.</summary>
     [Theory]
     [InlineData("tcp://0.0.0.0:2375")]

@@ -37,7 +37,7 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
         CancellationTokenSource stop = new();
         CollectingLog log = new();
-        ServerOptions options = new() { Logging = log, Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
+        ServerOptions options = new() { Logging = log, WarmUp = false, Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
         Task running = ServerHost.RunAsync(engine, options, stop.Token);
         await await Task.WhenAny(listening.Task, running);
         HttpClient http = new(new SocketsHttpHandler
