@@ -17,7 +17,7 @@ public sealed class ImageDefaultsTests
         User = "nobody",
         WorkingDir = "/work",
         Labels = new Dictionary<string, string> { ["a"] = "image", ["b"] = "image" },
-        ExposedPorts = new Dictionary<string, Oci.EmptyObject> { ["80/tcp"] = new() },
+        ExposedPorts = new Dictionary<string, Slipway.Oci.EmptyObject> { ["80/tcp"] = new() },
         StopSignal = "SIGQUIT",
     };
 
@@ -59,7 +59,7 @@ public sealed class ImageDefaultsTests
             {
                 Env = ["A=mine", "C=3"],
                 Labels = new Dictionary<string, string> { ["a"] = "mine" },
-                ExposedPorts = new Dictionary<string, Api.Containers.EmptyObject> { ["443/tcp"] = new() },
+                ExposedPorts = new Dictionary<string, Slipway.Api.Containers.EmptyObject> { ["443/tcp"] = new() },
             },
             Image);
         Assert.Equal(["A=mine", "C=3", "PATH=/image"], merged.Env);

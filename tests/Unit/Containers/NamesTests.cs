@@ -93,7 +93,7 @@ public sealed class NamesTests
             Config = new(),
             HostConfig = new(),
             Mounts = [],
-            RequestedEndpoints = new Dictionary<string, Api.Containers.EndpointSettings?>(),
+            RequestedEndpoints = new Dictionary<string, Slipway.Api.Containers.EndpointSettings?>(),
             State = new(),
         });
         index.Reserve(name, id);
