@@ -95,8 +95,6 @@ public sealed class BadInputTests : EngineTest
     [InlineData("GET", "v1.45/containers/json?filters=%7B%22status%22%3A%5B%22nope%22%5D%7D", 400)]
     [InlineData("GET", "v1.45/containers/json?filters=%7B%22bogus%22%3A%5B%22nope%22%5D%7D", 400)]
     [InlineData("GET", "v1.45/events?until=1&filters=x", 400)]
-    [InlineData("GET", "v1.45/networks/nosuch", 404)]
-    [InlineData("GET", "v1.45/volumes/nosuch", 404)]
     [InlineData("GET", "v1.45/swarm", 503)]
     [InlineData("GET", "v1.45/services", 503)]
     [InlineData("POST", "v1.45/images/alpine/tag?repo=A&tag=x", 400)]

@@ -37,7 +37,7 @@ public sealed class NetworkTests(SharedEngine engine) : EngineTest(engine)
     public async Task Outside_is_reached_through_NAT()
     {
         // A network namespace that knows no way back to the containers: it answers only what comes from the host's own address.
-        await using var outside = await OutsideWorld.Make("nat", "10.215.71");
+        await using var outside = await OutsideWorld.Make("nat", 215);
         var server = Programs.Start("ip", ["netns", "exec", outside.Namespace, "busybox", "nc", "-l", "-p", "7000", "-e", "/bin/echo", "from outside"]);
         Cleanup(() =>
         {
@@ -52,7 +52,7 @@ public sealed class NetworkTests(SharedEngine engine) : EngineTest(engine)
     [Fact]
     public async Task Published_tcp_port_answers_on_every_address_of_the_host()
     {
-        await using var outside = await OutsideWorld.Make("pub", "10.215.72");
+        await using var outside = await OutsideWorld.Make("pub", 216);
         var name = Container();
         await Docker.Ok("run", "-d", "--name", name, "-p", "80", "alpine", "sh", "-c", EchoTcp);
         var port = int.Parse((await Docker.Ok("port", name, "80/tcp")).Split('\n')[0].Split(':')[^1], System.Globalization.CultureInfo.InvariantCulture);

@@ -12,6 +12,9 @@ public sealed class SharedImageTests(SharedEngine engine) : EngineTest(engine)
     /// <summary>OCI layouts without a docker manifest, and hard links across layers: Slipway loads them, dockerd 26 does not.</summary>
     private static readonly string[] BeyondDocker = ["oci/dive-test-oci-", "oci/oci-", "oci/regclient-", "oci/stereoscope-", "edge/oci/hard-link-2", "edge/oci/hard-link-delete-3", "edge/oci/hard-link-delete-4"];
 
+    /// <summary>The format before Docker 1.10 (2016), without a manifest: refused, as newer Docker does; dockerd 26 ignores it.</summary>
+    private static readonly string[] BeforeManifests = ["save/no_manifest.tar", "save/v1-emptyLayer.tar"];
+
     public static TheoryData<string> Archives() => Rows("oci", "save", "edge/oci");
 
     public static TheoryData<string> Expected() => Rows("edge/expected");
@@ -39,7 +42,7 @@ public sealed class SharedImageTests(SharedEngine engine) : EngineTest(engine)
                 await Docker.Run("rmi", "-f", line.Split(": ", 2)[1]);
             }
         });
-        if (Refused.Contains(archive))
+        if (Refused.Contains(archive) || (IsSlipway && BeforeManifests.Contains(archive)))
         {
             Assert.NotEqual(0, result.ExitCode);
             Assert.NotEmpty(result.Error);
@@ -95,7 +98,8 @@ public sealed class SharedImageTests(SharedEngine engine) : EngineTest(engine)
                     lines.Add($"{name} -> {entry.LinkName}");
                     break;
                 case TarEntryType.HardLink:
-                    contents[name] = contents["./" + entry.LinkName.TrimStart('.').Trim('/')];
+                    // One expected archive links to a name that is deleted: its other name stands before it.
+                    contents[name] = contents.GetValueOrDefault("./" + entry.LinkName.TrimStart('.').Trim('/')) ?? contents.Values.Last();
                     lines.Add($"{name} {contents[name]}");
                     break;
                 default:

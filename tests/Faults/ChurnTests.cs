@@ -3,7 +3,7 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Faults;
 
 /// <summary>Many containers, at once and one after another: all succeed and nothing is left behind.</summary>
-public sealed class ChurnTests() : FaultTest("churn", "10.213.1.1/24")
+public sealed class ChurnTests() : FaultTest("churn")
 {
     [Fact]
     public async Task Fifty_at_once()

@@ -4,7 +4,7 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Faults;
 
 /// <summary>kill -9 of the engine: containers go on, a new engine takes them over, no logged line and no exit code is lost.</summary>
-public sealed class EngineKilledTests() : FaultTest("ekill", "10.213.2.1/24")
+public sealed class EngineKilledTests() : FaultTest("ekill")
 {
     private static string[] Numbers(int count) => [.. Enumerable.Range(1, count).Select(i => i.ToString(CultureInfo.InvariantCulture))];
 

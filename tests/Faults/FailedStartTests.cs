@@ -3,7 +3,7 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Faults;
 
 /// <summary>A start that fails in the middle: an error that names the step, and no leftovers.</summary>
-public sealed class FailedStartTests() : FaultTest("fstart", "10.213.4.1/24")
+public sealed class FailedStartTests() : FaultTest("fstart")
 {
     private async Task Fails(string expected, params string[] options)
     {

@@ -4,7 +4,7 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Faults;
 
 /// <summary>Which sockets engine and supervisor offer, and to whom.</summary>
-public sealed class SocketTests() : FaultTest("socket", "10.213.5.1/24")
+public sealed class SocketTests() : FaultTest("socket")
 {
     private HashSet<string> SocketInodes() =>
         [.. from process in new[] { Engine.Pid, Engine.SupervisorPid }
@@ -46,10 +46,9 @@ public sealed class SocketTests() : FaultTest("socket", "10.213.5.1/24")
         var listening = tables.Where(File.Exists).SelectMany(File.ReadLines).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))
             .Where(fields => fields.Length > 9 && fields[3] == "0A" && inodes.Contains(fields[9]));
         Assert.Empty(listening);
-        var gateway = "10.213.5.1";
         foreach (var port in new[] { 2375, 2376, 4243 })
         {
-            var answer = await Docker.Run("run", "--rm", "alpine", "sh", "-c", $"echo -e 'GET /_ping HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {gateway} {port.ToString(CultureInfo.InvariantCulture)}");
+            var answer = await Docker.Run("run", "--rm", "alpine", "sh", "-c", $"echo -e 'GET /_ping HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {Engine.Gateway} {port.ToString(CultureInfo.InvariantCulture)}");
             Assert.DoesNotContain("Api-Version", answer.Output, StringComparison.Ordinal);
         }
     }

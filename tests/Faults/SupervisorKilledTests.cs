@@ -3,7 +3,7 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Faults;
 
 /// <summary>kill -9 of the supervisor: its containers end with it; states are truthful, nothing is left, everything can be started again.</summary>
-public sealed class SupervisorKilledTests() : FaultTest("skill", "10.213.3.1/24")
+public sealed class SupervisorKilledTests() : FaultTest("skill")
 {
     [Fact]
     public async Task With_the_engine_running()

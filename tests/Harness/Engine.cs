@@ -7,16 +7,15 @@ namespace Slipway.Tests.Harness;
 public sealed class Engine : IAsyncDisposable
 {
     private readonly string _bridge;
-    private readonly string _subnet;
     private readonly List<Process> _started = [];
 
-    /// <param name="name">Distinguishes folders and the bridge; at most 8 letters, since an interface name has at most 15.</param>
-    /// <param name="subnet">The bridge's own address with its prefix length, e.g. 10.213.0.1/24.</param>
-    public Engine(string name, string subnet)
+    /// <param name="name">Distinguishes folders and the bridge; at most 6 letters, since an interface name has at most 15.</param>
+    public Engine(string name)
     {
-        Name = name;
-        _bridge = "slip" + name;
-        _subnet = subnet;
+        // The process id keeps test runs of several checkouts apart.
+        Name = $"{name}{Environment.ProcessId % 100000}";
+        _bridge = "slip" + Name;
+        Gateway = $"10.213.{Environment.ProcessId % 250}.1";
         Docker = new Docker(Path.Combine(ExecRoot, "engine.sock"));
     }
 
@@ -27,6 +26,9 @@ public sealed class Engine : IAsyncDisposable
     public string ExecRoot => $"/run/slipway-test-{Name}";
 
     public string Bridge => _bridge;
+
+    /// <summary>The bridge's own address.</summary>
+    public string Gateway { get; }
 
     public string LogPath => Path.Combine(DataRoot, "engine.log");
 
@@ -52,7 +54,7 @@ public sealed class Engine : IAsyncDisposable
         [
             "-c", "log=$1; shift; exec \"$@\" >> \"$log\" 2>&1 < /dev/null", "sh", LogPath, Repository.Executable!, "daemon",
             "--data-root", DataRoot, "--exec-root", ExecRoot, "-H", $"unix://{Docker.Socket}", "--pidfile", PidFile,
-            "--bridge", _bridge, "--bip", _subnet,
+            "--bridge", _bridge, "--bip", $"{Gateway}/24",
         ];
         var process = Programs.Start("sh", arguments);
         _started.Add(process);

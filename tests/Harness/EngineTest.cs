@@ -18,7 +18,7 @@ public sealed class SharedEngine : IAsyncLifetime
         }
         else
         {
-            _engine = new Engine("conf", "10.213.0.1/24");
+            _engine = new Engine("conf");
             await _engine.Start();
             Docker = _engine.Docker;
         }

@@ -1,9 +1,9 @@
 namespace Slipway.Tests.Harness;
 
 /// <summary>Base of tests that start an engine of their own, to be killed.</summary>
-public abstract class FaultTest(string name, string subnet) : IAsyncLifetime
+public abstract class FaultTest(string name) : IAsyncLifetime
 {
-    protected Engine Engine { get; } = new(name, subnet);
+    protected Engine Engine { get; } = new(name);
 
     protected Docker Docker => Engine.Docker;
 

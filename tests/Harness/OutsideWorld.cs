@@ -5,12 +5,13 @@ public sealed class OutsideWorld : IAsyncDisposable
 {
     private readonly string _link;
 
-    private OutsideWorld(string name, string prefix)
+    private OutsideWorld(string name, int network)
     {
-        Namespace = $"slipout-{name}";
-        _link = $"slipo{name}";
-        Address = $"{prefix}.2";
-        HostAddress = $"{prefix}.1";
+        // The process id keeps test runs of several checkouts apart.
+        Namespace = $"slipout-{name}{Environment.ProcessId % 100000}";
+        _link = $"slipo{name}{Environment.ProcessId % 100000}";
+        Address = $"10.{network}.{Environment.ProcessId % 250}.2";
+        HostAddress = $"10.{network}.{Environment.ProcessId % 250}.1";
     }
 
     public string Namespace { get; }
@@ -21,13 +22,13 @@ public sealed class OutsideWorld : IAsyncDisposable
     /// <summary>This host's address on the link.</summary>
     public string HostAddress { get; }
 
-    /// <param name="name">At most 9 letters.</param>
-    /// <param name="prefix">The first three numbers of a /24 nobody else uses.</param>
-    public static async Task<OutsideWorld> Make(string name, string prefix)
+    /// <param name="name">At most 5 letters.</param>
+    /// <param name="network">The second number of addresses 10.x that nobody else uses.</param>
+    public static async Task<OutsideWorld> Make(string name, int network)
     {
         Requirement.Program("ip", "iproute2");
         Requirement.Program("busybox", "busybox-static");
-        var outside = new OutsideWorld(name, prefix);
+        var outside = new OutsideWorld(name, network);
         await Ip("netns", "add", outside.Namespace);
         await Ip("link", "add", outside._link, "type", "veth", "peer", "name", "eth0", "netns", outside.Namespace);
         await Ip("addr", "add", $"{outside.HostAddress}/24", "dev", outside._link);
