@@ -36,13 +36,13 @@ public sealed class FailedStartTests() : FaultTest("fstart")
     public Task Program_that_does_not_exist() => Fails("executable file not found", "--entrypoint", "nosuch");
 
     [Fact]
-    public Task Sysctl_that_does_not_exist() => Fails("net.ipv4.nosuch", "--sysctl", "net.ipv4.nosuch=1");
+    public Task Sysctl_that_does_not_exist() => Fails("nosuch", "--sysctl", "net.ipv4.nosuch=1");
 
     [Fact]
     public async Task Explain_prints_the_plan()
     {
         await Docker.Ok("create", "--name", "planned", "alpine", "sleep", "1");
-        var plan = (await Programs.Run(Repository.Executable!, ["explain", "planned"], environment: new Dictionary<string, string> { ["DOCKER_HOST"] = $"unix://{Docker.Socket}" })).Ok().Output;
+        var plan = (await Programs.Run(Repository.Executable!, ["-H", $"unix://{Docker.Socket}", "explain", "planned"])).Ok().Output;
         Assert.All(["pivot_root", "execve", "move_mount"], call => Assert.Contains(call, plan, StringComparison.Ordinal));
     }
 }

@@ -1,16 +1,21 @@
 using System.Globalization;
+using System.Text.RegularExpressions;
 
 namespace Slipway.Tests.Harness;
 
 /// <summary>
 /// What an engine and its containers hold on the machine at one moment, as a list of lines: to be equal before and after.
-/// Only what belongs to this engine is counted, since others may run beside it.
+/// Only what belongs to this engine is counted, since others may run beside it. Numbers in names are left out: an engine may keep some
+/// network namespaces ready beforehand, and they are other ones each time.
 /// </summary>
-public sealed record Footprint(IReadOnlyList<string> Held, int EngineDescriptors, int SupervisorDescriptors)
+public sealed partial record Footprint(IReadOnlyList<string> Held, int EngineDescriptors, int SupervisorDescriptors)
 {
     /// <summary>Descriptors an idle engine may have opened and kept besides: connections of the pool, database, timers.</summary>
     private const int EngineSlack = 16;
     private const int SupervisorSlack = 4;
+
+    private static readonly HashSet<string> s_ofTheHost =
+        [.. Directory.EnumerateFileSystemEntries("/proc/self/ns").Select(link => new FileInfo(link).LinkTarget).OfType<string>()];
 
     /// <summary>Takes the footprint as soon as nothing changes any more: teardown of the last container may still be under way.</summary>
     public static async Task<Footprint> Settled(Engine engine)
@@ -46,8 +51,7 @@ public sealed record Footprint(IReadOnlyList<string> Held, int EngineDescriptors
         held.AddRange(Folders(Path.Combine(engine.DataRoot, "containers")));
         held.AddRange(Folders(engine.ExecRoot));
         held.AddRange(Children(engine.SupervisorPid).Select(child => $"child of the supervisor {child}"));
-        held.Sort(StringComparer.Ordinal);
-        return new Footprint(held, Descriptors(engine.Pid), Descriptors(engine.SupervisorPid));
+        return new Footprint([.. held.Select(line => Number().Replace(line, "#")).Order(StringComparer.Ordinal)], Descriptors(engine.Pid), Descriptors(engine.SupervisorPid));
     }
 
     /// <summary>Everything that carries one of these container ids in its name: cgroups, mounts, files.</summary>
@@ -67,7 +71,11 @@ public sealed record Footprint(IReadOnlyList<string> Held, int EngineDescriptors
 
     private static IEnumerable<string> Namespaces(int[] processes) =>
         processes.SelectMany(Links).Where(link => link.StartsWith("net:[", StringComparison.Ordinal) || link.StartsWith("mnt:[", StringComparison.Ordinal) || link.StartsWith("pid:[", StringComparison.Ordinal))
+            .Where(link => !s_ofTheHost.Contains(link))
             .Select(link => $"namespace held open {link}");
+
+    [GeneratedRegex(@"(?<=veth)[0-9a-f]+(@\w+)?|\[\d+\]|[0-9a-f]{6,}")]
+    private static partial Regex Number();
 
     private static IEnumerable<string> Links(int process)
     {

@@ -12,6 +12,9 @@ public static class Programs
     /// <param name="seconds">A time limit in seconds of an unloaded, real machine.</param>
     public static TimeSpan Limit(double seconds) => TimeSpan.FromSeconds(seconds * Slowness);
 
+    /// <summary>Whether a process lives. One that ended and waits to be reaped (by the machine's first process, whose matter it is) does not.</summary>
+    public static bool Lives(string pid) => File.Exists($"/proc/{pid}/stat") && File.ReadAllText($"/proc/{pid}/stat").Split(") ")[^1][0] is not ('Z' or 'X');
+
     public static Process Start(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(program, arguments)
