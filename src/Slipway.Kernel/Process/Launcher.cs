@@ -22,7 +22,7 @@ public sealed class Launcher : IDisposable
     private const int SIGKILL = 9;
 
     private readonly Lock _gate = new();
-    private readonly Queue<(LaunchOrder Order, Action<LaunchOutcome> Completed)> _orders = new();
+    private readonly Queue<LaunchAttempt> _attempts = new();
     private readonly SemaphoreSlim _available = new(0);
     private readonly SafeFileHandle _ownPidNamespace = File.OpenHandle("/proc/self/ns/pid");
     private int _threads;
@@ -33,13 +33,14 @@ public sealed class Launcher : IDisposable
     /// Queues an order. <paramref name="completed"/> runs on the launching thread, once, and must be quick. A plan that is refused or whose
     /// kernel resources cannot be had comes back as a failure of step 0.
     /// </summary>
-    public void Launch(LaunchOrder order, Action<LaunchOutcome> completed)
+    public LaunchAttempt Launch(LaunchOrder order, Action<LaunchOutcome> completed)
     {
+        var attempt = new LaunchAttempt(order, completed);
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            _orders.Enqueue((order, completed));
-            if (_idle < _orders.Count && _threads < MaxThreads)
+            _attempts.Enqueue(attempt);
+            if (_idle < _attempts.Count && _threads < MaxThreads)
             {
                 _threads++;
                 new Thread(Work, StackBytes) { IsBackground = true, Name = "launcher" }.Start();
@@ -47,6 +48,7 @@ public sealed class Launcher : IDisposable
         }
 
         _available.Release();
+        return attempt;
     }
 
     /// <summary>As <see cref="Launch(LaunchOrder, Action{LaunchOutcome})"/>.</summary>
@@ -83,23 +85,24 @@ public sealed class Launcher : IDisposable
             }
 
             _available.Wait();
-            (LaunchOrder Order, Action<LaunchOutcome> Completed) next;
+            LaunchAttempt? attempt;
             lock (_gate)
             {
                 _idle--;
-                if (!_orders.TryDequeue(out next))
+                if (!_attempts.TryDequeue(out attempt))
                 {
                     _threads--;
                     return;
                 }
             }
 
-            next.Completed(Run(next.Order, image));
+            attempt.Completed(Run(attempt, image));
         }
     }
 
-    private LaunchOutcome Run(LaunchOrder order, PlanImage image)
+    private LaunchOutcome Run(LaunchAttempt attempt, PlanImage image)
     {
+        LaunchOrder order = attempt.Order;
         int referenced = 0;
         SafeHandle[] handles = [.. order.Descriptors, order.Stdin, order.Stdout, order.Stderr];
         try
@@ -113,7 +116,7 @@ public sealed class Launcher : IDisposable
             }
 
             image.Bind(order.Plan, numbers[..^3], numbers[^3..]);
-            return order.Plan.PidNamespaceSlot is int slot ? RunInPidNamespace(order.Plan, numbers[slot], image) : image.Run(order.Plan);
+            return order.Plan.PidNamespaceSlot is int slot ? RunInPidNamespace(attempt, numbers[slot], image) : attempt.Run(image);
         }
         catch (KernelException exception)
         {
@@ -138,10 +141,10 @@ public sealed class Launcher : IDisposable
     /// setns(CLONE_NEWPID) changes the namespace of this thread's children only (setns(2)). While it is changed the thread
     /// must start no other thread, and it does not.
     /// </summary>
-    private LaunchOutcome RunInPidNamespace(PlanDocument plan, int target, PlanImage image)
+    private LaunchOutcome RunInPidNamespace(LaunchAttempt attempt, int target, PlanImage image)
     {
         Enter(target, "setns of the launcher's children to the pid namespace");
-        LaunchOutcome outcome = image.Run(plan);
+        LaunchOutcome outcome = attempt.Run(image);
         try
         {
             Enter((int)_ownPidNamespace.DangerousGetHandle(), "setns of the launcher's children back to its pid namespace");

@@ -16,6 +16,7 @@ internal sealed unsafe class PlanImage : IDisposable
 {
     private const int KeptBytes = 256 * 1024;
 
+    private readonly Lock _childGate = new();
     private byte* _base;
     private nuint _capacity;
     private int _ownEntries;
@@ -138,11 +139,33 @@ internal sealed unsafe class PlanImage : IDisposable
         }
 
         ProcessStatus status = Pidfd.Wait(pidfd);
-        pidfd.Dispose();
+        lock (_childGate)
+        {
+            header->Pidfd = 0;
+            pidfd.Dispose();
+        }
+
         int step = reached - _ownEntries;
         return step < 0
             ? new LaunchOutcome(0, null, new PlanFailure(0, plan.StepCount, "close_range", errno, status.Signal))
             : new LaunchOutcome(0, null, new PlanFailure(step + 1, plan.StepCount, plan.Description(step), errno, status.Signal));
+    }
+
+    /// <summary>
+    /// Signals the child of a <see cref="Run"/> that is under way on another thread; nothing where it has not been cloned yet. The kernel
+    /// stores the pidfd before the child runs (clone3(2), CLONE_PIDFD).
+    /// </summary>
+    public void KillChild(int signal)
+    {
+        lock (_childGate)
+        {
+            int pidfd = (int)Volatile.Read(ref ((PlanImageHeader*)_base)->Pidfd);
+            if (pidfd > 0)
+            {
+                // It may have ended already, which is as good.
+                _ = ProcessNative.pidfd_send_signal(pidfd, signal);
+            }
+        }
     }
 
     public void Dispose()

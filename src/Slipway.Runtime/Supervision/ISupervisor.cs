@@ -14,7 +14,7 @@ public interface ISupervisor : IAsyncDisposable
 {
     /// <summary>
     /// Starts a process and returns once execve has succeeded. The plan is disposed by the caller. An unacknowledged exit of an earlier
-    /// process of the same id is forgotten. Where the call is cancelled the process, if it started all the same, is killed, and its exit reported.
+    /// process of the same id is forgotten. Where the call is cancelled the child is killed, in whatever step of its plan; if it had started all the same, its exit is reported.
     /// </summary>
     /// <exception cref="LaunchException">A step of the plan failed; nothing was left behind.</exception>
     /// <exception cref="SupervisorException">The request was refused: the id is in use, the log cannot be opened, the plan breaks a rule.</exception>

@@ -110,7 +110,7 @@ public sealed class SupervisorClient : ISupervisor
         }
         catch (OperationCanceledException)
         {
-            _ = KillWhenLaunched(call);
+            _ = GiveUpAsync(request.Id, call);
             throw;
         }
 
@@ -246,10 +246,11 @@ public sealed class SupervisorClient : ISupervisor
 
     private static ProcessExit ReadExit(MessageFields fields) => new(fields.Text(), fields.OptionalText(), fields.Int32(), fields.Int32(), fields.Time());
 
-    private static async Task KillWhenLaunched(Task<Reply> call)
+    private async Task GiveUpAsync(string id, Task<Reply> call)
     {
         try
         {
+            await CallAsync(MessageKind.Cancel, (ref MessageWriter message) => message.Text(id), [], CancellationToken.None).ConfigureAwait(false);
             LaunchedProcess process = Launched(await call.ConfigureAwait(false));
             using (process.Pidfd)
             {

@@ -101,7 +101,7 @@ public static class SupervisorHost
     {
         public void OnReady(EpollEvents events)
         {
-            while (socket.TryAccept() is PacketSocket accepted)
+            while (TryAccept() is PacketSocket accepted)
             {
                 if (Problem(accepted.Peer()) is string problem)
                 {
@@ -111,6 +111,21 @@ public static class SupervisorHost
                 }
 
                 handler.Connected(new EngineConnection(loop, accepted, handler));
+            }
+        }
+
+        /// <summary>Where descriptors have run out, those who wait are looked for again later: there is no other event for them.</summary>
+        private PacketSocket? TryAccept()
+        {
+            try
+            {
+                return socket.TryAccept();
+            }
+            catch (KernelException exception)
+            {
+                Console.Error.WriteLine(exception.Message);
+                loop.After(TimeSpan.FromSeconds(1), () => OnReady(EpollEvents.In));
+                return null;
             }
         }
 

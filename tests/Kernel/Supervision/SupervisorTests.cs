@@ -3,6 +3,7 @@ using System.Text;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Streams;
 using Slipway.Runtime.Supervision;
 using Slipway.Tests.Kernel.Process;
 using Xunit;
@@ -193,6 +194,78 @@ public sealed class SupervisorTests
         (Client client, Attachment attachment) = Client.Create(true, true, true);
         Assert.False(await supervisor.Client.AttachAsync("nobody", attachment, None));
         Assert.Empty(await client.ReadToEndAsync());
+    }
+
+    [Fact]
+    public async Task An_attachment_that_is_no_socket_is_refused_and_nothing_starts()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        using LaunchPlan plan = PlanBuilder.Execute(false, "/bin/sleep", "60");
+        var request = new LaunchRequest { Id = "a", Plan = plan, Attachments = [new Attachment(File.OpenHandle("/etc/passwd"), false, true, true)] };
+        await Assert.ThrowsAsync<SupervisorException>(() => supervisor.Client.LaunchAsync(request, None));
+        Assert.Empty((await supervisor.Client.ListAsync(None)).Running);
+        await supervisor.LaunchAsync(SupervisorThread.Shell("a", "sleep 60"));
+        await Assert.ThrowsAsync<SupervisorException>(() => supervisor.Client.AttachAsync("a", new Attachment(File.OpenHandle("/etc/passwd"), false, true, true), None));
+    }
+
+    [Fact]
+    public async Task A_launch_that_is_stuck_delays_no_other_and_holds_nobodys_streams()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        LaunchRequest cat = SupervisorThread.Shell("cat", "exec cat") with { OpenStdin = true, StdinOnce = true };
+        (LaunchedProcess process, Client[] clients) = await supervisor.LaunchAsync(cat, (true, true, true));
+        process.Pidfd.Dispose();
+
+        // A read of an empty pipe stands for the mount of a server that does not answer.
+        Pipe pipe = Pipe.Create();
+        LaunchPlan plan = PlanBuilder.Execute(false, 0, plan => plan.Add("read a pipe", SystemCall.Read, [plan.Own(pipe.Reader), plan.Bytes(new byte[8]), 1]), "/bin/true");
+        Task<(LaunchedProcess Process, Client[])> stuck = supervisor.LaunchAsync(new LaunchRequest { Id = "stuck", Plan = plan });
+
+        for (int i = 0; i < 5; i++)
+        {
+            (process, Client[] others) = await supervisor.LaunchAsync(SupervisorThread.Shell($"other{i}", "echo x"), (false, true, true));
+            process.Pidfd.Dispose();
+            Assert.Equal(("x\n", ""), await others[0].ReadFramesAsync());
+        }
+
+        // The stuck child was cloned when the supervisor held the writing end of this stdin.
+        clients[0].EndInput();
+        Assert.Empty(await clients[0].ReadToEndAsync());
+        await supervisor.ExitAsync("cat");
+        Assert.False(stuck.IsCompleted);
+        Assert.Equal(1, DescriptorIO.Write(pipe.Writer, [1]));
+        (process, _) = await stuck;
+        process.Pidfd.Dispose();
+        pipe.Writer.Dispose();
+    }
+
+    [Fact]
+    public async Task A_cancelled_launch_is_given_up_in_whatever_step_it_is()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        Pipe pipe = Pipe.Create();
+        using LaunchPlan plan = PlanBuilder.Execute(false, 0, plan => plan.Add("read a pipe", SystemCall.Read, [plan.Own(pipe.Reader), plan.Bytes(new byte[8]), 1]), "/bin/sleep", "600");
+        using var cancellation = new CancellationTokenSource();
+        Task<LaunchedProcess> launch = supervisor.Client.LaunchAsync(new LaunchRequest { Id = "a", Plan = plan }, cancellation.Token);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => launch);
+
+        // The writing end was never used: the child was killed in its step, and the id is free again.
+        for (int attempt = 0; ; attempt++)
+        {
+            try
+            {
+                (LaunchedProcess process, _) = await supervisor.LaunchAsync(SupervisorThread.Shell("a", "true"));
+                process.Pidfd.Dispose();
+                break;
+            }
+            catch (SupervisorException) when (attempt < 500)
+            {
+                await Task.Delay(10, None);
+            }
+        }
+
+        pipe.Writer.Dispose();
     }
 
     [Fact]

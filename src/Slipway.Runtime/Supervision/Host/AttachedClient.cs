@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Sockets;
 using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
@@ -66,6 +67,11 @@ internal sealed class AttachedClient : IReadinessHandler, ILoopTask, IDisposable
 
         _loop.Schedule(_orphaned ? this : _owner);
     }
+
+    /// <summary>Only a socket can be watched and half-closed.</summary>
+    /// <exception cref="InvalidDataException">It is something else.</exception>
+    public static SafeFileHandle RequireSocket(SafeFileHandle stream) =>
+        FileStatus.Of(stream).Type == FileType.Socket ? stream : throw new InvalidDataException("an attachment must be a socket");
 
     /// <summary>Reads what the client sent for stdin.</summary>
     /// <returns>Bytes read; 0 where there is nothing now; -1 once at the end of its input.</returns>

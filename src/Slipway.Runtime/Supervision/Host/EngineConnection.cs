@@ -100,7 +100,14 @@ internal sealed class EngineConnection : IReadinessHandler
 
             List<SafeFileHandle> descriptors = _descriptors;
             _descriptors = [];
-            _handler.Handle(this, header, ref fields, descriptors);
+            try
+            {
+                _handler.Handle(this, header, ref fields, descriptors);
+            }
+            catch (KernelException exception)
+            {
+                _handler.Refuse(this, header.Call, exception.Message);
+            }
         }
         catch (InvalidDataException exception)
         {

@@ -98,13 +98,13 @@ internal sealed class EventLoop(TimeProvider time) : IDisposable
                 }
                 else if (_handlers.TryGetValue(token, out IReadinessHandler? handler))
                 {
-                    handler.OnReady(events);
+                    Guard(handler, events);
                 }
             }
 
             while (_posted.TryDequeue(out Action? action))
             {
-                action();
+                Guard(action);
             }
 
             RunTimers();
@@ -112,7 +112,7 @@ internal sealed class EventLoop(TimeProvider time) : IDisposable
             {
                 ILoopTask task = _tasks.Dequeue();
                 task.IsScheduled = false;
-                task.Run();
+                Guard(task);
             }
         }
     }
@@ -140,7 +140,49 @@ internal sealed class EventLoop(TimeProvider time) : IDisposable
         while (_timers.TryPeek(out Action? action, out long due) && due <= Time.GetTimestamp())
         {
             _timers.Dequeue();
-            action();
+            Guard(action);
         }
     }
+
+    /// <summary>
+    /// Whoever can refuse a call or end one process because of a kernel error does so; an error nobody expected is told in the log, and must
+    /// not end the supervisor: that would end the streams of every container.
+    /// </summary>
+    private static void Guard(Action work)
+    {
+        try
+        {
+            work();
+        }
+        catch (IOException exception)
+        {
+            Tell(exception);
+        }
+    }
+
+    private static void Guard(IReadinessHandler handler, EpollEvents events)
+    {
+        try
+        {
+            handler.OnReady(events);
+        }
+        catch (IOException exception)
+        {
+            Tell(exception);
+        }
+    }
+
+    private static void Guard(ILoopTask task)
+    {
+        try
+        {
+            task.Run();
+        }
+        catch (IOException exception)
+        {
+            Tell(exception);
+        }
+    }
+
+    private static void Tell(IOException exception) => Console.Error.WriteLine($"unexpected: {exception}");
 }

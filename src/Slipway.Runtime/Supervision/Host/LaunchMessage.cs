@@ -58,7 +58,7 @@ internal sealed class LaunchMessage : IDisposable
             var clients = new (SafeFileHandle, AttachmentFlags)[attachments];
             for (int i = 0; i < attachments; i++)
             {
-                clients[i] = (descriptors[1 + terminals + i], (AttachmentFlags)message.Byte());
+                clients[i] = (AttachedClient.RequireSocket(descriptors[1 + terminals + i]), (AttachmentFlags)message.Byte());
             }
 
             return new LaunchMessage(descriptors)

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
 using Slipway.Kernel.Streams;
 using Slipway.Runtime.Logs;
@@ -12,6 +13,8 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
 {
     private const int SIGKILL = 9;
 
+    private static readonly TimeSpan s_cancelAgain = TimeSpan.FromMilliseconds(100);
+
     private readonly ByteBuffer _logBatch = new();
     private readonly byte[] _packet = new byte[ProtocolLimits.MaxPacket];
     private readonly List<EngineConnection> _engines = [];
@@ -19,7 +22,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
 
     // Reported ones until they are acknowledged, in the order in which they were recorded.
     private readonly OrderedDictionary<string, ProcessExit> _exits = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _launching = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, LaunchAttempt> _launching = new(StringComparer.Ordinal);
     private bool _stopping;
 
     /// <summary>Reports a recorded exit: to the engines that are connected now, and to later ones until it is acknowledged.</summary>
@@ -79,6 +82,11 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
             case MessageKind.Acknowledge:
                 Acknowledge(engine, header.Call, fields.Text());
                 break;
+            case MessageKind.Cancel:
+                string cancelled = fields.Text();
+                Reply(engine, header.Call, _launching.ContainsKey(cancelled));
+                Cancel(cancelled);
+                break;
             case MessageKind.Shutdown:
                 Reply(engine, header.Call, true);
                 Shutdown();
@@ -123,11 +131,9 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
             Forget(message.Id);
             journal.Reserve(message.Id);
             reserved = true;
-            _launching.Add(message.Id);
-
             (LaunchMessage Message, ProcessStreams Streams, JsonLogWriter? Log) launch = (message, streams, log);
             var order = new LaunchOrder(message.Plan, message.Slots, streams.Stdin, streams.Stdout, streams.Stderr);
-            launcher.Launch(order, outcome => loop.Post(() => Launched(engine, call, launch.Message, launch.Streams, launch.Log, outcome)));
+            _launching[message.Id] = launcher.Launch(order, outcome => loop.Post(() => Launched(engine, call, launch.Message, launch.Streams, launch.Log, outcome)));
         }
         catch (Exception exception) when (exception is IOException or InvalidDataException or InvalidOperationException or UnauthorizedAccessException)
         {
@@ -147,7 +153,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         _stopping ? "the supervisor is stopping"
         : message.Id.Length == 0 || System.Text.Encoding.UTF8.GetByteCount(message.Id) > ProtocolLimits.MaxId ? "a process needs an id of at most 128 bytes"
         : System.Text.Encoding.UTF8.GetByteCount(message.ContainerId ?? "") > ProtocolLimits.MaxId ? "a container id has at most 128 bytes"
-        : _processes.ContainsKey(message.Id) || _launching.Contains(message.Id) ? $"process {message.Id} runs already"
+        : _processes.ContainsKey(message.Id) || _launching.ContainsKey(message.Id) ? $"process {message.Id} runs already"
         : null;
 
     private void Launched(EngineConnection engine, uint call, LaunchMessage launch, ProcessStreams streams, JsonLogWriter? log, LaunchOutcome outcome)
@@ -156,10 +162,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         streams.CloseChildEnds();
         if (outcome.Failure is PlanFailure failure)
         {
-            journal.Release(launch.Id);
-            log?.Dispose();
-            streams.Dispose();
-            launch.Dispose();
+            Abandon(launch, streams, log);
             var refusal = new MessageWriter(_packet, MessageKind.LaunchFailed, call);
             refusal.Int32(failure.Step);
             refusal.Int32(failure.StepCount);
@@ -172,7 +175,23 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         }
 
         launch.CloseSlots();
-        var process = new ContainerProcess(loop, launch, outcome.Pid, outcome.Pidfd!, streams.Ends, log, Ended);
+        ContainerProcess process;
+        try
+        {
+            process = new ContainerProcess(loop, launch, outcome.Pid, outcome.Pidfd!, streams.Ends, log, Ended);
+        }
+        catch (KernelException exception)
+        {
+            // A stream cannot be watched (a client's that is a file, say): the process must not run without supervision.
+            Pidfd.SendSignal(outcome.Pidfd!, SIGKILL);
+            Pidfd.Wait(outcome.Pidfd!);
+            outcome.Pidfd!.Dispose();
+            Abandon(launch, streams, log);
+            Refuse(engine, call, exception.Message);
+            StopIfDone();
+            return;
+        }
+
         _processes.Add(process.Id, process);
 
         var reply = new MessageWriter(_packet, MessageKind.Launched, call);
@@ -183,6 +202,24 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         if (_stopping)
         {
             Pidfd.SendSignal(process.Pidfd, SIGKILL);
+        }
+    }
+
+    private void Abandon(LaunchMessage launch, ProcessStreams streams, JsonLogWriter? log)
+    {
+        journal.Release(launch.Id);
+        log?.Dispose();
+        streams.Dispose();
+        launch.Dispose();
+    }
+
+    /// <summary>Kills a child that has not executed yet.</summary>
+    private void Cancel(string id)
+    {
+        if (_launching.TryGetValue(id, out LaunchAttempt? attempt))
+        {
+            attempt.Cancel();
+            loop.After(s_cancelAgain, () => Cancel(id));
         }
     }
 
@@ -200,13 +237,18 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         if (process is null)
         {
             stream.Dispose();
+            Reply(engine, call, false);
+        }
+        else if (FileStatus.Of(stream).Type != FileType.Socket)
+        {
+            stream.Dispose();
+            Refuse(engine, call, "an attachment must be a socket");
         }
         else
         {
             process.Attach(stream, flags);
+            Reply(engine, call, true);
         }
-
-        Reply(engine, call, process is not null);
     }
 
     private void List(EngineConnection engine, uint call)
@@ -260,6 +302,11 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
             }
         }
 
+        foreach (string id in _launching.Keys)
+        {
+            Cancel(id);
+        }
+
         StopIfDone();
     }
 
@@ -289,7 +336,8 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         engine.Send(message.Packet);
     }
 
-    private void Refuse(EngineConnection engine, uint call, string reason)
+    /// <summary>Answers a call that cannot be carried out.</summary>
+    public void Refuse(EngineConnection engine, uint call, string reason)
     {
         var message = new MessageWriter(_packet, MessageKind.Refused, call);
         message.Text(reason.Length <= 4096 ? reason : reason[..4096]);

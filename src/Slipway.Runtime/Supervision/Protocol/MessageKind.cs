@@ -32,6 +32,9 @@ internal enum MessageKind : ushort
     /// <summary>Carries descriptors of the packet that follows, where one packet cannot carry them all.</summary>
     Descriptors = 8,
 
+    /// <summary>id. A launch that is under way is given up, also where its child is stuck in a step.</summary>
+    Cancel = 9,
+
     /// <summary>version u16 that is spoken, pid i32. The answer to Hello.</summary>
     Welcome = 101,
 
