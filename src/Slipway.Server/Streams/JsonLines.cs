@@ -11,7 +11,15 @@ namespace Slipway.Server.Streams;
 /// <summary>An answer of one JSON document a line, each sent at once.</summary>
 internal sealed class JsonLines(ApiRequest request)
 {
+    /// <summary>Milliseconds for which progress is held back: what is wrong with an archive mostly shows at once, and then the answer has a status.</summary>
+    private const long HoldBack = 500;
+
+    private const int MaxHeldBack = 256;
+
     private static readonly byte[] s_lineEnd = "\r\n"u8.ToArray();
+
+    private readonly List<ProgressMessage> _heldBack = [];
+    private readonly long _start = Environment.TickCount64;
 
     /// <summary>Sends the status and headers before there is anything to tell, so that the client knows that it is being served.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -34,24 +42,22 @@ internal sealed class JsonLines(ApiRequest request)
         await request.Response.BodyWriter.FlushAsync(cancellationToken);
     }
 
-    public ValueTask WriteProgressAsync(ProgressMessage message) =>
-        WriteAsync(message, EngineJson.Wire.ProgressMessage, s_lineEnd, request.Http.RequestAborted);
-
     /// <summary>
     /// Runs a long operation that reports its progress. An error is an ordinary error answer as long as nothing was
-    /// reported; after that it is the last line.
+    /// sent; after that it is the last line.
     /// </summary>
     public async Task RunAsync(Func<Func<ProgressMessage, ValueTask>, Task> operation)
     {
         try
         {
-            await operation(WriteProgressAsync);
+            await operation(ReportAsync);
+            await ReleaseAsync();
         }
         catch (Exception e) when (request.Response.HasStarted && e is not OperationCanceledException)
         {
             request.Report(e);
             string message = Errors.Describe(e).Message;
-            await WriteProgressAsync(new ProgressMessage { Error = message, ErrorDetail = new ErrorResponse(message) });
+            await WriteAsync(new ProgressMessage { Error = message, ErrorDetail = new ErrorResponse(message) });
         }
 
         if (!request.Response.HasStarted)
@@ -59,4 +65,26 @@ internal sealed class JsonLines(ApiRequest request)
             request.Response.ContentType = JsonBody.ContentType;
         }
     }
+
+    private async ValueTask ReportAsync(ProgressMessage message)
+    {
+        _heldBack.Add(message);
+        if (Environment.TickCount64 - _start >= HoldBack || _heldBack.Count > MaxHeldBack)
+        {
+            await ReleaseAsync();
+        }
+    }
+
+    private async ValueTask ReleaseAsync()
+    {
+        foreach (ProgressMessage message in _heldBack)
+        {
+            await WriteAsync(message);
+        }
+
+        _heldBack.Clear();
+    }
+
+    private ValueTask WriteAsync(ProgressMessage message) =>
+        WriteAsync(message, EngineJson.Wire.ProgressMessage, s_lineEnd, request.Http.RequestAborted);
 }

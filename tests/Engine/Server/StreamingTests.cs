@@ -147,11 +147,16 @@ public sealed class StreamingTests
     public async Task Errors_of_a_load_are_a_status_at_first_and_a_line_later()
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
-        server.Engine.OnLoad = (_, _, _, _) => throw new EngineException(ErrorKind.InvalidParameter, "unexpected EOF");
+        server.Engine.OnLoad = async (_, _, progress, _) =>
+        {
+            await progress(new ProgressMessage { Status = "Loading layer" });
+            throw new EngineException(ErrorKind.InvalidParameter, "unexpected EOF");
+        };
         Assert.Equal((400, "{\"message\":\"unexpected EOF\"}\n"), await server.SendAsync("POST", "/images/load", "x", "application/x-tar"));
 
         server.Engine.OnLoad = async (_, _, progress, _) =>
         {
+            await Task.Delay(1000, TestContext.Current.CancellationToken);
             await progress(new ProgressMessage { Status = "Loading layer" });
             throw new EngineException(ErrorKind.InvalidParameter, "unexpected EOF");
         };
