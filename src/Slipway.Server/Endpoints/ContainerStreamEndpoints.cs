@@ -17,6 +17,7 @@ internal static class ContainerStreamEndpoints
 
     public static async Task Attach(ApiRequest request)
     {
+        await JsonBody.SkipAsync(request.Http.Request, request.Http.RequestAborted);
         QueryParameters query = request.Query;
         DetachKeys keys = DetachKeys.Parse(query["detachKeys"]);
         AttachOptions options = new(query.Flag("stdin"), query.Flag("stdout"), query.Flag("stderr"), query.Flag("logs"), query.Flag("stream"));

@@ -67,6 +67,27 @@ internal static class JsonBody
         }
     }
 
+    /// <summary>Reads past a body that nothing is decided on: some clients repeat the query in it, and behind it come bytes that mean something.</summary>
+    /// <exception cref="BadHttpRequestException">413: longer than <see cref="MaxBytes"/>.</exception>
+    public static async Task SkipAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        for (long left = request.ContentLength ?? 0; left > 0;)
+        {
+            if (left > MaxBytes)
+            {
+                throw TooLarge();
+            }
+
+            ReadResult result = await request.BodyReader.ReadAsync(cancellationToken);
+            left -= result.Buffer.Length;
+            request.BodyReader.AdvanceTo(result.Buffer.End);
+            if (result.IsCompleted)
+            {
+                return;
+            }
+        }
+    }
+
     internal static T? Parse<T>(ReadOnlySpan<byte> body, JsonTypeInfo<T> type) where T : class
     {
         Utf8JsonReader reader = new(body, new JsonReaderOptions { AllowMultipleValues = true, MaxDepth = 64 });

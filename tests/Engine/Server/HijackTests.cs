@@ -41,6 +41,20 @@ public sealed class HijackTests
         Assert.Equal("early", await client.ReadTextAsync());
     }
 
+    /// <summary>dockerode sends the options of an attach a second time, as the body: they are not input.</summary>
+    [Fact]
+    public async Task The_body_of_an_attach_is_not_input()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnAttach = (_, _) => FakeEngine.Session(terminal: false, EchoAsync);
+        using Socket client = await server.ConnectAsync();
+        await client.SayAsync("POST /containers/c/attach?stdin=1&stdout=1&stream=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"stream\":true}typed");
+        await client.ReadHeadAsync();
+        client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal("typed", await client.ReadTextAsync());
+    }
+
     [Theory]
     [InlineData("v1.50", true, "application/vnd.docker.raw-stream")]
     [InlineData("v1.50", false, "application/vnd.docker.multiplexed-stream")]
