@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
@@ -112,17 +113,13 @@ public static class ExecCompiler
             throw PlanException.Invalid("Cwd must be an absolute path");
         }
 
-        try
+        // Unlike a container's own, an exec's working directory is not made.
+        int error = container.TryOpen(process.Cwd, OpenFlags.Path | OpenFlags.Directory, out SafeFileHandle? directory);
+        directory?.Dispose();
+        if (error != 0)
         {
-            container.EnsureDirectory(process.Cwd).Descriptor?.Dispose();
-        }
-        catch (KernelException e) when (e.Errno is Errno.EROFS or Errno.ENOENT or Errno.EACCES or Errno.EPERM)
-        {
-            // Entering it will fail and say so.
-        }
-        catch (KernelException e)
-        {
-            throw PlanException.Invalid($"chdir to cwd (\"{process.Cwd}\") set in config.json failed: {(e.Errno == Errno.ENOTDIR ? "not a directory" : e.Message)}", e);
+            KernelException cause = new($"openat2 \"{process.Cwd}\"", error);
+            throw PlanException.Invalid($"chdir to cwd (\"{process.Cwd}\") set in config.json failed: {Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant()}", cause);
         }
 
         return ExecutableLookup.Find(process, path => container.Resolve(path));
