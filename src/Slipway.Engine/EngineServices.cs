@@ -54,9 +54,8 @@ internal sealed record EngineServices : IAsyncDisposable
             Task<ISupervisor> connecting = ConnectSupervisorAsync(options, time, cancellationToken);
             EventLog events = new(data.Events, time);
             opened.Add(events);
-            BridgeNetwork network = new(BridgeOf(options), time);
+            (INetworkDriver network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, cancellationToken);
             opened.Add(network);
-            NetworkInfo? bridge = options.Bridge == "none" ? null : await network.EnsureAsync(cancellationToken);
             ContainerCgroups cgroups = new(CgroupHierarchy.Detect());
             string cgroupParent = CgroupParentOf(options);
             return new EngineServices
@@ -129,6 +128,27 @@ internal sealed record EngineServices : IAsyncDisposable
     private static async Task<ISupervisor> ConnectSupervisorAsync(EngineOptions options, TimeProvider time, CancellationToken cancellationToken) =>
         await SupervisorLauncher.ConnectOrStartAsync(
             new SupervisorOptions(options.ExecRoot, options.DataRoot) { Time = time }, [options.SupervisorExecutable, "supervisor"], cancellationToken);
+
+    private static async Task<(INetworkDriver Driver, NetworkInfo? Bridge)> OpenNetworkAsync(EngineOptions options, TimeProvider time, CancellationToken cancellationToken)
+    {
+        if (options.Bridge == "none")
+        {
+            IsolatedNetwork isolated = new(time);
+            await isolated.StartAsync(cancellationToken);
+            return (isolated, null);
+        }
+
+        BridgeNetwork network = new(BridgeOf(options), time);
+        try
+        {
+            return (network, await network.EnsureAsync(cancellationToken));
+        }
+        catch
+        {
+            await network.DisposeAsync();
+            throw;
+        }
+    }
 
     private static BridgeOptions BridgeOf(EngineOptions options)
     {
