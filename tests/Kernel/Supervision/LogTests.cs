@@ -54,11 +54,11 @@ public sealed class LogTests
             string filler = Path.Combine(disk, "filler");
             await File.WriteAllBytesAsync(filler, new byte[128 * 1024], None);
             string log = Path.Combine(disk, "a.log");
-            LaunchRequest request = SupervisorThread.Shell("a", "seq 1 20000") with { Log = new LogTarget(log, -1, 1) };
+            LaunchRequest request = SupervisorThread.Shell("a", "seq 1 100000") with { Log = new LogTarget(log, -1, 1) };
             (LaunchedProcess process, _) = await supervisor.LaunchAsync(request);
             process.Pidfd.Dispose();
 
-            // 20,000 records take about 1.4 MB, so the disk fills and the process blocks on its pipe.
+            // 100,000 records take about 7 MB, and their text is more than pipe and reads hold, so the disk fills and the process blocks.
             for (long last = -1, length; (length = new FileInfo(log).Length) != last || length == 0; last = length)
             {
                 await Task.Delay(300, None);
@@ -71,10 +71,10 @@ public sealed class LogTests
             process.Pidfd.Dispose();
             Assert.Equal(("fine\n", ""), await clients[0].ReadFramesAsync());
 
-            Run("mount", "-o", "remount,size=4m", disk);
+            Run("mount", "-o", "remount,size=32m", disk);
             Assert.Equal(0, (await supervisor.ExitAsync("a")).ExitCode);
             string[] lines = await File.ReadAllLinesAsync(log, None);
-            Assert.Equal(Enumerable.Range(1, 20000).Select(i => $"{i}\n"), lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("log").GetString()));
+            Assert.Equal(Enumerable.Range(1, 100000).Select(i => $"{i}\n"), lines.Select(line => JsonDocument.Parse(line).RootElement.GetProperty("log").GetString()));
         }
         finally
         {
