@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
 using Xunit;
 
@@ -131,6 +132,42 @@ public sealed class LauncherTests : IDisposable
     {
         (_, string output) = await Run(PlanBuilder.Execute(false, "/bin/grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"));
         Assert.Equal("SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", output);
+    }
+
+    [Fact]
+    public async Task A_child_is_cloned_into_a_control_group_of_version_2()
+    {
+        // Alone, or beside version 1 on hybrid hosts.
+        string hierarchy = Directory.Exists("/sys/fs/cgroup/unified") ? "/sys/fs/cgroup/unified" : "/sys/fs/cgroup";
+        string name = $"slipway-launch-test-{Guid.NewGuid():N}";
+        string group = Directory.CreateDirectory(Path.Combine(hierarchy, name)).FullName;
+        try
+        {
+            LaunchPlan plan = PlanBuilder.Execute(false, "/bin/cat", "/proc/self/cgroup");
+            plan.CgroupDirectory = plan.Own(new HostPath(group).Open(OpenFlags.ReadOnly | OpenFlags.Directory));
+            (ProcessStatus status, string output) = await Run(plan);
+            Assert.Equal(0, status.ExitCode);
+            Assert.Contains(output.Split('\n'), line => line.StartsWith("0::", StringComparison.Ordinal) && line.EndsWith($"/{name}", StringComparison.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(group);
+        }
+    }
+
+    [Fact]
+    public async Task CVE_2016_9962_the_child_is_not_dumpable_before_execve()
+    {
+        // Where PR_GET_DUMPABLE gave 1, the child would send itself SIGHUP.
+        const int PR_GET_DUMPABLE = 3;
+        ProcessAttributes.SetDumpable(true);
+        (ProcessStatus status, _) = await Run(PlanBuilder.Execute(false, 0, plan =>
+        {
+            int pid = plan.Add("getpid", SystemCall.Getpid, []);
+            int dumpable = plan.Add("prctl PR_GET_DUMPABLE", SystemCall.Prctl, [PR_GET_DUMPABLE, 0, 0, 0, 0]);
+            plan.Add("kill with that", SystemCall.Kill, [PlanArgument.ResultOf(pid), PlanArgument.ResultOf(dumpable)]);
+        }, "/bin/true"));
+        Assert.Equal(0, status.ExitCode);
     }
 
     [Fact]

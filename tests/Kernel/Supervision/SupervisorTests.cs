@@ -52,7 +52,7 @@ public sealed class SupervisorTests
     }
 
     [Fact]
-    public async Task A_log_that_is_a_symbolic_link_is_refused()
+    public async Task CVE_2026_53489_a_log_that_is_a_symbolic_link_is_refused()
     {
         await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
         File.CreateSymbolicLink(supervisor.LogPath("a"), "/etc/slipway-must-not-exist");
