@@ -19,7 +19,7 @@ internal sealed partial class ContainerService
             throw ContainerErrors.Invalid("config cannot be empty in order to create a container");
         }
 
-        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode);
+        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork);
         Validate(request, hostConfig);
         string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
         Image image = FindImage(request.Image, create.Platform);
@@ -57,6 +57,13 @@ internal sealed partial class ContainerService
         return new ContainerCreateResponse(id, _services.Limits.Discard(SpecResources.Build(hostConfig, [])).Warnings);
     }
 
+    /// <summary>As dockerd without a bridge: containers that name no network get none.</summary>
+    private string DefaultNetwork => _services.Bridge is null ? NamespaceModes.None : NamespaceModes.Bridge;
+
+    /// <summary>
+    /// Of the things a request names only a missing image is "not found": the docker CLI takes any 404 here for that, and would pull
+    /// the image and ask again.
+    /// </summary>
     private void Validate(ContainerCreateRequest request, HostConfig hostConfig)
     {
         ConfigValidation.Validate(request);
@@ -85,13 +92,13 @@ internal sealed partial class ContainerService
         {
             if (name is not (NamespaceModes.Bridge or NamespaceModes.Host or NamespaceModes.None or "default"))
             {
-                throw new EngineException(ErrorKind.NotFound, $"network {name} not found");
+                throw ContainerErrors.Invalid($"network {name} not found");
             }
         }
 
         if (_services.Bridge is null && hostConfig.NetworkMode == NamespaceModes.Bridge)
         {
-            throw new EngineException(ErrorKind.NotFound, "network bridge not found: this engine runs with --bridge=none");
+            throw ContainerErrors.Invalid("network bridge not found: this engine runs with --bridge=none");
         }
 
         foreach (EndpointSettings? endpoint in request.NetworkingConfig?.EndpointsConfig?.Values ?? Enumerable.Empty<EndpointSettings?>())
@@ -139,7 +146,17 @@ internal sealed partial class ContainerService
             throw ContainerErrors.Unsupported("--ipc container:…");
         }
 
-        string Resolve(string mode) => NamespaceModes.SharedWith(mode) is { } reference ? NamespaceModes.OfContainer(_index.Resolve(reference).Id) : mode;
+        string Resolve(string mode)
+        {
+            try
+            {
+                return NamespaceModes.SharedWith(mode) is { } reference ? NamespaceModes.OfContainer(_index.Resolve(reference).Id) : mode;
+            }
+            catch (EngineException exception) when (exception.Kind == ErrorKind.NotFound)
+            {
+                throw ContainerErrors.Invalid(exception.Message);
+            }
+        }
     }
 
     private string Hostname(ContainerConfig config, HostConfig hostConfig, string id) =>

@@ -10,10 +10,11 @@ internal static class HostConfigDefaults
     private const long ShmSize = 64L << 20;
 
     /// <summary>A new host configuration; the argument is not changed.</summary>
-    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode)
+    /// <param name="defaultNetwork">Of a container that names none.</param>
+    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode, string defaultNetwork)
     {
         HostConfig config = (request ?? new HostConfig()) with { };
-        config.NetworkMode = config.NetworkMode is "" or "default" ? NamespaceModes.Bridge : config.NetworkMode;
+        config.NetworkMode = config.NetworkMode is "" or "default" ? defaultNetwork : config.NetworkMode;
         config.IpcMode = config.IpcMode.Length == 0 ? NamespaceModes.Private : config.IpcMode;
 
         // A cgroup namespace hides the host's path; on v1, where containers see named hierarchies, Docker leaves it off.

@@ -14,7 +14,7 @@ internal static class HostConfigValidation
         "as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack",
     };
 
-    /// <exception cref="EngineException">InvalidParameter, NotFound or NotImplemented.</exception>
+    /// <exception cref="EngineException">InvalidParameter or NotImplemented.</exception>
     public static void Validate(ContainerConfig config, HostConfig hostConfig)
     {
         ValidateRestart(hostConfig);

@@ -19,7 +19,7 @@ internal static class NamespaceModes
 
     public static string OfContainer(string id) => ContainerPrefix + id;
 
-    /// <exception cref="EngineException">InvalidParameter; NotFound for a network that does not exist.</exception>
+    /// <exception cref="EngineException">InvalidParameter.</exception>
     public static void Validate(HostConfig hostConfig)
     {
         if (hostConfig.PidMode is not ("" or Host or Private) && SharedWith(hostConfig.PidMode) is null or "")
@@ -52,7 +52,7 @@ internal static class NamespaceModes
             return;
         }
 
-        throw new EngineException(ErrorKind.NotFound, $"network {hostConfig.NetworkMode} not found");
+        throw ContainerErrors.Invalid($"network {hostConfig.NetworkMode} not found");
     }
 
     /// <summary>The combinations Docker refuses.</summary>
