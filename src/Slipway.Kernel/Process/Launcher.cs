@@ -19,6 +19,11 @@ public sealed class Launcher : IDisposable
     // A launch needs a core only briefly; what is above that number serves orders while others are stuck.
     private const int MaxThreads = 64;
 
+    // What a burst has started ends again, but for as many as serve ordinary use without a start.
+    private const int KeptThreads = 2;
+
+    private static readonly TimeSpan s_idleLimit = TimeSpan.FromSeconds(10);
+
     private const int SIGKILL = 9;
 
     private readonly Lock _gate = new();
@@ -77,26 +82,32 @@ public sealed class Launcher : IDisposable
     private void Work()
     {
         using var image = new PlanImage();
-        while (true)
+        while (Next(out LaunchAttempt? attempt))
         {
-            lock (_gate)
+            attempt?.Completed(Run(attempt, image));
+        }
+    }
+
+    /// <summary>Waits for an order; null where none came for long. False where the thread is not needed any more.</summary>
+    private bool Next(out LaunchAttempt? attempt)
+    {
+        lock (_gate)
+        {
+            _idle++;
+        }
+
+        _available.Wait(s_idleLimit);
+        lock (_gate)
+        {
+            _idle--;
+            if (_attempts.TryDequeue(out attempt))
             {
-                _idle++;
+                return true;
             }
 
-            _available.Wait();
-            LaunchAttempt? attempt;
-            lock (_gate)
-            {
-                _idle--;
-                if (!_attempts.TryDequeue(out attempt))
-                {
-                    _threads--;
-                    return;
-                }
-            }
-
-            attempt.Completed(Run(attempt, image));
+            bool needed = !_disposed && _threads <= KeptThreads;
+            _threads -= needed ? 0 : 1;
+            return needed;
         }
     }
 
