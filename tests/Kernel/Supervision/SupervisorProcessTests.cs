@@ -10,7 +10,7 @@ using Xunit;
 namespace Slipway.Tests.Kernel.Supervision;
 
 /// <summary>The supervisor as a process: started, killed, started again.</summary>
-public sealed class SupervisorProcessTests : IDisposable
+public sealed class SupervisorProcessTests : IAsyncLifetime
 {
     private readonly string _root = Directory.CreateTempSubdirectory("slipway-supervisor-process-").FullName;
     private readonly SupervisorOptions _options;
@@ -33,7 +33,19 @@ public sealed class SupervisorProcessTests : IDisposable
         }
     }
 
-    public void Dispose() => Directory.Delete(_root, recursive: true);
+    public ValueTask InitializeAsync() => ValueTask.CompletedTask;
+
+    /// <summary>A test that has failed leaves its supervisor running.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        if (File.Exists(_options.SocketPath))
+        {
+            await using SupervisorClient client = await SupervisorClient.ConnectAsync(_options.SocketPath, CancellationToken.None);
+            await client.ShutdownAsync(CancellationToken.None);
+        }
+
+        Directory.Delete(_root, recursive: true);
+    }
 
     [Fact]
     public async Task It_is_started_once_and_found_by_those_who_come_later()
