@@ -37,27 +37,29 @@ internal static class ExecEndpoints
         }
 
         DetachKeys keys = DetachKeys.Parse(request.Engine.Execs.Inspect(request.Parameter).DetachKeys);
+        if (body.Detach)
+        {
+            await request.Engine.Execs.StartAsync(request.Parameter, body, request.Stopping);
+            await request.Answer(StatusCodes.Status200OK);
+            return;
+        }
+
+        // The answer goes out before the process starts, as Docker's does: clients that read it through a buffer of their own and the streams
+        // from the bare socket (docker-py) lose output that arrives in one piece with it.
+        HijackedStream stream = await HijackedStream.OpenAsync(request, terminal);
         StreamSession? session;
         try
         {
             session = await request.Engine.Execs.StartAsync(request.Parameter, body, request.Stopping);
         }
-        catch (EngineException e) when (!body.Detach && e.Kind is not (ErrorKind.NotFound or ErrorKind.Conflict))
+        catch (EngineException e)
         {
-            // A program that cannot be started: clients expect the reason on the stream, and the exit code from /json after it.
-            HijackedStream failed = await HijackedStream.OpenAsync(request, terminal);
-            await failed.FailAsync(e.Message);
+            // Clients expect the reason on the stream, and the exit code from /json after it.
+            await stream.FailAsync(e.Message);
             return;
         }
 
-        if (session is null)
-        {
-            await request.Answer(StatusCodes.Status200OK);
-            return;
-        }
-
-        HijackedStream stream = await HijackedStream.OpenAsync(request, terminal);
-        await stream.RunAsync(session, keys);
+        await stream.RunAsync(session!, keys);
     }
 
     public static async Task Resize(ApiRequest request)

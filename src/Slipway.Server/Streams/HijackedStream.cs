@@ -44,6 +44,12 @@ internal sealed class HijackedStream
     /// </summary>
     public static async Task<HijackedStream> OpenAsync(ApiRequest request, bool terminal)
     {
+        // Some clients (dockerode) repeat the query as a body: it is not input for the process.
+        if (request.Http.Request.ContentLength > 0)
+        {
+            await request.Http.Request.Body.CopyToAsync(Stream.Null, request.Stopping);
+        }
+
         HijackedStream stream = new(request, terminal);
         string head = request.Http.Request.Headers.ContainsKey("Upgrade")
             ? $"HTTP/1.1 101 UPGRADED\r\nContent-Type: {ContentType(terminal, request.Version)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"

@@ -21,8 +21,9 @@ internal static class DockerArchive
             throw new OciException($"invalid manifest.json: {error.Message}", error);
         }
 
-        // null is an archive of no image; Docker reads it so.
-        return [.. (listed ?? []).Select(image => Open(image, archive))];
+        return listed is null
+            ? throw new OciException("invalid manifest, manifest cannot be null (but can be [])")
+            : [.. listed.Select(image => Open(image, archive))];
     }
 
     private static ArchivedImage Open(DockerArchiveImage image, ImageArchive archive)

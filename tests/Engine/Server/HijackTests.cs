@@ -217,6 +217,20 @@ public sealed class HijackTests
     }
 
     [Fact]
+    public async Task A_body_of_an_attach_request_is_not_input_of_the_process()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnAttach = (_, _) => FakeEngine.Session(terminal: false, EchoAsync);
+        using Socket client = await server.ConnectAsync();
+        await client.SayAsync("POST /containers/c1/attach?stream=1&stdin=1&stdout=1 HTTP/1.1\r\nHost: d\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"stream\":true}");
+        await client.ReadHeadAsync();
+        await client.SayAsync("typed");
+        client.Shutdown(SocketShutdown.Send);
+
+        Assert.Equal("typed", await client.ReadTextAsync());
+    }
+
+    [Fact]
     public async Task An_exec_that_cannot_start_tells_so_on_the_stream()
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
@@ -229,13 +243,14 @@ public sealed class HijackTests
     }
 
     [Fact]
-    public async Task An_exec_that_already_ran_or_is_unknown_is_an_ordinary_error()
+    public async Task An_exec_that_is_unknown_or_already_ran_is_an_error_and_on_the_stream_once_it_is_promised()
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
         Assert.Equal((404, "{\"message\":\"No such exec instance: e1\"}\n"), await server.SendAsync("POST", "/exec/e1/start", "{}"));
 
         server.Engine.OnExecStart = (_, _) => throw new EngineException(ErrorKind.Conflict, "has already run");
-        Assert.Equal((409, "{\"message\":\"has already run\"}\n"), await server.SendAsync("POST", "/exec/e1/start", "{}"));
+        Assert.Equal((409, "{\"message\":\"has already run\"}\n"), await server.SendAsync("POST", "/exec/e1/start", "{\"Detach\":true}"));
+        Assert.Equal((200, "\x01\0\0\0\0\0\0\x11has already run\r\n"), await server.SendAsync("POST", "/exec/e1/start", "{}"));
     }
 
     [Fact]
