@@ -20,7 +20,7 @@ public sealed partial class BannedPathsTests
     private static string ThisFile([CallerFilePath] string path = "") => path;
 
     [Fact]
-    public void The_ban_covers_every_project_that_handles_container_roots()
+    public void LWN_1050887_the_ban_covers_every_project_that_handles_container_roots()
     {
         string props = File.ReadAllText(Path.Combine(s_source, "Directory.Build.props"));
         Match item = BannedPathsItem().Match(props);
@@ -35,7 +35,7 @@ public sealed partial class BannedPathsTests
     }
 
     [Fact]
-    public void The_ban_names_what_follows_path_strings()
+    public void LWN_1050887_the_ban_names_what_follows_path_strings()
     {
         string[] banned = File.ReadAllLines(Path.Combine(s_source, "BannedSymbols.Paths.txt"));
         foreach (string symbol in new[] { "T:System.IO.File;", "T:System.IO.Directory;", "T:System.IO.FileInfo;", "T:System.IO.DirectoryInfo;" })
