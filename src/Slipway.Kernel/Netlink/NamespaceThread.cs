@@ -1,4 +1,4 @@
-using System.Collections.Concurrent;
+using Slipway.Kernel.Threading;
 
 namespace Slipway.Kernel.Netlink;
 
@@ -8,7 +8,7 @@ namespace Slipway.Kernel.Netlink;
 /// </summary>
 public sealed class NamespaceThread : IAsyncDisposable
 {
-    private readonly BlockingCollection<Action> _calls = [];
+    private readonly WaitQueue<Action> _calls = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="name">At most 15 bytes are seen by the kernel.</param>
@@ -74,16 +74,7 @@ public sealed class NamespaceThread : IAsyncDisposable
             }
         }
 
-        try
-        {
-            _calls.Add(Work, CancellationToken.None);
-        }
-        catch (InvalidOperationException)
-        {
-            throw new ObjectDisposedException(nameof(NamespaceThread));
-        }
-
-        return completion.Task;
+        return _calls.TryAdd(Work) ? completion.Task : throw new ObjectDisposedException(nameof(NamespaceThread));
     }
 
     /// <summary>Runs <paramref name="call"/> on the thread.</summary>
@@ -123,22 +114,17 @@ public sealed class NamespaceThread : IAsyncDisposable
     /// <summary>Works off what was asked for, then ends the thread.</summary>
     public async ValueTask DisposeAsync()
     {
-        if (!_calls.IsAddingCompleted)
-        {
-            _calls.CompleteAdding();
-        }
-
+        _calls.Complete();
         await _ended.Task.ConfigureAwait(false);
     }
 
     private void Run()
     {
-        foreach (Action call in _calls.GetConsumingEnumerable())
+        while (_calls.TryTake(out Action? call))
         {
             call();
         }
 
-        _calls.Dispose();
         _ended.SetResult();
     }
 }

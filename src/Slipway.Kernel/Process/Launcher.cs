@@ -26,9 +26,9 @@ public sealed class Launcher : IDisposable
 
     private const int SIGKILL = 9;
 
-    private readonly Lock _gate = new();
+    // A monitor, since it waits without spinning: the processor is for the container that is being started.
+    private readonly object _gate = new();
     private readonly Queue<LaunchAttempt> _attempts = new();
-    private readonly SemaphoreSlim _available = new(0);
     private readonly SafeFileHandle _ownPidNamespace = File.OpenHandle("/proc/self/ns/pid");
     private int _threads;
     private int _idle;
@@ -50,9 +50,10 @@ public sealed class Launcher : IDisposable
                 _threads++;
                 new Thread(Work, StackBytes) { IsBackground = true, Name = "launcher" }.Start();
             }
+
+            Monitor.Pulse(_gate);
         }
 
-        _available.Release();
         return attempt;
     }
 
@@ -75,7 +76,7 @@ public sealed class Launcher : IDisposable
             }
 
             _disposed = true;
-            _available.Release(MaxThreads);
+            Monitor.PulseAll(_gate);
         }
     }
 
@@ -93,13 +94,13 @@ public sealed class Launcher : IDisposable
     {
         lock (_gate)
         {
-            _idle++;
-        }
+            if (_attempts.Count == 0 && !_disposed)
+            {
+                _idle++;
+                Monitor.Wait(_gate, s_idleLimit);
+                _idle--;
+            }
 
-        _available.Wait(s_idleLimit);
-        lock (_gate)
-        {
-            _idle--;
             if (_attempts.TryDequeue(out attempt))
             {
                 return true;

@@ -1,12 +1,12 @@
-using System.Collections.Concurrent;
 using Microsoft.Data.Sqlite;
+using Slipway.Kernel.Threading;
 
 namespace Slipway.Storage.State;
 
 /// <summary>A thread that owns a connection and does its work in order: SQLite blocks, and the pool must not.</summary>
 internal sealed class DatabaseThread : IAsyncDisposable
 {
-    private readonly BlockingCollection<Action<DatabaseConnection>> _queue = [];
+    private readonly WaitQueue<Action<DatabaseConnection>> _queue = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly DatabaseConnection _connection;
 
@@ -21,7 +21,7 @@ internal sealed class DatabaseThread : IAsyncDisposable
     public Task<T> RunAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken)
     {
         var completion = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _queue.Add(
+        bool queued = _queue.TryAdd(
             connection =>
             {
                 if (cancellationToken.IsCancellationRequested)
@@ -44,22 +44,20 @@ internal sealed class DatabaseThread : IAsyncDisposable
                 {
                     completion.SetException(error);
                 }
-            },
-            CancellationToken.None);
-        return completion.Task;
+            });
+        return queued ? completion.Task : throw new ObjectDisposedException(nameof(DatabaseThread));
     }
 
     /// <summary>Ends the thread once all work that was queued is done.</summary>
     public async ValueTask DisposeAsync()
     {
-        _queue.CompleteAdding();
+        _queue.Complete();
         await _ended.Task.ConfigureAwait(false);
-        _queue.Dispose();
     }
 
     private void Run()
     {
-        foreach (var work in _queue.GetConsumingEnumerable())
+        while (_queue.TryTake(out Action<DatabaseConnection>? work))
         {
             work(_connection);
         }

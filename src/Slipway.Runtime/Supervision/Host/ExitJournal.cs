@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Streams;
+using Slipway.Kernel.Threading;
 using Slipway.Runtime.Supervision.Protocol;
 
 namespace Slipway.Runtime.Supervision.Host;
@@ -34,12 +35,9 @@ internal sealed class ExitJournal : IDisposable
     private readonly Stack<int> _free = new();
     private readonly Dictionary<string, int> _slots = new(StringComparer.Ordinal);
     private readonly byte[] _slot = new byte[SlotBytes];
-    private readonly Lock _gate = new();
-    private readonly SemaphoreSlim _work = new(0);
+    private readonly WaitQueue<Action> _toSync = new();
     private readonly Thread _syncer;
-    private List<Action> _toSync = [];
     private int _slotCount;
-    private bool _closed;
 
     /// <param name="bootId">/proc/sys/kernel/random/boot_id.</param>
     /// <exception cref="InvalidDataException">Not a journal, or one of another version.</exception>
@@ -84,12 +82,7 @@ internal sealed class ExitJournal : IDisposable
             return;
         }
 
-        lock (_gate)
-        {
-            _toSync.Add(recorded);
-        }
-
-        _work.Release();
+        _toSync.TryAdd(recorded);
     }
 
     /// <summary>Forgets a process.</summary>
@@ -105,12 +98,7 @@ internal sealed class ExitJournal : IDisposable
 
     public void Dispose()
     {
-        lock (_gate)
-        {
-            _closed = true;
-        }
-
-        _work.Release();
+        _toSync.Complete();
         _syncer.Join();
         _file.Dispose();
     }
@@ -214,28 +202,10 @@ internal sealed class ExitJournal : IDisposable
 
     private void SyncRecords()
     {
-        List<Action> taken = [];
-        while (true)
+        while (_toSync.TryTakeAll(out Action[] recorded))
         {
-            _work.Wait();
-            bool closed;
-            lock (_gate)
-            {
-                (taken, _toSync) = (_toSync, taken);
-                closed = _closed;
-            }
-
-            if (taken.Count > 0)
-            {
-                Sync();
-                Action[] recorded = [.. taken];
-                taken.Clear();
-                _loop.Post(() => Array.ForEach(recorded, action => action()));
-            }
-            else if (closed)
-            {
-                return;
-            }
+            Sync();
+            _loop.Post(() => Array.ForEach(recorded, action => action()));
         }
     }
 
