@@ -113,6 +113,18 @@ public sealed class Engine : IAsyncDisposable
         }
     }
 
+    /// <summary>Takes bridge, rules, control groups and supervisor away, as <c>slipway daemon --cleanup</c> does.</summary>
+    private async Task CleanUp()
+    {
+        if (Directory.Exists(DataRoot))
+        {
+            (await Programs.Run(
+                Repository.Executable!,
+                ["daemon", "--data-root", DataRoot, "--exec-root", ExecRoot, "--bridge", _bridge, "--bip", $"{Gateway}/24", "--cleanup"])).Ok();
+        }
+        Assert.Empty(FindSupervisors());
+    }
+
     /// <summary>Removes all containers, ends engine and supervisor and deletes their folders.</summary>
     public async ValueTask DisposeAsync()
     {
@@ -125,13 +137,7 @@ public sealed class Engine : IAsyncDisposable
             }
             await Stop();
         }
-        foreach (var pid in FindSupervisors().ToArray())
-        {
-            using var supervisor = Process.GetProcessById(pid);
-            supervisor.Kill();
-            await supervisor.WaitForExitAsync();
-        }
-        await Programs.Run("ip", ["link", "delete", _bridge]);
+        await CleanUp();
         _started.ForEach(process => process.Dispose());
         if (Environment.GetEnvironmentVariable("SLIPWAY_TEST_KEEP") != "1")
         {
