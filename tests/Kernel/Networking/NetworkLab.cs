@@ -39,6 +39,8 @@ internal sealed class NetworkLab : IAsyncDisposable
         await lab.Host.RunAsync(
             () =>
             {
+                // A new namespace takes its settings from the machine's (net.core.devconf_inherit_init_net), where an engine may have been.
+                File.WriteAllText("/proc/sys/net/ipv4/ip_forward", "0");
                 using RouteSession session = new();
                 session.Begin().SetLink("lo", new LinkChange { Up = true }).AddVeth(new VethPair { Name = "wan", PeerName = "wan", PeerNamespace = outside }).Execute();
                 Configure(session, HostAddress, HostAddress6);
