@@ -9,6 +9,8 @@ namespace Slipway.Runtime.Supervision;
 /// <summary>Finds the supervisor of a directory, or starts one that outlives this process.</summary>
 public static class SupervisorLauncher
 {
+    private const int SIGKILL = 9;
+
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(3);
 
@@ -31,11 +33,17 @@ public static class SupervisorLauncher
 
         new HostPath(options.ExecRoot).CreateDirectories(0x1C0);
         long deadline = options.Time.GetTimestamp() + (long)(s_patience.TotalSeconds * options.Time.TimestampFrequency);
-        SafeFileHandle pidfd = await StartAsync(options, command).ConfigureAwait(false);
+        (int pid, SafeFileHandle pidfd) = await StartAsync(options, command).ConfigureAwait(false);
         while (true)
         {
             if (await TryConnectAsync(options, cancellationToken).ConfigureAwait(false) is SupervisorClient client)
             {
+                if (client.SupervisorPid != pid)
+                {
+                    // Another's was first. Ours, which may not have come as far as to notice, must not serve when that one has ended.
+                    Pidfd.SendSignal(pidfd, SIGKILL);
+                }
+
                 client.ReapAtEnd(pidfd);
                 return client;
             }
@@ -58,7 +66,7 @@ public static class SupervisorLauncher
                     return other;
                 }
 
-                pidfd = await StartAsync(options, command).ConfigureAwait(false);
+                (pid, pidfd) = await StartAsync(options, command).ConfigureAwait(false);
             }
         }
     }
@@ -81,7 +89,7 @@ public static class SupervisorLauncher
     }
 
     /// <summary>A session of its own, its output in a file, and nothing of this process' environment but what .NET needs.</summary>
-    private static async Task<SafeFileHandle> StartAsync(SupervisorOptions options, IReadOnlyList<string> command)
+    private static async Task<(int Pid, SafeFileHandle Pidfd)> StartAsync(SupervisorOptions options, IReadOnlyList<string> command)
     {
         using SafeFileHandle none = new HostPath("/dev/null").Open(OpenFlags.ReadOnly);
         using SafeFileHandle log = new HostPath(options.LogPath).Open(OpenFlags.WriteOnly | OpenFlags.Append | OpenFlags.Create | OpenFlags.NoFollow, 0x180);
@@ -96,7 +104,7 @@ public static class SupervisorLauncher
         LaunchOutcome outcome = await launcher.LaunchAsync(new LaunchOrder(PlanDocument.Parse(PlanDocument.Serialize(plan)), [], none, log, log)).ConfigureAwait(false);
         return outcome.Failure is PlanFailure failure
             ? throw new LaunchException(failure.Step, failure.StepCount, failure.Description, failure.Errno, failure.Signal)
-            : outcome.Pidfd!;
+            : (outcome.Pid, outcome.Pidfd!);
     }
 
     private static string[] Environment()

@@ -91,7 +91,7 @@ internal sealed class ExitJournal : IDisposable
         if (_slots.Remove(id, out int slot))
         {
             _slot.AsSpan().Clear();
-            RandomAccess.Write(_file, _slot, Offset(slot));
+            WriteSlot(slot);
             _free.Push(slot);
         }
     }
@@ -166,7 +166,20 @@ internal sealed class ExitJournal : IDisposable
         BinaryPrimitives.WriteInt32LittleEndian(slot[(at + 12)..], entry.Exit?.ExitCode ?? 0);
         BinaryPrimitives.WriteInt32LittleEndian(slot[(at + 16)..], entry.Exit?.Signal ?? 0);
         BinaryPrimitives.WriteInt64LittleEndian(slot[(at + 20)..], entry.Exit?.ExitedAt.UtcTicks ?? 0);
-        RandomAccess.Write(_file, _slot, Offset(_slots[entry.Id]));
+        WriteSlot(_slots[entry.Id]);
+    }
+
+    /// <summary>A disk that fails must not keep processes from being served and reported; its blocks are there, so it cannot be full.</summary>
+    private void WriteSlot(int slot)
+    {
+        try
+        {
+            RandomAccess.Write(_file, _slot, Offset(slot));
+        }
+        catch (IOException exception)
+        {
+            Console.Error.WriteLine($"exit journal: {exception.Message}");
+        }
     }
 
     private static JournalEntry? Parse(ReadOnlySpan<byte> slot)
@@ -209,7 +222,7 @@ internal sealed class ExitJournal : IDisposable
         }
     }
 
-    /// <summary>A disk that fails must not keep containers from being reported: the record is in the page cache then.</summary>
+    /// <summary>As <see cref="WriteSlot"/>: the record is in the page cache then.</summary>
     private void Sync()
     {
         try

@@ -194,11 +194,13 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
 
         _processes.Add(process.Id, process);
 
+        // Before the reply: a process the engine knows of must be found by the next supervisor if this one is killed now.
+        journal.Start(process.Id, process.ContainerId, process.Pid, ProcessStartTime.Read(process.Pid));
+
         var reply = new MessageWriter(_packet, MessageKind.Launched, call);
         reply.Int32(process.Pid);
         reply.Time(process.StartedAt);
         engine.Send(reply.Packet, process.Pidfd);
-        journal.Start(process.Id, process.ContainerId, process.Pid, ProcessStartTime.Read(process.Pid));
         if (_stopping)
         {
             Pidfd.SendSignal(process.Pidfd, SIGKILL);
