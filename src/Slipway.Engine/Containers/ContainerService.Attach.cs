@@ -25,9 +25,6 @@ internal sealed partial class ContainerService
 
         bool terminal = snapshot.Config.Tty;
         StreamEnds ends = StreamEnds.Create(options is { Stdin: true, Stream: true } && snapshot.Config.OpenStdin, options.Stdout, options.Stderr);
-        IAsyncEnumerable<ReadOnlyMemory<byte>>? past = options.Logs && snapshot.HostConfig.LogConfig.Type == LogOptions.JsonFile
-            ? Frames(PastLines(container, options, cancellationToken), terminal, cancellationToken)
-            : null;
         Action? disposed = null;
         try
         {
@@ -52,6 +49,9 @@ internal sealed partial class ContainerService
             throw;
         }
 
+        IAsyncEnumerable<ReadOnlyMemory<byte>>? past = options.Logs && snapshot.HostConfig.LogConfig.Type == LogOptions.JsonFile
+            ? Frames(PastLines(container, options, Now, cancellationToken), terminal, cancellationToken)
+            : null;
         _events.Publish(snapshot, "attach");
         return ends.Session(terminal, past, ended: null, disposed);
     }

@@ -36,9 +36,10 @@ internal sealed partial class ContainerService
         return Task.FromResult(new LogSession(snapshot.Config.Tty, LinesAsync(container, read, options, cancellationToken)));
     }
 
-    private IAsyncEnumerable<LogLine> PastLines(Container container, AttachOptions options, CancellationToken cancellationToken) => LinesAsync(
+    /// <param name="until">When the stream that carries what comes after was connected: what it carries is not told twice.</param>
+    private IAsyncEnumerable<LogLine> PastLines(Container container, AttachOptions options, DateTimeOffset until, CancellationToken cancellationToken) => LinesAsync(
         container,
-        new LogReadOptions { Stdout = options.Stdout, Stderr = options.Stderr },
+        new LogReadOptions { Stdout = options.Stdout, Stderr = options.Stderr, Until = until },
         new LogsOptions(options.Stdout, options.Stderr, Follow: false, Timestamps: false, Details: false, Since: null, Until: null),
         cancellationToken);
 

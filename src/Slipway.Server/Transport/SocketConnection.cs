@@ -31,9 +31,11 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     private static long s_lastId;
 
     private readonly Socket _socket;
+
+    // A request is handled on the thread that received it: handing it to another costs a wake-up, and what blocks has threads of its own.
     private readonly Pipe _received = new(new PipeOptions(
         BlockMemoryPool.Instance, pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
-        readerScheduler: PipeScheduler.ThreadPool, writerScheduler: PipeScheduler.Inline, minimumSegmentSize: BufferSize, useSynchronizationContext: false));
+        readerScheduler: PipeScheduler.Inline, writerScheduler: PipeScheduler.Inline, minimumSegmentSize: BufferSize, useSynchronizationContext: false));
 
     private readonly Pipe _toSend = new(new PipeOptions(
         BlockMemoryPool.Instance, pauseWriterThreshold: PauseThreshold, resumeWriterThreshold: PauseThreshold / 2,
