@@ -142,10 +142,10 @@ public sealed class SlipwayCliTests(SharedEngine engine) : EngineTest(engine)
             ip link set lo up
             "$1" load -i "$2"
             "$1" run --rm alpine echo from a container
-            engine=$(pgrep -o -f 'slipway daemon')
+            # The brackets keep the pattern from matching this script's own command line.
+            engine=$(pgrep -o -f 'slipway[ ]daemon')
             kill "$engine"
-            # Nobody reaps it here: it has ended when it is a zombie.
-            until grep -q '^State:.Z' "/proc/$engine/status"; do sleep 0.1; done
+            while [ -e "/proc/$engine" ] && ! grep -q '^State:.Z' "/proc/$engine/status"; do sleep 0.1; done
             "$1" daemon --cleanup
             """;
         var result = await Programs.Run("unshare", ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", Script, "sh", Repository.Executable!, rootfs]);
