@@ -33,7 +33,9 @@ internal static class DaemonRole
 
             await using (engine.ConfigureAwait(false))
             {
+                Task idle = IdleMemory.WatchAsync(TimeProvider.System, stopping.Token);
                 await ServerHost.RunAsync(engine, ServerOptions(configuration, log), stopping.Token).ConfigureAwait(false);
+                await idle.ConfigureAwait(false);
             }
 
             return 0;
