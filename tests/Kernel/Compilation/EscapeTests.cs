@@ -86,8 +86,9 @@ public sealed class EscapeTests : IDisposable
     [Fact]
     public async Task CVE_2015_3627_nothing_opened_before_the_pivot_is_left()
     {
-        Ended ended = await _container.Run(TestContainer.Shell("ls -l /proc/self/fd /proc/1/fd | grep -c ' -> '; ls -l /proc/$$/fd | sed -n 's/.* \\([0-9]*\\) -> .*/\\1/p'"));
-        Assert.EndsWith("\n0\n1\n2\n", ended.Output, StringComparison.Ordinal);
+        // Without a pipeline, whose ends the shell holds for a moment, and not as the last command, which a shell may become itself.
+        Ended ended = await _container.Run(TestContainer.Shell("ls /proc/1/fd; true"));
+        Assert.Equal("0\n1\n2\n", ended.Output);
     }
 
     [Fact]
