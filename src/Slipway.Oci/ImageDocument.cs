@@ -48,6 +48,16 @@ public abstract record ImageDocument
         }
     }
 
+    /// <summary>The media type of a document: what it says, or OCI's for its shape (image-spec: the field is optional).</summary>
+    /// <exception cref="OciException">As <see cref="Parse"/>.</exception>
+    public static string MediaTypeOf(ReadOnlySpan<byte> json) => Parse(json) switch
+    {
+        OfManifest { Value.MediaType: { Length: > 0 } type } => type,
+        OfIndex { Value.MediaType: { Length: > 0 } type } => type,
+        OfIndex => MediaTypes.OciIndex,
+        _ => MediaTypes.OciManifest,
+    };
+
     /// <summary>Looks at the names of the top level alone, in any case: readers in other languages ignore it.</summary>
     private static (bool Manifest, bool Index, bool Schema1) Shapes(ReadOnlySpan<byte> json)
     {

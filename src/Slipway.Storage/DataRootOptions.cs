@@ -11,11 +11,20 @@ public sealed record DataRootOptions
     public TimeProvider TimeProvider { get; init; } = TimeProvider.System;
 
     public UnpackLimits Limits { get; init; } = new();
+
+    /// <summary>How long the layers of an interrupted pull stay, so that the next one need not fetch them again.</summary>
+    public TimeSpan HoldInterruptedFor { get; init; } = TimeSpan.FromHours(24);
 }
 
 /// <summary>Bounds on what an image may make the host store; an archive beyond one is refused.</summary>
 public sealed record UnpackLimits
 {
+    /// <summary>Layers of one image: what overlayfs can stack (Linux, fs/overlayfs/params.c, OVL_MAX_STACK).</summary>
+    public int MaxLayers { get; init; } = 500;
+
+    /// <summary>Bytes of a configuration, a manifest or an index.</summary>
+    public int MaxDocumentBytes { get; init; } = 16 << 20;
+
     /// <summary>Entries of one layer; a whole distribution has about 100 000 files.</summary>
     public int MaxEntries { get; init; } = 500_000;
 

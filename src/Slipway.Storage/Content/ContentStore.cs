@@ -16,6 +16,7 @@ internal sealed class ContentStore : IDisposable
 
     private readonly TemporaryDirectory _temporary;
     private readonly SafeFileHandle _blobs;
+    private readonly Pins _pins = new();
 
     public ContentStore(HostPath root, TemporaryDirectory temporary)
     {
@@ -32,7 +33,18 @@ internal sealed class ContentStore : IDisposable
         return new BlobWriter(this, name, DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.ReadWrite | OpenFlags.Create | OpenFlags.Exclusive, BlobMode));
     }
 
+    /// <summary>Stores a document that is whole already.</summary>
+    public void Add(ReadOnlySpan<byte> document)
+    {
+        using var blob = Create();
+        blob.Write(document);
+        blob.Publish();
+    }
+
     public bool Contains(Digest digest) => digest.Algorithm == Digest.Sha256 && FileStatus.TryOf(_blobs, digest.Hex) is not null;
+
+    /// <summary>Keeps a blob from being collected until the result is disposed.</summary>
+    public IDisposable Pin(Digest digest) => _pins.Add(digest);
 
     /// <exception cref="StorageException">NotFound.</exception>
     public Stream OpenRead(Digest digest)
@@ -62,8 +74,14 @@ internal sealed class ContentStore : IDisposable
         return Digest.Of(content) == digest ? content : throw new StorageException(StorageErrorKind.System, $"content {digest} is damaged");
     }
 
-    /// <summary>Deletes a blob; nothing happens where there is none.</summary>
-    public void Delete(Digest digest) => TreeRemoval.Remove(_blobs, digest.Hex);
+    /// <summary>Deletes a blob that nobody has pinned; nothing happens where there is none.</summary>
+    public void Delete(Digest digest)
+    {
+        if (!_pins.Contains(digest))
+        {
+            TreeRemoval.Remove(_blobs, digest.Hex);
+        }
+    }
 
     /// <summary>All blobs.</summary>
     public IEnumerable<Digest> List()

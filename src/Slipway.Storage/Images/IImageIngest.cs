@@ -9,6 +9,13 @@ namespace Slipway.Storage.Images;
 /// </summary>
 public interface IImageIngest : IAsyncDisposable
 {
+    /// <summary>
+    /// Whether the documents of an image belong together and are within the limits, before anything is fetched for it; returns
+    /// the configuration.
+    /// </summary>
+    /// <exception cref="StorageException">InvalidParameter.</exception>
+    ImageConfig Check(IngestedImage image);
+
     /// <summary>Whether a layer is in the store; if so it stays there until the ingest is disposed.</summary>
     bool TryHold(Digest chainId);
 
@@ -23,6 +30,10 @@ public interface IImageIngest : IAsyncDisposable
     Task<Layer> AddLayerAsync(
         Digest parent, Digest diffId, Descriptor blob, Func<CancellationToken, ValueTask<Stream>> open, IProgress<LayerProgress>? progress, CancellationToken cancellationToken);
 
+    /// <summary>Adds a layer whose digest is not known beforehand: a tar, plain or compressed, of a commit or a build. The caller disposes the stream.</summary>
+    /// <exception cref="StorageException">InvalidParameter: no valid tar; System: disk full.</exception>
+    Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken);
+
     /// <summary>Makes the image visible, durably, with all its documents byte for byte.</summary>
     Task<Image> CommitAsync(IngestedImage image, CancellationToken cancellationToken);
 }
@@ -32,8 +43,8 @@ public sealed record IngestedImage
 {
     public required ReadOnlyMemory<byte> Config { get; init; }
 
-    /// <summary>The manifest that names config and layers.</summary>
-    public required ImageContent Manifest { get; init; }
+    /// <summary>The manifest that names config and layers; null for an image that was made here, which gets one when it is published.</summary>
+    public required ImageContent? Manifest { get; init; }
 
     /// <summary>The index through which the manifest was found, or null.</summary>
     public ImageContent? Index { get; init; }

@@ -20,8 +20,22 @@ public interface IImageStore
     /// <summary>As <see cref="Get"/>, null where there is none.</summary>
     Image? Find(string nameOrId);
 
+    /// <summary>As <see cref="Find(string)"/> for one platform: a name may denote an index of which several platforms are here.</summary>
+    Image? Find(string nameOrId, Platform platform);
+
     /// <summary>The configuration document, byte for byte.</summary>
     ReadOnlyMemory<byte> RawConfig(Digest imageId);
+
+    /// <summary>Begins to add an image layer by layer.</summary>
+    IImageIngest BeginIngest();
+
+    /// <summary>
+    /// An image as a registry gets it. An index is published as a whole where all its platforms are here and none was asked for;
+    /// otherwise the manifest of one platform. An image without a manifest gets one, its layers compressed by gzip.
+    /// </summary>
+    /// <param name="platform">Null for the whole index, or the host's.</param>
+    /// <exception cref="StorageException">NotFound: no such image, or not for this platform.</exception>
+    Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken);
 
     /// <summary>
     /// <c>docker load</c>: an archive of <c>docker save</c> or an OCI layout, as a tar, plain or compressed by gzip, xz or

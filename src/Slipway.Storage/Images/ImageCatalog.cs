@@ -9,12 +9,12 @@ namespace Slipway.Storage.Images;
 internal sealed class ImageCatalog
 {
     private readonly FrozenDictionary<Digest, Entry> _byId;
-    private readonly FrozenDictionary<string, Digest> _byName;
+    private readonly FrozenDictionary<string, NameEntry[]> _byName;
 
-    private ImageCatalog(IEnumerable<Entry> entries, IEnumerable<KeyValuePair<string, Digest>> names)
+    private ImageCatalog(IEnumerable<Entry> entries, IEnumerable<NameEntry> names)
     {
         _byId = entries.ToFrozenDictionary(entry => entry.Image.Id);
-        _byName = names.ToFrozenDictionary(StringComparer.Ordinal);
+        _byName = names.GroupBy(name => name.Name, StringComparer.Ordinal).ToFrozenDictionary(group => group.Key, group => group.ToArray(), StringComparer.Ordinal);
         All = [.. _byId.Values.Select(entry => entry.Image).OrderByDescending(image => image.Created).ThenBy(image => image.Id)];
     }
 
@@ -27,7 +27,8 @@ internal sealed class ImageCatalog
     public static ImageCatalog Read(DatabaseConnection connection, ImageCatalog previous)
     {
         var names = connection.Query(
-            "SELECT name, image_id FROM image_names", reader => KeyValuePair.Create(reader.GetString(0), Digest.Parse(reader.GetString(1))));
+            "SELECT name, image_id, target FROM image_names",
+            reader => new NameEntry(reader.GetString(0), Digest.Parse(reader.GetString(1)), reader.GetString(2) is { Length: > 0 } target ? Digest.Parse(target) : default));
         var layers = connection.Query(
             "SELECT image_id, chain_id, diff_id, size, blob FROM image_layers JOIN layers USING (chain_id) ORDER BY image_id, position",
             reader => (ImageId: Digest.Parse(reader.GetString(0)),
@@ -39,7 +40,7 @@ internal sealed class ImageCatalog
                 Manifest: reader.GetString(1) is { Length: > 0 } manifest ? Digest.Parse(manifest) : default,
                 LastTagTime: reader.IsDBNull(2) ? (DateTimeOffset?)null : reader.GetTime(2)));
         var layersOf = layers.ToLookup(row => row.ImageId);
-        var namesOf = names.ToLookup(row => row.Value, row => Reference.Parse(row.Key));
+        var namesOf = names.ToLookup(row => row.ImageId, row => Reference.Parse(row.Name));
         return new ImageCatalog(images.Select(row => EntryOf(row.Id, row.Manifest, row.LastTagTime)), names);
 
         Entry EntryOf(Digest id, Digest manifest, DateTimeOffset? lastTagTime)
@@ -70,7 +71,19 @@ internal sealed class ImageCatalog
     public Entry? ById(Digest id) => _byId.GetValueOrDefault(id);
 
     /// <param name="reference">Tag or digest set.</param>
-    public Entry? ByName(Reference reference) => _byName.TryGetValue(reference.ToString(), out var id) ? ById(id) : null;
+    /// <returns>Of several platforms the host's, or the one that was named last.</returns>
+    public Entry? ByName(Reference reference)
+    {
+        var entries = AllByName(reference);
+        return entries.FirstOrDefault(entry => entry.Image.Config.Platform.RunsOn(Platform.Host)) ?? entries.MaxBy(entry => entry.Image.LastTagTime);
+    }
+
+    /// <summary>The images of a name: one, or one for each platform that is here.</summary>
+    public IReadOnlyList<Entry> AllByName(Reference reference) =>
+        _byName.TryGetValue(reference.ToString(), out var names) ? [.. names.Select(name => _byId[name.ImageId])] : [];
+
+    /// <summary>The manifest or index that a name denotes; none where that is not known.</summary>
+    public Digest TargetOf(Reference reference) => _byName.TryGetValue(reference.ToString(), out var names) ? names[0].Target : default;
 
     /// <summary>The image whose id starts with <paramref name="hex"/>; null where there is none or more than one.</summary>
     public Entry? ByPrefix(string hex)
@@ -96,6 +109,8 @@ internal sealed class ImageCatalog
         DateTimeOffset.TryParse(config.Created, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal | DateTimeStyles.AdjustToUniversal, out var time)
             ? time
             : DateTimeOffset.UnixEpoch;
+
+    private sealed record NameEntry(string Name, Digest ImageId, Digest Target);
 
     /// <param name="Blobs">The layers as received, lowest first.</param>
     /// <param name="Names">Normalised.</param>

@@ -27,7 +27,7 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
             using var staging = layers.Stage();
             var (diffId, size) = Unpack(source, staging, imported.LayerBlob, progress, cancellationToken);
             imported.Pin = layers.Pin(diffId);
-            staging.Publish(diffId);
+            staging.Publish(diffId, parent: default);
             imported.Config = Config(diffId, run, options);
             imported.ConfigBlob.Write(JsonSerializer.SerializeToUtf8Bytes(imported.Config, OciJson.Default.ImageConfig));
             imported.Layer = new StagedLayer(new Layer(diffId, diffId, size), imported.LayerBlob.Digest);

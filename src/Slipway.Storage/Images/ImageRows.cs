@@ -1,83 +1,111 @@
 using Slipway.Oci;
+using Slipway.Storage.Layers;
 using Slipway.Storage.State;
 
 namespace Slipway.Storage.Images;
 
-/// <summary>Statements on the tables of images and layers. Each is part of the caller's transaction.</summary>
+/// <summary>An image as the database gets it.</summary>
+/// <param name="Manifest">None where there is no such document.</param>
+/// <param name="Blobs">The files below <c>blobs/</c> that the image keeps alive, its configuration among them.</param>
+internal sealed record ImageRow(Digest Id, byte[] Config, Digest Manifest, IReadOnlyList<StagedLayer> Layers, IReadOnlyList<BlobRow> Blobs);
+
+/// <param name="MediaType">Of a manifest or an index; empty for anything else.</param>
+internal sealed record BlobRow(Digest Digest, long Size, string MediaType = "");
+
+/// <summary>Statements on the tables of images, their names and blobs. Each is part of the caller's transaction.</summary>
 internal static class ImageRows
 {
-    /// <summary>Inserts an image with its layers; one that is there stays as it is.</summary>
-    /// <param name="manifest">None where there was no manifest.</param>
-    public static void Insert(DatabaseConnection connection, Digest id, byte[] config, Digest manifest, IReadOnlyList<StagedLayer> layers)
+    /// <summary>Inserts an image with its layers. One that is there already keeps what it has and gains the documents that are new.</summary>
+    public static void Insert(DatabaseConnection connection, ImageRow image)
     {
         var parent = default(Digest);
-        foreach (var (layer, _) in layers)
+        foreach (var (layer, _) in image.Layers)
         {
-            connection.Execute(
-                "INSERT INTO layers (chain_id, diff_id, parent, size) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                layer.ChainId.ToString(), layer.DiffId.ToString(), parent.IsNone ? null : parent.ToString(), layer.Size);
+            LayerRows.Insert(connection, layer, parent);
             parent = layer.ChainId;
         }
 
+        var id = image.Id.ToString();
         var inserted = connection.Execute(
-            "INSERT INTO images (id, manifest, config) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id.ToString(), manifest.ToString(), config);
-        if (inserted == 0)
-        {
-            return;
-        }
-
-        for (var i = 0; i < layers.Count; i++)
+            "INSERT INTO images (id, manifest, config) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", id, image.Manifest.ToString(), image.Config);
+        for (var i = 0; i < image.Layers.Count && inserted > 0; i++)
         {
             connection.Execute(
                 "INSERT INTO image_layers (image_id, position, chain_id, blob) VALUES ($1, $2, $3, $4)",
-                id.ToString(), i, layers[i].Layer.ChainId.ToString(), layers[i].Blob.ToString());
+                id, i, image.Layers[i].Layer.ChainId.ToString(), image.Layers[i].Blob.ToString());
         }
 
-        Digest[] blobs = [id, .. layers.Select(layer => layer.Blob)];
-        foreach (var blob in manifest.IsNone ? blobs : [.. blobs, manifest])
+        if (!image.Manifest.IsNone)
         {
-            connection.Execute("INSERT INTO image_blobs (image_id, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING", id.ToString(), blob.ToString());
+            connection.Execute("UPDATE images SET manifest = $2 WHERE id = $1 AND manifest = ''", id, image.Manifest.ToString());
+        }
+
+        foreach (var blob in image.Blobs)
+        {
+            connection.Execute(
+                "INSERT INTO blobs (digest, size, media_type) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", blob.Digest.ToString(), blob.Size, blob.MediaType);
+            connection.Execute("INSERT INTO image_blobs (image_id, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, blob.Digest.ToString());
         }
     }
 
-    /// <summary>Gives a name to an image; another image that had it loses it.</summary>
-    public static void Tag(DatabaseConnection connection, Reference name, Digest id, DateTimeOffset now)
+    /// <summary>
+    /// Gives a name to an image; another image that had it loses it, unless both are platforms of the same index.
+    /// </summary>
+    /// <param name="target">The manifest or index that the name denotes, or none.</param>
+    public static void Tag(DatabaseConnection connection, Reference name, Digest id, Digest target, bool isIndex, DateTimeOffset now)
     {
         connection.Execute(
-            "INSERT INTO image_names (name, image_id) VALUES ($1, $2) ON CONFLICT DO UPDATE SET image_id = excluded.image_id", name.ToString(), id.ToString());
+            isIndex ? "DELETE FROM image_names WHERE name = $1 AND target <> $2" : "DELETE FROM image_names WHERE name = $1 AND $2 = $2",
+            name.ToString(), target.ToString());
+        connection.Execute(
+            "INSERT INTO image_names (name, image_id, target) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", name.ToString(), id.ToString(), target.ToString());
         connection.Execute("UPDATE images SET last_tag_time = $2 WHERE id = $1", id.ToString(), now.UtcTicks);
     }
 
-    public static void Untag(DatabaseConnection connection, Reference name) => connection.Execute("DELETE FROM image_names WHERE name = $1", name.ToString());
+    /// <summary>Takes a name from an image; other platforms of the same index keep it.</summary>
+    public static void Untag(DatabaseConnection connection, Reference name, Digest id) =>
+        connection.Execute("DELETE FROM image_names WHERE name = $1 AND image_id = $2", name.ToString(), id.ToString());
+
+    /// <summary>Takes names from an image, and removes the image where the plan says so.</summary>
+    /// <returns>What was deleted.</returns>
+    public static IEnumerable<RemovedItem> Apply(DatabaseConnection connection, Digest id, ImageRemoval plan)
+    {
+        foreach (var name in plan.Untag)
+        {
+            Untag(connection, name, id);
+        }
+
+        if (!plan.Delete)
+        {
+            return [];
+        }
+
+        Delete(connection, id);
+        var layers = LayerRows.DeleteUnused(connection);
+        DeleteUnusedBlobs(connection);
+        return [new RemovedItem(null, id.ToString()), .. layers.Select(chainId => new RemovedItem(null, chainId.ToString()))];
+    }
 
     public static void Delete(DatabaseConnection connection, Digest id) => connection.Execute("DELETE FROM images WHERE id = $1", id.ToString());
 
-    /// <summary>Deletes the rows of layers that neither an image nor a container uses; returns them, highest first.</summary>
-    public static List<Digest> DeleteUnusedLayers(DatabaseConnection connection)
+    /// <summary>Remembers where blobs were seen.</summary>
+    public static void AddSource(DatabaseConnection connection, IEnumerable<Digest> blobs, Reference repository)
     {
-        var deleted = new List<Digest>();
-        while (true)
+        foreach (var blob in blobs)
         {
-            var unused = connection.Query(
-                """
-                SELECT chain_id FROM layers AS layer
-                WHERE NOT EXISTS (SELECT 1 FROM image_layers WHERE chain_id = layer.chain_id)
-                  AND NOT EXISTS (SELECT 1 FROM container_layers WHERE chain_id = layer.chain_id)
-                  AND NOT EXISTS (SELECT 1 FROM layers AS child WHERE child.parent = layer.chain_id)
-                """,
-                reader => Digest.Parse(reader.GetString(0)));
-            if (unused.Count == 0)
-            {
-                return deleted;
-            }
-
-            foreach (var chainId in unused)
-            {
-                connection.Execute("DELETE FROM layers WHERE chain_id = $1", chainId.ToString());
-            }
-
-            deleted.AddRange(unused);
+            connection.Execute("INSERT INTO blob_sources (digest, repository) VALUES ($1, $2) ON CONFLICT DO NOTHING", blob.ToString(), repository.Name);
         }
+    }
+
+    public static IReadOnlyList<Reference> Sources(DatabaseConnection connection, Digest blob) =>
+        connection.Query("SELECT repository FROM blob_sources WHERE digest = $1 ORDER BY repository", reader => Reference.Parse(reader.GetString(0)), blob.ToString());
+
+    /// <summary>Deletes rows about blobs that no image names any more.</summary>
+    public static void DeleteUnusedBlobs(DatabaseConnection connection)
+    {
+        connection.Execute("DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM image_blobs)", []);
+        connection.Execute("DELETE FROM blob_sources WHERE digest NOT IN (SELECT digest FROM image_blobs UNION SELECT blob FROM image_layers)", []);
+        connection.Execute("DELETE FROM layer_encodings WHERE diff_id NOT IN (SELECT diff_id FROM layers)", []);
     }
 
     /// <summary>All layers and blobs that rows name.</summary>

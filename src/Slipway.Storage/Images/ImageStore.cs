@@ -18,6 +18,9 @@ internal sealed class ImageStore : IImageStore, IDisposable
     private readonly DataRootOptions _options;
     private readonly ImageLoader _loader;
     private readonly ImageImporter _importer;
+    private readonly LayerReader _reader;
+    private readonly LayerIntake _intake;
+    private readonly ImagePublisher _publisher;
     private readonly SemaphoreSlim _change = new(1);
     private ImageCatalog _catalog = ImageCatalog.Empty;
 
@@ -26,6 +29,9 @@ internal sealed class ImageStore : IImageStore, IDisposable
         (_database, _content, _layers, _options) = (database, content, layers, options);
         _loader = new ImageLoader(content, layers, options.Limits);
         _importer = new ImageImporter(content, layers, options.Limits, options.TimeProvider);
+        _reader = new LayerReader(layers, database, options);
+        _intake = new LayerIntake(_reader);
+        _publisher = new ImagePublisher(database, content, layers, new LayerTars(layers, content), options.Limits);
     }
 
     public IReadOnlyList<Image> All => Volatile.Read(ref _catalog).All;
@@ -42,6 +48,20 @@ internal sealed class ImageStore : IImageStore, IDisposable
         {
             return null;
         }
+    }
+
+    public Image? Find(string nameOrId, Platform platform) => TryEntry(nameOrId, platform)?.Image;
+
+    public IImageIngest BeginIngest() => new ImageIngest(_layers, _intake, _reader, _options.Limits, CommitAsync);
+
+    public async Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken)
+    {
+        var name = NamedBy(nameOrId);
+        var catalog = Volatile.Read(ref _catalog);
+        var entry = platform is null
+            ? Entry(nameOrId)
+            : TryEntry(nameOrId, platform) ?? throw new StorageException(StorageErrorKind.NotFound, $"image with reference {nameOrId} was found but does not provide the specified platform ({platform})");
+        return await _publisher.PublishAsync(entry, name is null ? default : catalog.TargetOf(name), name is null || platform is not null ? [entry] : catalog.AllByName(name), cancellationToken).ConfigureAwait(false);
     }
 
     public ReadOnlyMemory<byte> RawConfig(Digest imageId) =>
@@ -88,9 +108,21 @@ internal sealed class ImageStore : IImageStore, IDisposable
         await ChangeAsync(
             async () =>
             {
-                id = Entry(nameOrId).Image.Id;
+                var entry = Entry(nameOrId);
+                id = entry.Image.Id;
+                var source = NamedBy(nameOrId);
+                var denoted = source is null ? entry.Image.ManifestDigest : _catalog.TargetOf(source);
+                IReadOnlyList<ImageCatalog.Entry> platforms = source is null ? [entry] : _catalog.AllByName(source);
                 var now = _options.TimeProvider.GetUtcNow();
-                await WriteAsync(connection => ImageRows.Tag(connection, target.WithDefaultTag(), id, now), cancellationToken).ConfigureAwait(false);
+                await WriteAsync(
+                    connection =>
+                    {
+                        foreach (var platform in platforms)
+                        {
+                            ImageRows.Tag(connection, target.WithDefaultTag(), platform.Image.Id, denoted, platforms.Count > 1, now);
+                        }
+                    },
+                    cancellationToken).ConfigureAwait(false);
             },
             cancellationToken).ConfigureAwait(false);
         return Volatile.Read(ref _catalog).ById(id)?.Image ?? throw NoSuchImage(nameOrId);
@@ -102,26 +134,20 @@ internal sealed class ImageStore : IImageStore, IDisposable
         await ChangeAsync(
             async () =>
             {
-                var entry = Entry(nameOrId);
-                var plan = ImageRemoval.Plan(entry, NamedBy(nameOrId), options);
-                removed.AddRange(plan.Untag.Select(name => new RemovedItem(name.Familiar, null)));
+                var name = NamedBy(nameOrId);
+                IReadOnlyList<ImageCatalog.Entry> platforms = name is null ? [Entry(nameOrId)] : _catalog.AllByName(name);
+                var plans = platforms.Select(entry => (entry.Image.Id, Plan: ImageRemoval.Plan(entry, name, options))).ToList();
+                removed.AddRange(plans.SelectMany(item => item.Plan.Untag).Distinct().Select(untagged => new RemovedItem(untagged.Familiar, null)));
                 await WriteAsync(
                     connection =>
                     {
-                        foreach (var name in plan.Untag)
+                        foreach (var (id, plan) in plans)
                         {
-                            ImageRows.Untag(connection, name);
-                        }
-
-                        if (plan.Delete)
-                        {
-                            ImageRows.Delete(connection, entry.Image.Id);
-                            removed.Add(new RemovedItem(null, entry.Image.Id.ToString()));
-                            removed.AddRange(ImageRows.DeleteUnusedLayers(connection).Select(chainId => new RemovedItem(null, chainId.ToString())));
+                            removed.AddRange(ImageRows.Apply(connection, id, plan));
                         }
                     },
                     cancellationToken).ConfigureAwait(false);
-                if (plan.Delete)
+                if (plans.Exists(item => item.Plan.Delete))
                 {
                     await SweepAsync().ConfigureAwait(false);
                 }
@@ -135,7 +161,15 @@ internal sealed class ImageStore : IImageStore, IDisposable
         ChangeAsync(
             async () =>
             {
-                await _database.WriteAsync(ImageRows.DeleteUnusedLayers, cancellationToken).ConfigureAwait(false);
+                var now = _options.TimeProvider.GetUtcNow();
+                await _database.WriteAsync(
+                    connection =>
+                    {
+                        LayerRows.EndHolds(connection, now, BootId.Current);
+                        ImageRows.DeleteUnusedBlobs(connection);
+                        return LayerRows.DeleteUnused(connection);
+                    },
+                    cancellationToken).ConfigureAwait(false);
                 await SweepAsync().ConfigureAwait(false);
             },
             cancellationToken);
@@ -144,6 +178,14 @@ internal sealed class ImageStore : IImageStore, IDisposable
     public Task OpenAsync(CancellationToken cancellationToken) => ChangeAsync(() => RefreshAsync(cancellationToken), cancellationToken);
 
     public void Dispose() => _change.Dispose();
+
+    /// <summary>The image of a name for one platform; null where there is none.</summary>
+    private ImageCatalog.Entry? TryEntry(string nameOrId, Platform platform)
+    {
+        var candidates = NamedBy(nameOrId) is { } name ? _catalog.AllByName(name) : Find(nameOrId) is { } image ? [_catalog.ById(image.Id)!] : [];
+        return candidates.FirstOrDefault(entry => entry.Image.Config.Platform.Normalize() == platform.Normalize())
+            ?? candidates.FirstOrDefault(entry => entry.Image.Config.Platform.RunsOn(platform));
+    }
 
     /// <summary>Docker's order: a name first, then an id or what an id begins with.</summary>
     private ImageCatalog.Entry Entry(string nameOrId)
@@ -198,10 +240,11 @@ internal sealed class ImageStore : IImageStore, IDisposable
                 foreach (var image in staged.Images)
                 {
                     var id = image.ConfigBlob.Digest;
-                    ImageRows.Insert(connection, id, ImageArchive.ReadDocument(image.ConfigBlob), image.Manifest?.Digest ?? default, image.Layers);
+                    var manifest = image.Manifest?.Digest ?? default;
+                    ImageRows.Insert(connection, new ImageRow(id, ImageArchive.ReadDocument(image.ConfigBlob), manifest, image.Layers, image.BlobRows()));
                     foreach (var name in image.Names)
                     {
-                        ImageRows.Tag(connection, name, id, now);
+                        ImageRows.Tag(connection, name, id, manifest, isIndex: false, now);
                     }
                 }
             },
@@ -220,13 +263,75 @@ internal sealed class ImageStore : IImageStore, IDisposable
         await WriteAsync(
             connection =>
             {
-                ImageRows.Insert(connection, imported.ConfigBlob.Digest, ImageArchive.ReadDocument(imported.ConfigBlob), default, [imported.Layer!]);
+                var id = imported.ConfigBlob.Digest;
+                BlobRow[] blobs = [new(id, imported.ConfigBlob.Length), new(imported.LayerBlob.Digest, imported.LayerBlob.Length)];
+                ImageRows.Insert(connection, new ImageRow(id, ImageArchive.ReadDocument(imported.ConfigBlob), default, [imported.Layer!], blobs));
                 if (name is not null)
                 {
-                    ImageRows.Tag(connection, name.WithDefaultTag(), imported.ConfigBlob.Digest, now);
+                    ImageRows.Tag(connection, name.WithDefaultTag(), id, default, isIndex: false, now);
                 }
             },
             cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes an ingested image visible.</summary>
+    private async Task<Image> CommitAsync(ImageIngest ingest, IngestedImage image, CancellationToken cancellationToken)
+    {
+        var documents = IngestedDocuments.Check(image, _options.Limits);
+        var lineage = new List<StagedLayer>();
+        var parent = default(Digest);
+        for (var i = 0; i < documents.Config.DiffIds.Count; i++)
+        {
+            var diffId = documents.Config.DiffIds[i];
+            parent = LayerStore.ChainId(parent, diffId);
+            if (!ingest.Holds(parent))
+            {
+                throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid image: layer {diffId} was not added");
+            }
+
+            lineage.Add(new StagedLayer(new Layer(parent, diffId, _layers.SizeOf(parent)), documents.Manifest?.Layers?[i].Digest ?? diffId));
+        }
+
+        ImageContent[] contents = [.. new[] { new ImageContent(new Descriptor { Digest = documents.ImageId, Size = image.Config.Length }, image.Config), image.Manifest, image.Index }.OfType<ImageContent>()];
+        await ChangeAsync(
+            async () =>
+            {
+                await WorkerThread.RunAsync("image-publish", () =>
+                {
+                    foreach (var document in contents)
+                    {
+                        _content.Add(document.Content.Span);
+                    }
+
+                    _layers.Flush();
+                    return true;
+                }).ConfigureAwait(false);
+                var now = _options.TimeProvider.GetUtcNow();
+                var target = image.Index?.Descriptor.Digest ?? image.Manifest?.Descriptor.Digest ?? default;
+                await WriteAsync(
+                    connection =>
+                    {
+                        BlobRow[] blobs = [.. contents.Select(document => new BlobRow(document.Descriptor.Digest, document.Descriptor.Size, document.Descriptor.MediaType))];
+                        ImageRows.Insert(connection, new ImageRow(documents.ImageId, image.Config.ToArray(), image.Manifest?.Descriptor.Digest ?? default, lineage, blobs));
+                        foreach (var layer in lineage)
+                        {
+                            LayerRows.EndHold(connection, layer.Layer.ChainId);
+                        }
+
+                        if (image.Source is not null && documents.Manifest is { } manifest)
+                        {
+                            ImageRows.AddSource(connection, [documents.ImageId, .. (manifest.Layers ?? []).Select(layer => layer.Digest)], image.Source);
+                        }
+
+                        foreach (var name in image.Names)
+                        {
+                            ImageRows.Tag(connection, name.WithDefaultTag(), documents.ImageId, target, image.Index is not null, now);
+                        }
+                    },
+                    cancellationToken).ConfigureAwait(false);
+            },
+            cancellationToken).ConfigureAwait(false);
+        return Volatile.Read(ref _catalog).ById(documents.ImageId)!.Image;
     }
 
     private IEnumerable<LoadedImage> Loaded(StagedImage staged)

@@ -8,7 +8,15 @@ internal sealed record StagedLayer(Layer Layer, Digest Blob);
 
 /// <summary>An image whose layers are unpacked; its blobs are still temporary files.</summary>
 internal sealed record StagedImage(
-    BlobWriter ConfigBlob, ImageConfig Config, BlobWriter? Manifest, IReadOnlyList<StagedLayer> Layers, IReadOnlyList<BlobWriter> LayerBlobs, IReadOnlyList<Reference> Names);
+    BlobWriter ConfigBlob, ImageConfig Config, BlobWriter? Manifest, IReadOnlyList<StagedLayer> Layers, IReadOnlyList<BlobWriter> LayerBlobs, IReadOnlyList<Reference> Names)
+{
+    public IReadOnlyList<BlobRow> BlobRows() =>
+    [
+        new BlobRow(ConfigBlob.Digest, ConfigBlob.Length),
+        .. Manifest is null ? [] : (BlobRow[])[new BlobRow(Manifest.Digest, Manifest.Length, ImageDocument.MediaTypeOf(ImageArchive.ReadDocument(Manifest)))],
+        .. LayerBlobs.Select(blob => new BlobRow(blob.Digest, blob.Length)),
+    ];
+}
 
 /// <summary>What an archive yielded. Disposing it lets go of layers and removes blobs that were not published.</summary>
 internal sealed class StagedImages(ImageArchive archive) : IDisposable

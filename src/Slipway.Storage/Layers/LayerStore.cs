@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
@@ -22,14 +21,18 @@ namespace Slipway.Storage.Layers;
 internal sealed class LayerStore : IDisposable
 {
     private const string Diff = "diff";
+
+    /// <summary>Bytes of the layer's files, and the chain id of the layer below.</summary>
     private const string SizeFile = "size";
+    private const int SizeFileLength = 128;
 
     private readonly TemporaryDirectory _temporary;
     private readonly SafeFileHandle _layers;
     private readonly HostPath _path;
     private readonly UnpackLimits _limits;
     private readonly KeyedLock<Digest> _unpacking = new();
-    private readonly ConcurrentDictionary<Digest, int> _pins = new();
+    private readonly Pins _pins = new();
+    private readonly object _arrival = new();
 
     public LayerStore(HostPath root, TemporaryDirectory temporary, UnpackLimits limits)
     {
@@ -49,10 +52,61 @@ internal sealed class LayerStore : IDisposable
     public HostPath DiffPath(Digest chainId) => _path / chainId.Hex / Diff;
 
     /// <summary>Keeps a layer from being collected until the result is disposed.</summary>
-    public IDisposable Pin(Digest chainId)
+    public IDisposable Pin(Digest chainId) => _pins.Add(chainId);
+
+    /// <summary>Pins a layer that is there; null where it is not.</summary>
+    public IDisposable? TryPin(Digest chainId)
     {
-        _pins.AddOrUpdate(chainId, 1, (_, count) => count + 1);
-        return new PinHandle(this, chainId);
+        var pin = Pin(chainId);
+        using (_unpacking.Enter(chainId, CancellationToken.None))
+        {
+            if (Contains(chainId))
+            {
+                return pin;
+            }
+        }
+
+        pin.Dispose();
+        return null;
+    }
+
+    /// <summary>Blocks until a layer is whole; nothing to wait for is none.</summary>
+    public void WaitFor(Digest chainId, CancellationToken cancellationToken)
+    {
+        if (chainId.IsNone)
+        {
+            return;
+        }
+
+        using var registration = cancellationToken.UnsafeRegister(_ => Announce(), null);
+        lock (_arrival)
+        {
+            while (!Contains(chainId))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                Monitor.Wait(_arrival);
+            }
+        }
+    }
+
+    /// <summary>The <c>diff</c> directories of layers, in the order given.</summary>
+    public List<SafeFileHandle> OpenDiffs(IEnumerable<Digest> chainIds)
+    {
+        var opened = new List<SafeFileHandle>();
+        try
+        {
+            foreach (var chainId in chainIds)
+            {
+                opened.Add(DiffPath(chainId).Open(OpenFlags.Path | OpenFlags.Directory));
+            }
+
+            return opened;
+        }
+        catch
+        {
+            opened.ForEach(diff => diff.Dispose());
+            throw;
+        }
     }
 
     /// <summary>
@@ -85,18 +139,25 @@ internal sealed class LayerStore : IDisposable
         }
 
         waitForParent();
-        staging.Publish(chainId);
+        staging.Publish(chainId, lower() is [var parent, ..] ? parent : default);
         return size;
     }
 
     /// <summary>A place to unpack a layer whose identity is known only afterwards.</summary>
     public Staging Stage() => new(this, _temporary.NewName("layer"));
 
-    public long SizeOf(Digest chainId)
+    public long SizeOf(Digest chainId) => BitConverter.ToInt64(ReadSizeFile(chainId));
+
+    /// <summary>A layer and those below it, highest first; nothing for none.</summary>
+    public IReadOnlyList<Digest> Lineage(Digest chainId)
     {
-        using var layer = DirectoryEntry.Open(_layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory);
-        using var file = DirectoryEntry.Open(layer, SizeFile, OpenFlags.ReadOnly);
-        return BitConverter.ToInt64(Descriptors.ReadToEnd(file, sizeof(long)));
+        var lineage = new List<Digest>();
+        for (; !chainId.IsNone; chainId = ParentOf(chainId))
+        {
+            lineage.Add(chainId);
+        }
+
+        return lineage;
     }
 
     /// <summary>Puts all layers and blobs on the disk (syncfs(2)).</summary>
@@ -106,7 +167,7 @@ internal sealed class LayerStore : IDisposable
     public bool TryDelete(Digest chainId)
     {
         using var _ = _unpacking.Enter(chainId, CancellationToken.None);
-        if (_pins.ContainsKey(chainId))
+        if (_pins.Contains(chainId))
         {
             return false;
         }
@@ -129,37 +190,21 @@ internal sealed class LayerStore : IDisposable
 
     public void Dispose() => _layers.Dispose();
 
-    private List<SafeFileHandle> OpenDiffs(IReadOnlyList<Digest> highestFirst)
-    {
-        var opened = new List<SafeFileHandle>();
-        foreach (var chainId in highestFirst)
-        {
-            opened.Add(DiffPath(chainId).Open(OpenFlags.Path | OpenFlags.Directory));
-        }
+    private Digest ParentOf(Digest chainId) =>
+        ReadSizeFile(chainId).AsSpan(sizeof(long)) is { IsEmpty: false } parent ? Digest.Parse(Encoding.ASCII.GetString(parent)) : default;
 
-        return opened;
+    private byte[] ReadSizeFile(Digest chainId)
+    {
+        using var layer = DirectoryEntry.Open(_layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory);
+        using var file = DirectoryEntry.Open(layer, SizeFile, OpenFlags.ReadOnly);
+        return Descriptors.ReadToEnd(file, SizeFileLength);
     }
 
-    private void Unpin(Digest chainId)
+    private void Announce()
     {
-        // Counts drop to zero at one caller only, because each disposes its own pin.
-        if (_pins.AddOrUpdate(chainId, 0, (_, count) => count - 1) == 0)
+        lock (_arrival)
         {
-            _pins.TryRemove(new KeyValuePair<Digest, int>(chainId, 0));
-        }
-    }
-
-    private sealed class PinHandle(LayerStore store, Digest chainId) : IDisposable
-    {
-        private bool _disposed;
-
-        public void Dispose()
-        {
-            if (!_disposed)
-            {
-                _disposed = true;
-                store.Unpin(chainId);
-            }
+            Monitor.PulseAll(_arrival);
         }
     }
 
@@ -169,6 +214,7 @@ internal sealed class LayerStore : IDisposable
         private readonly LayerStore _store;
         private readonly string _name;
         private readonly SafeFileHandle _directory;
+        private long _size;
         private bool _published;
 
         public Staging(LayerStore store, string name)
@@ -185,14 +231,17 @@ internal sealed class LayerStore : IDisposable
             using var diff = DirectoryEntry.Open(_directory, Diff, OpenFlags.Directory);
             using var unpacker = new LayerUnpacker(diff, _directory, Diff, lower, _store._limits, cancellationToken);
             unpacker.Unpack(new BufferedStream(tar, 64 << 10));
-            using var size = DirectoryEntry.CreateFile(_directory, SizeFile, 0x180);
-            Descriptors.Write(size, BitConverter.GetBytes(unpacker.Size));
-            return unpacker.Size;
+            return _size = unpacker.Size;
         }
 
         /// <summary>Gives the layer its name. One that is there already stays, and this one goes.</summary>
-        public void Publish(Digest chainId)
+        public void Publish(Digest chainId, Digest parent)
         {
+            using (var size = DirectoryEntry.CreateFile(_directory, SizeFile, 0x180))
+            {
+                Descriptors.Write(size, [.. BitConverter.GetBytes(_size), .. Encoding.ASCII.GetBytes(parent.ToString())]);
+            }
+
             try
             {
                 DirectoryEntry.Rename(_store._temporary.Descriptor, _name, _store._layers, chainId.Hex, RenameFlags.NoReplace);
@@ -202,6 +251,8 @@ internal sealed class LayerStore : IDisposable
             {
                 // Same chain id, same content.
             }
+
+            _store.Announce();
         }
 
         public void Dispose()

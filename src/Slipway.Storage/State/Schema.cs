@@ -101,6 +101,50 @@ internal static class Schema
             value BLOB NOT NULL
         ) STRICT, WITHOUT ROWID;
         """,
+        """
+        -- The files below blobs/, with what a registry calls a document; empty for what is no manifest or index.
+        CREATE TABLE blobs (
+            digest     TEXT PRIMARY KEY,
+            size       INTEGER NOT NULL,
+            media_type TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        -- Repositories, of any registry, where a blob was seen.
+        CREATE TABLE blob_sources (
+            digest     TEXT NOT NULL,
+            repository TEXT NOT NULL,
+            PRIMARY KEY (digest, repository)
+        ) STRICT, WITHOUT ROWID;
+
+        -- Compressed forms of layers that are not kept, but made again when they are needed: the encoder gives the same bytes each time.
+        CREATE TABLE layer_encodings (
+            diff_id TEXT NOT NULL,
+            encoder TEXT NOT NULL,
+            digest  TEXT NOT NULL,
+            size    INTEGER NOT NULL,
+            PRIMARY KEY (diff_id, encoder)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX layer_encodings_digest ON layer_encodings (digest);
+
+        -- Layers of an ingest that was not committed, until they expire. They are not known to be on the disk, so a boot ends them.
+        CREATE TABLE held_layers (
+            chain_id TEXT PRIMARY KEY REFERENCES layers (chain_id) ON DELETE CASCADE,
+            expires  INTEGER NOT NULL,
+            boot     TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        -- A name may denote an index, and then one image for each platform that is here. The target is the manifest or index.
+        CREATE TABLE names (
+            name     TEXT NOT NULL,
+            image_id TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+            target   TEXT NOT NULL,
+            PRIMARY KEY (name, image_id)
+        ) STRICT, WITHOUT ROWID;
+        INSERT INTO names SELECT name, image_id, manifest FROM image_names JOIN images ON images.id = image_names.image_id;
+        DROP TABLE image_names;
+        ALTER TABLE names RENAME TO image_names;
+        CREATE INDEX image_names_image ON image_names (image_id);
+        """,
     ];
 
     /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>

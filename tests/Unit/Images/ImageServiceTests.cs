@@ -208,6 +208,12 @@ public sealed class ImageServiceTests : IAsyncDisposable
 
         public Image? Find(string nameOrId) => Images.Find(image => image.RepoTags.Any(name => name == nameOrId || name == nameOrId + ":latest"));
 
+        public Image? Find(string nameOrId, Platform platform) => Find(nameOrId);
+
+        public IImageIngest BeginIngest() => throw new NotSupportedException();
+
+        public Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public ReadOnlyMemory<byte> RawConfig(Digest imageId) => throw new NotSupportedException();
 
         public async Task<IReadOnlyList<LoadedImage>> LoadAsync(Stream archive, Platform? platform, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)

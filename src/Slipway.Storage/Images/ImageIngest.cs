@@ -1,0 +1,81 @@
+using Slipway.Oci;
+using Slipway.Storage.Layers;
+
+namespace Slipway.Storage.Images;
+
+/// <inheritdoc cref="IImageIngest"/>
+/// <param name="commit">Verifies an image whose layers this ingest holds, and makes it visible.</param>
+internal sealed class ImageIngest(
+    LayerStore layers, LayerIntake intake, LayerReader reader, UnpackLimits limits, Func<ImageIngest, IngestedImage, CancellationToken, Task<Image>> commit) : IImageIngest
+{
+    private readonly Dictionary<Digest, IDisposable> _pins = [];
+    private bool _disposed;
+
+    public ImageConfig Check(IngestedImage image) => IngestedDocuments.Check(image, limits).Config;
+
+    /// <summary>Whether this ingest keeps a layer that is whole.</summary>
+    public bool Holds(Digest chainId)
+    {
+        lock (_pins)
+        {
+            return _pins.ContainsKey(chainId) && layers.Contains(chainId);
+        }
+    }
+
+    public bool TryHold(Digest chainId)
+    {
+        if (layers.TryPin(chainId) is not { } pin)
+        {
+            return false;
+        }
+
+        Keep(chainId, pin);
+        return true;
+    }
+
+    public Task<Layer> AddLayerAsync(
+        Digest parent, Digest diffId, Descriptor blob, Func<CancellationToken, ValueTask<Stream>> open, IProgress<LayerProgress>? progress, CancellationToken cancellationToken)
+    {
+        var chainId = LayerStore.ChainId(parent, diffId);
+        if (TryHold(chainId))
+        {
+            progress?.Report(new LayerProgress(LayerPhase.Complete, blob.Size, blob.Size));
+            return Task.FromResult(new Layer(chainId, diffId, layers.SizeOf(chainId)));
+        }
+
+        Keep(chainId, layers.Pin(chainId));
+        return intake.AddAsync(new LayerRequest(chainId, parent, diffId, blob, open), progress, cancellationToken);
+    }
+
+    public Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken) =>
+        reader.ReadTarAsync(parent, tar, chainId => Keep(chainId, layers.Pin(chainId)), cancellationToken);
+
+    public Task<Image> CommitAsync(IngestedImage image, CancellationToken cancellationToken) => commit(this, image, cancellationToken);
+
+    public ValueTask DisposeAsync()
+    {
+        lock (_pins)
+        {
+            _disposed = true;
+            foreach (var pin in _pins.Values)
+            {
+                pin.Dispose();
+            }
+
+            _pins.Clear();
+        }
+
+        return ValueTask.CompletedTask;
+    }
+
+    private void Keep(Digest chainId, IDisposable pin)
+    {
+        lock (_pins)
+        {
+            if (_disposed || !_pins.TryAdd(chainId, pin))
+            {
+                pin.Dispose();
+            }
+        }
+    }
+}

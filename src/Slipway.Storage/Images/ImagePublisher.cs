@@ -1,0 +1,227 @@
+using System.Text.Json;
+using Slipway.Oci;
+using Slipway.Storage.Content;
+using Slipway.Storage.Layers;
+using Slipway.Storage.State;
+using Slipway.Storage.Threading;
+
+namespace Slipway.Storage.Images;
+
+/// <summary>
+/// Puts together what a registry gets of an image: its documents as they came, or made here, and its blobs: kept, made again, or known
+/// to be elsewhere.
+/// </summary>
+internal sealed class ImagePublisher(StateDatabase database, ContentStore content, LayerStore layers, LayerTars tars, UnpackLimits limits)
+{
+    /// <param name="target">What the image's name denotes, or none.</param>
+    /// <param name="entries">The image, or all platforms of the index that are here.</param>
+    public async Task<ImagePublication> PublishAsync(ImageCatalog.Entry main, Digest target, IReadOnlyList<ImageCatalog.Entry> entries, CancellationToken cancellationToken)
+    {
+        var draft = new Draft();
+        try
+        {
+            foreach (var entry in entries)
+            {
+                foreach (var layer in entry.Image.Layers)
+                {
+                    draft.Held.Add(layers.TryPin(layer.ChainId) ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {layer.ChainId} of image {entry.Image.Id} not found"));
+                }
+            }
+
+            var index = WholeIndex(target, entries);
+            foreach (var entry in index is null ? [main] : entries)
+            {
+                await AddAsync(draft, entry, index is null ? target : default, index, cancellationToken).ConfigureAwait(false);
+            }
+
+            if (index is not null)
+            {
+                draft.Documents.Add(index.Content);
+            }
+
+            return new StoredPublication(draft.Documents, draft.Blobs, draft.Held);
+        }
+        catch
+        {
+            draft.Held.ForEach(item => item.Dispose());
+            throw;
+        }
+    }
+
+    /// <summary>The index that a name denotes, if all its images are here; a registry takes an index only where it has what the index names.</summary>
+    private StoredIndex? WholeIndex(Digest target, IReadOnlyList<ImageCatalog.Entry> entries)
+    {
+        if (target.IsNone || TryRead(target) is not { } document || ImageDocument.Parse(document.Content.Span) is not ImageDocument.OfIndex { Value: var index })
+        {
+            return null;
+        }
+
+        var manifests = (index.Manifests ?? []).Select(descriptor => TryRead(descriptor.Digest)).ToList();
+        var images = entries.Select(entry => entry.Image.Id).ToHashSet();
+        return manifests.All(manifest => manifest is not null && ImageDocument.Parse(manifest.Content.Span) is ImageDocument.OfManifest { Value: var value } && images.Contains(value.Config.Digest))
+            ? new StoredIndex(document, [.. manifests.OfType<ImageContent>()])
+            : null;
+    }
+
+    private async Task AddAsync(Draft draft, ImageCatalog.Entry entry, Digest target, StoredIndex? index, CancellationToken cancellationToken)
+    {
+        var candidates = index?.Manifests ?? [.. new[] { target, entry.Image.ManifestDigest }.Where(digest => !digest.IsNone).Select(TryRead).OfType<ImageContent>()];
+        foreach (var candidate in candidates)
+        {
+            if (ImageDocument.Parse(candidate.Content.Span) is ImageDocument.OfManifest { Value: var manifest } && manifest.Config.Digest == entry.Image.Id)
+            {
+                await AddStoredAsync(draft, entry, candidate, manifest, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+        }
+
+        await AddMadeAsync(draft, entry, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task AddStoredAsync(Draft draft, ImageCatalog.Entry entry, ImageContent document, Manifest manifest, CancellationToken cancellationToken)
+    {
+        Pin(draft, document.Descriptor.Digest);
+        draft.Add(Config(entry, manifest.Config, await SourcesAsync(entry.Image.Id, cancellationToken).ConfigureAwait(false)));
+        for (var i = 0; i < entry.Image.Layers.Count; i++)
+        {
+            var (layer, descriptor) = (entry.Image.Layers[i], manifest.Layers![i]);
+            Pin(draft, descriptor.Digest);
+            Pin(draft, entry.Blobs[i]);
+            var blob = entry.Blobs[i];
+            Func<Stream>? open =
+                content.Contains(descriptor.Digest) ? () => content.OpenRead(descriptor.Digest)
+                : descriptor.Digest == layer.DiffId ? () => Produce(layer, blob, descriptor, (tar, output, token) => Copy(tar, output, token))
+                : null;
+            draft.Add(new StoredBlob(descriptor, layer.DiffId, await SourcesAsync(descriptor.Digest, cancellationToken).ConfigureAwait(false), open));
+        }
+
+        draft.Documents.Add(document);
+    }
+
+    /// <summary>An image that never had a manifest gets one of Docker's schema 2, as dockerd makes it: layers compressed by gzip.</summary>
+    private async Task AddMadeAsync(Draft draft, ImageCatalog.Entry entry, CancellationToken cancellationToken)
+    {
+        var config = new Descriptor { MediaType = MediaTypes.DockerConfig, Digest = entry.Image.Id, Size = entry.RawConfig.Length };
+        draft.Add(Config(entry, config, await SourcesAsync(entry.Image.Id, cancellationToken).ConfigureAwait(false)));
+        var descriptors = new List<Descriptor>();
+        foreach (var (layer, blob) in entry.Image.Layers.Zip(entry.Blobs))
+        {
+            Pin(draft, blob);
+            var encoded = await FindEncodingAsync(layer.DiffId, cancellationToken).ConfigureAwait(false);
+            var descriptor = new Descriptor { MediaType = MediaTypes.DockerLayerGzip, Digest = encoded.Digest, Size = encoded.Size };
+            Func<Stream> open;
+            if (encoded.Digest.IsNone)
+            {
+                var file = await EncodeAsync(layer, blob, cancellationToken).ConfigureAwait(false);
+                draft.Held.Add(file);
+                descriptor = descriptor with { Digest = file.Digest, Size = file.Length };
+                open = file.OpenRead;
+            }
+            else
+            {
+                open = () => Produce(layer, blob, descriptor, GzipEncoder.Encode);
+            }
+
+            descriptors.Add(descriptor);
+            draft.Add(new StoredBlob(descriptor, layer.DiffId, await SourcesAsync(descriptor.Digest, cancellationToken).ConfigureAwait(false), open));
+        }
+
+        var manifest = JsonSerializer.SerializeToUtf8Bytes(new Manifest { MediaType = MediaTypes.DockerManifest, Config = config, Layers = descriptors }, OciJson.Default.Manifest);
+        draft.Documents.Add(new ImageContent(new Descriptor { MediaType = MediaTypes.DockerManifest, Digest = Digest.Of(manifest), Size = manifest.Length }, manifest));
+    }
+
+    private Task<(Digest Digest, long Size)> FindEncodingAsync(Digest diffId, CancellationToken cancellationToken) =>
+        database.ReadAsync(
+            connection => connection.Query(
+                "SELECT digest, size FROM layer_encodings WHERE diff_id = $1 AND encoder = $2",
+                reader => (Digest.Parse(reader.GetString(0)), reader.GetInt64(1)),
+                diffId.ToString(), GzipEncoder.Name).FirstOrDefault(),
+            cancellationToken);
+
+    /// <summary>Compresses a layer for the first time: a manifest needs the digest before anything is sent, so the result is kept until it was.</summary>
+    private async Task<BlobWriter> EncodeAsync(Layer layer, Digest blob, CancellationToken cancellationToken)
+    {
+        var file = await WorkerThread.RunAsync("layer-encode", () =>
+        {
+            var encoded = content.Create();
+            try
+            {
+                using var tar = tars.Open(layer.ChainId, blob);
+                GzipEncoder.Encode(tar, encoded, cancellationToken);
+                return encoded;
+            }
+            catch
+            {
+                encoded.Dispose();
+                throw;
+            }
+        }).ConfigureAwait(false);
+        await database.WriteAsync(
+            connection => connection.Execute(
+                "INSERT INTO layer_encodings (diff_id, encoder, digest, size) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                layer.DiffId.ToString(), GzipEncoder.Name, file.Digest.ToString(), file.Length),
+            cancellationToken).ConfigureAwait(false);
+        return file;
+    }
+
+    /// <summary>Makes a blob again while it is read; what is not the blob that was promised ends with an error instead of an end.</summary>
+    private ProducedStream Produce(Layer layer, Digest blob, Descriptor descriptor, Action<Stream, Stream, CancellationToken> encode) => new("layer-encode", (output, cancellationToken) =>
+    {
+        using var tar = tars.Open(layer.ChainId, blob);
+        using var digest = new DigestSink(output);
+        encode(tar, digest, cancellationToken);
+        if (digest.Length != descriptor.Size || digest.Finish() != descriptor.Digest)
+        {
+            throw new StorageException(StorageErrorKind.System, $"layer {layer.ChainId} is damaged: it no longer yields {descriptor.Digest}");
+        }
+    });
+
+    private static void Copy(Stream tar, Stream output, CancellationToken cancellationToken)
+    {
+        var buffer = new byte[256 << 10];
+        for (var count = tar.Read(buffer); count > 0; count = tar.Read(buffer))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            output.Write(buffer, 0, count);
+        }
+    }
+
+    private static StoredBlob Config(ImageCatalog.Entry entry, Descriptor descriptor, IReadOnlyList<Reference> sources) =>
+        new(descriptor, default, sources, () => new MemoryStream(entry.RawConfig, writable: false));
+
+    private Task<IReadOnlyList<Reference>> SourcesAsync(Digest blob, CancellationToken cancellationToken) =>
+        database.ReadAsync(connection => ImageRows.Sources(connection, blob), cancellationToken);
+
+    private void Pin(Draft draft, Digest blob) => draft.Held.Add(content.Pin(blob));
+
+    /// <summary>A document that is in the store, or null.</summary>
+    private ImageContent? TryRead(Digest digest)
+    {
+        if (!content.Contains(digest))
+        {
+            return null;
+        }
+
+        var document = content.ReadAll(digest, limits.MaxDocumentBytes);
+        return new ImageContent(new Descriptor { MediaType = ImageDocument.MediaTypeOf(document), Digest = digest, Size = document.Length }, document);
+    }
+
+    private sealed record StoredIndex(ImageContent Content, IReadOnlyList<ImageContent> Manifests);
+
+    private sealed class Draft
+    {
+        public List<ImageContent> Documents { get; } = [];
+
+        public List<PublishedBlob> Blobs { get; } = [];
+
+        public List<IDisposable> Held { get; } = [];
+
+        public void Add(PublishedBlob blob)
+        {
+            if (Blobs.TrueForAll(other => other.Descriptor.Digest != blob.Descriptor.Digest))
+            {
+                Blobs.Add(blob);
+            }
+        }
+    }
+}
