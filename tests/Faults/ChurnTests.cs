@@ -12,7 +12,7 @@ public sealed class ChurnTests() : FaultTest("churn")
         var results = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Docker.RunFor(Programs.Limit(120), "run", "--rm", "alpine", "sh", "-c", $"echo {i}; exit {i}")));
         Assert.Equal(Enumerable.Range(0, 50), results.Select(result => result.ExitCode));
         Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}\n"), results.Select(result => result.Output));
-        (await Footprint.Settled(Engine)).EqualTo(before);
+        (await Footprint.Settled(Engine, before)).EqualTo(before);
     }
 
     [Fact]
@@ -24,7 +24,7 @@ public sealed class ChurnTests() : FaultTest("churn")
         var addresses = (await Docker.Run(["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", .. ids])).Ok().Lines;
         Assert.Equal(50, addresses.Distinct().Count());
         (await Docker.RunFor(Programs.Limit(120), ["rm", "-f", .. ids])).Ok();
-        (await Footprint.Settled(Engine)).EqualTo(before);
+        (await Footprint.Settled(Engine, before)).EqualTo(before);
         Assert.Empty(await Footprint.Traces(Engine, ids));
     }
 
@@ -36,7 +36,7 @@ public sealed class ChurnTests() : FaultTest("churn")
         {
             Assert.Equal($"{i}", await Docker.Ok("run", "--rm", "alpine", "echo", $"{i}"));
         }
-        (await Footprint.Settled(Engine)).EqualTo(before);
+        (await Footprint.Settled(Engine, before)).EqualTo(before);
         Assert.Empty((await Docker.Run("ps", "-aq")).Lines);
     }
 
@@ -50,7 +50,7 @@ public sealed class ChurnTests() : FaultTest("churn")
         {
             (await Docker.Run("exec", "host", "sh", "-c", $"exit {i}")).Exited(i);
         }
-        (await Footprint.Settled(Engine)).EqualTo(before);
+        (await Footprint.Settled(Engine, before)).EqualTo(before);
     }
 
     [Fact]
@@ -69,6 +69,6 @@ public sealed class ChurnTests() : FaultTest("churn")
         {
             await Docker.Ok(["rm", "-f", .. left]);
         }
-        (await Footprint.Settled(Engine)).EqualTo(before);
+        (await Footprint.Settled(Engine, before)).EqualTo(before);
     }
 }

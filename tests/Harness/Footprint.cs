@@ -34,6 +34,18 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, int EngineDes
         return last;
     }
 
+    /// <summary>As <see cref="Settled(Engine)"/>, after a burst: the engine keeps what it made ready for the next one for half a minute.</summary>
+    public static async Task<Footprint> Settled(Engine engine, Footprint before)
+    {
+        var last = await Settled(engine);
+        for (var i = 0; i < 90 && !last.Held.SequenceEqual(before.Held); i++)
+        {
+            await Task.Delay(500, TestContext.Current.CancellationToken);
+            last = await Take(engine);
+        }
+        return last;
+    }
+
     private static async Task<Footprint> Take(Engine engine)
     {
         var held = new List<string>();

@@ -30,6 +30,21 @@ public static class Descriptors
         return (long)buffer.BlocksAvailable * buffer.BlockSize;
     }
 
+    /// <summary>
+    /// Asks the file system to spread the subdirectories of a directory over the disk, since they have nothing to do with each other
+    /// (ioctl_iflags(2), FS_TOPDIR_FL). With ext4 this also keeps new files away from where many were deleted just now, which an inode search without
+    /// a journal walks over one by one. Nothing happens on a file system that has no such attribute.
+    /// </summary>
+    public static unsafe void SpreadSubdirectories(SafeFileHandle directory)
+    {
+        int flags;
+        if (NativeFiles.Ioctl(directory, NativeFiles.FS_IOC_GETFLAGS, &flags) == 0 && (flags & NativeFiles.FS_TOPDIR_FL) == 0)
+        {
+            flags |= NativeFiles.FS_TOPDIR_FL;
+            _ = NativeFiles.Ioctl(directory, NativeFiles.FS_IOC_SETFLAGS, &flags);
+        }
+    }
+
     /// <summary>A second descriptor of the same open file.</summary>
     public static SafeFileHandle Duplicate(SafeHandle file)
     {

@@ -13,6 +13,9 @@ internal static unsafe partial class NativeFiles
     internal const int F_DUPFD_CLOEXEC = 1030;
     internal const int LOCK_EX = 2;
     internal const int LOCK_NB = 4;
+    internal const nuint FS_IOC_GETFLAGS = 0x80086601;
+    internal const nuint FS_IOC_SETFLAGS = 0x40086602;
+    internal const int FS_TOPDIR_FL = 0x00020000;
     internal const uint STATX_BASIC_STATS = 0x7ff;
     internal const uint STATX_MNT_ID = 0x1000;
     internal const ulong STATX_ATTR_MOUNT_ROOT = 0x2000;
@@ -75,6 +78,9 @@ internal static unsafe partial class NativeFiles
 
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     internal static partial nint Write(SafeHandle file, byte* buffer, nint size);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    internal static partial int Ioctl(SafeHandle file, nuint request, void* argument);
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int Fcntl(SafeHandle file, int command, nint argument);

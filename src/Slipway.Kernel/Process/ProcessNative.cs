@@ -12,6 +12,8 @@ internal static unsafe partial class ProcessNative
     public const int MAP_PRIVATE = 2;
     public const int MAP_ANONYMOUS = 0x20;
 
+    public const int MADV_DONTFORK = 10;
+
     public const int P_PIDFD = 3;
     public const int WNOHANG = 1;
     public const int WEXITED = 4;
@@ -32,6 +34,9 @@ internal static unsafe partial class ProcessNative
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int mprotect(void* address, nuint length, int protection);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int madvise(void* address, nuint length, int advice);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int munmap(void* address, nuint length);

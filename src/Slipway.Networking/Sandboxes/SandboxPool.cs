@@ -1,29 +1,41 @@
 namespace Slipway.Networking;
 
 /// <summary>
-/// Sandboxes made ahead of need. Taking one starts making the next only after a pause, so that the work does not compete with the
-/// start of the container it was taken for, unless the pool is half empty: then at once.
+/// Sandboxes made ahead of need. Taken ones are replaced only after a pause in the taking, so that the work does not compete with the starts
+/// they were taken for. A burst that finds too few makes the pool grow to the size of the burst, for as long as bursts keep coming.
 /// </summary>
 internal sealed class SandboxPool : IAsyncDisposable
 {
+    /// <summary>A sandbox costs about 0.2 MB of kernel memory, and a bridge has 1,023 ports.</summary>
+    internal const int Limit = 64;
+
+    /// <summary>How long a pool that has grown stays so after the last sandbox was taken.</summary>
+    internal static readonly TimeSpan Idle = TimeSpan.FromSeconds(30);
+
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(30);
 
     private readonly Func<CancellationToken, Task<Sandbox>> _make;
     private readonly int _size;
-    private readonly ITimer _timer;
+    private readonly ITimer _refillTimer;
+    private readonly ITimer _shrinkTimer;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _lock = new();
     private readonly Queue<Sandbox> _ready = [];
     private readonly Queue<TaskCompletionSource<Sandbox>> _waiting = [];
+    private int _wanted;
+    private int _takenInBurst;
     private int _underway;
     private bool _disposed;
     private TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <param name="size">Sandboxes kept ready. 0: every one is made when it is asked for.</param>
     public SandboxPool(Func<CancellationToken, Task<Sandbox>> make, int size, TimeProvider time)
     {
         _make = make;
         _size = size;
-        _timer = time.CreateTimer(_ => Refill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _wanted = size;
+        _refillTimer = time.CreateTimer(_ => Refill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _shrinkTimer = time.CreateTimer(_ => Shrink(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>A ready sandbox, or the next one that gets ready.</summary>
@@ -33,23 +45,16 @@ internal sealed class SandboxPool : IAsyncDisposable
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
+            _takenInBurst++;
+            _refillTimer.Change(Pause, Timeout.InfiniteTimeSpan);
             if (_ready.TryDequeue(out Sandbox? ready))
             {
-                if (_ready.Count * 2 >= _size)
-                {
-                    _timer.Change(Pause, Timeout.InfiniteTimeSpan);
-                }
-                else
-                {
-                    StartMissing();
-                }
-
                 return Task.FromResult(ready);
             }
 
             waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
             _waiting.Enqueue(waiter);
-            StartMissing();
+            StartMissing(0);
         }
 
         return WaitAsync(waiter, cancellationToken);
@@ -60,10 +65,23 @@ internal sealed class SandboxPool : IAsyncDisposable
     {
         lock (_lock)
         {
-            if (!_disposed)
+            if (_disposed)
             {
-                StartMissing();
+                return;
             }
+
+            if (_size > 0 && _takenInBurst > _wanted)
+            {
+                _wanted = Math.Min(_takenInBurst, Math.Max(Limit, _size));
+            }
+
+            _takenInBurst = 0;
+            if (_wanted > _size)
+            {
+                _shrinkTimer.Change(Idle, Timeout.InfiniteTimeSpan);
+            }
+
+            StartMissing(_wanted);
         }
     }
 
@@ -74,7 +92,7 @@ internal sealed class SandboxPool : IAsyncDisposable
         {
             if (!_disposed)
             {
-                StartMissing();
+                StartMissing(_wanted);
             }
 
             if (_underway == 0)
@@ -110,7 +128,8 @@ internal sealed class SandboxPool : IAsyncDisposable
             _waiting.Clear();
         }
 
-        await _timer.DisposeAsync().ConfigureAwait(false);
+        await _refillTimer.DisposeAsync().ConfigureAwait(false);
+        await _shrinkTimer.DisposeAsync().ConfigureAwait(false);
         await _stopping.CancelAsync().ConfigureAwait(false);
         await DrainAsync(CancellationToken.None).ConfigureAwait(false);
         foreach (Sandbox sandbox in leftover)
@@ -132,9 +151,24 @@ internal sealed class SandboxPool : IAsyncDisposable
         return await waiter.Task.ConfigureAwait(false);
     }
 
-    private void StartMissing()
+    private void Shrink()
     {
-        for (int missing = _size + _waiting.Count - _ready.Count - _underway; missing > 0; missing--)
+        List<Sandbox> surplus = [];
+        lock (_lock)
+        {
+            _wanted = _size;
+            while (!_disposed && _ready.Count > _wanted)
+            {
+                surplus.Add(_ready.Dequeue());
+            }
+        }
+
+        surplus.ForEach(sandbox => sandbox.Dispose());
+    }
+
+    private void StartMissing(int ready)
+    {
+        for (int missing = ready + _waiting.Count - _ready.Count - _underway; missing > 0; missing--)
         {
             _underway++;
             _ = MakeOneAsync();

@@ -15,6 +15,9 @@ internal sealed class TemporaryDirectory : IDisposable
         path.CreateDirectories(DataRoot.DirectoryMode);
         Descriptor = path.Open(OpenFlags.Directory);
         TreeRemoval.Clear(Descriptor);
+
+        // Layers and containers are born here, and keep their place on the disk when they get their name.
+        Descriptors.SpreadSubdirectories(Descriptor);
     }
 
     public SafeFileHandle Descriptor { get; }

@@ -1,7 +1,11 @@
 using System.Net;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Networking;
 
 namespace Slipway.Engine.Containers.Launch;
@@ -12,6 +16,8 @@ internal static class NetworkFiles
     public const string ResolvConf = "resolv.conf";
     public const string Hosts = "hosts";
     public const string Hostname = "hostname";
+
+    private const uint Mode = 0x1a4; // 0644
 
     private const string HostResolvConf = "/etc/resolv.conf";
     private const string HostHosts = "/etc/hosts";
@@ -33,9 +39,28 @@ internal static class NetworkFiles
         string resolvConf = asHost
             ? Read(HostResolvConf)
             : ContainerFiles.ResolvConf(ContainerFiles.HostResolvConf(Read(HostResolvConf), File.Exists(ResolvedConf) ? Read(ResolvedConf) : null), dns);
-        File.WriteAllText($"{directory}/{Hostname}", ContainerFiles.Hostname(config.Hostname));
-        File.WriteAllText($"{directory}/{Hosts}", hosts);
-        File.WriteAllText($"{directory}/{ResolvConf}", resolvConf);
+        using SafeFileHandle parent = new HostPath(directory).Open(OpenFlags.Path | OpenFlags.Directory);
+        Write(parent, Hostname, ContainerFiles.Hostname(config.Hostname));
+        Write(parent, Hosts, hosts);
+        Write(parent, ResolvConf, resolvConf);
+    }
+
+    /// <summary>
+    /// A file made anew is not truncated: closing a truncated one makes ext4 write it to the disk at once (ext4(5), auto_da_alloc).
+    /// </summary>
+    private static void Write(SafeFileHandle directory, string name, string content)
+    {
+        if (DirectoryEntry.TryOpen(directory, name, OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Exclusive, out SafeFileHandle? file, Mode) is var errno and not 0)
+        {
+            file = errno == Errno.EEXIST
+                ? DirectoryEntry.Open(directory, name, OpenFlags.WriteOnly | OpenFlags.Truncate)
+                : throw new KernelException($"create {name}", errno);
+        }
+
+        using (file)
+        {
+            Descriptors.Write(file!, Encoding.UTF8.GetBytes(content));
+        }
     }
 
     private static (string Name, string Address) Resolve(string entry, IPAddress? gateway)

@@ -1,0 +1,142 @@
+using Slipway.Networking;
+using Xunit;
+
+namespace Slipway.Tests.Kernel.Networking;
+
+/// <summary>How many sandboxes are made, and when; the sandboxes are real, the clock is not.</summary>
+public sealed class SandboxPoolTests : IAsyncLifetime
+{
+    private const int Size = 2;
+
+    private readonly Clock _clock = new();
+    private SandboxFactory _factory = null!;
+    private SandboxPool _pool = null!;
+    private int _made;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _factory = await SandboxFactory.CreateAsync(null, Cancellation);
+        _pool = new SandboxPool(
+            token =>
+            {
+                Interlocked.Increment(ref _made);
+                return _factory.MakeIsolatedAsync(token);
+            },
+            Size,
+            _clock);
+        _pool.Refill();
+        await _pool.DrainAsync(Cancellation);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _pool.DisposeAsync();
+        await _factory.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task What_is_taken_is_made_again_only_after_a_pause()
+    {
+        (await _pool.TakeAsync(Cancellation)).Dispose();
+        Assert.Equal(Size, _made);
+        await PauseAsync();
+        Assert.Equal(Size + 1, _made);
+    }
+
+    [Fact]
+    public async Task A_burst_makes_it_grow_for_the_next_and_it_shrinks_when_none_comes()
+    {
+        await BurstAsync(10);
+        Assert.Equal(10, _made);
+        await PauseAsync();
+        Assert.Equal(20, _made);
+
+        await BurstAsync(10);
+        Assert.Equal(20, _made);
+        await PauseAsync();
+        Assert.Equal(30, _made);
+
+        _clock.Pass(SandboxPool.Idle);
+        await BurstAsync(Size);
+        Assert.Equal(30, _made);
+        (await _pool.TakeAsync(Cancellation)).Dispose();
+        Assert.Equal(31, _made);
+    }
+
+    [Fact]
+    public async Task It_does_not_grow_beyond_its_limit()
+    {
+        await BurstAsync(SandboxPool.Limit + 10);
+        await PauseAsync();
+        Assert.Equal((2 * SandboxPool.Limit) + 10, _made);
+    }
+
+    private async Task BurstAsync(int count)
+    {
+        foreach (var sandbox in await Task.WhenAll(Enumerable.Range(0, count).Select(_ => _pool.TakeAsync(Cancellation))))
+        {
+            sandbox.Dispose();
+        }
+    }
+
+    /// <summary>No sandbox is taken for a second; what that lets be made is waited for, without asking for more.</summary>
+    private async Task PauseAsync()
+    {
+        _clock.Pass(TimeSpan.FromSeconds(1));
+        await _pool.DrainAsync(Cancellation);
+    }
+
+    private sealed class Clock : TimeProvider
+    {
+        private readonly List<Alarm> _alarms = [];
+        private TimeSpan _now;
+
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
+        {
+            var alarm = new Alarm(this, callback, state);
+            alarm.Change(dueTime, period);
+            lock (_alarms)
+            {
+                _alarms.Add(alarm);
+            }
+
+            return alarm;
+        }
+
+        public void Pass(TimeSpan time)
+        {
+            List<Alarm> due;
+            lock (_alarms)
+            {
+                _now += time;
+                due = [.. _alarms.Where(alarm => alarm.Due <= _now)];
+                due.ForEach(alarm => alarm.Due = TimeSpan.MaxValue);
+            }
+
+            due.ForEach(alarm => alarm.Ring());
+        }
+
+        private sealed class Alarm(Clock clock, TimerCallback callback, object? state) : ITimer
+        {
+            public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
+
+            public void Ring() => callback(state);
+
+            public bool Change(TimeSpan dueTime, TimeSpan period)
+            {
+                Due = dueTime == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : clock._now + dueTime;
+                return true;
+            }
+
+            public void Dispose() => Due = TimeSpan.MaxValue;
+
+            public ValueTask DisposeAsync()
+            {
+                Dispose();
+                return ValueTask.CompletedTask;
+            }
+        }
+    }
+}
