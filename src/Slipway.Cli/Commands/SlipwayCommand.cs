@@ -52,6 +52,7 @@ internal static class SlipwayCommand
             InfoCommand.Create(),
             VersionCommand.Create(),
             DaemonCommand.Create(),
+            RegistryCommand.Create(),
             CompletionCommand.Create(),
         };
         foreach (Option option in root.Options)

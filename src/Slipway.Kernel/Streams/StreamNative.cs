@@ -47,6 +47,9 @@ internal static unsafe partial class StreamNative
     public static partial int fdatasync(SafeHandle descriptor);
 
     [LibraryImport("libc", SetLastError = true)]
+    public static partial nint sendfile(SafeHandle output, SafeHandle input, long* offset, nuint count);
+
+    [LibraryImport("libc", SetLastError = true)]
     public static partial int epoll_create1(int flags);
 
     [LibraryImport("libc", SetLastError = true)]
