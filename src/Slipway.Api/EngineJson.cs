@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Slipway.Api.Containers;
 using Slipway.Api.Daemon;
+using Slipway.Api.Disk;
 using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
@@ -25,6 +26,7 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(ContainerInspect))]
 [JsonSerializable(typeof(List<ContainerSummary>))]
 [JsonSerializable(typeof(ContainerTop))]
+[JsonSerializable(typeof(List<FilesystemChange>))]
 [JsonSerializable(typeof(ContainerWaitResponse))]
 [JsonSerializable(typeof(ExecCreateRequest))]
 [JsonSerializable(typeof(ExecStartRequest))]
@@ -34,6 +36,13 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(List<ImageHistoryItem>))]
 [JsonSerializable(typeof(List<ImageDeleteItem>))]
 [JsonSerializable(typeof(ProgressMessage))]
+[JsonSerializable(typeof(DiskUsage))]
+[JsonSerializable(typeof(DiskLedger))]
+[JsonSerializable(typeof(ContainersPruneReport))]
+[JsonSerializable(typeof(ImagesPruneReport))]
+[JsonSerializable(typeof(VolumesPruneReport))]
+[JsonSerializable(typeof(NetworksPruneReport))]
+[JsonSerializable(typeof(BuildCachePruneReport))]
 [JsonSerializable(typeof(EventMessage))]
 [JsonSerializable(typeof(SystemInfo))]
 [JsonSerializable(typeof(SystemVersion))]

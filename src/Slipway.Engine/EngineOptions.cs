@@ -25,6 +25,11 @@ public sealed record EngineOptions
     /// <summary>Path of the executable that is started in the role <c>supervisor</c>.</summary>
     public string SupervisorExecutable { get; init; } = Environment.ProcessPath!;
 
+    /// <summary>
+    /// Bytes the data root may take on the disk: beyond, images that no container uses are removed, the longest unused first. Null: no limit.
+    /// </summary>
+    public long? DiskBudget { get; init; }
+
     /// <summary>Labels of the daemon (<c>--label</c>).</summary>
     public IReadOnlyList<string> Labels { get; init; } = [];
 

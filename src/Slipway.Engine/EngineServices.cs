@@ -3,9 +3,11 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Recovery;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
+using Slipway.Oci;
 using Slipway.Runtime.Confinement;
 using Slipway.Runtime.Supervision;
 using Slipway.Storage;
+using Slipway.Storage.Ledger;
 
 namespace Slipway.Engine;
 
@@ -51,6 +53,7 @@ internal sealed record EngineServices : IAsyncDisposable
             // The lock on the data root comes first: two engines must not touch the same things.
             DataRoot data = await DataRoot.OpenAsync(new DataRootOptions { Path = options.DataRoot, TimeProvider = time }, cancellationToken);
             opened.Add(data);
+            Report(data.Repair, log);
             Task<ISupervisor> connecting = ConnectSupervisorAsync(options, time, cancellationToken);
             EventLog events = new(data.Events, time);
             opened.Add(events);
@@ -105,6 +108,25 @@ internal sealed record EngineServices : IAsyncDisposable
         await Events.DisposeAsync();
         Cgroups.Dispose();
         await Data.DisposeAsync();
+    }
+
+    /// <summary>Tells what was found wrong in the data root: something other than an engine has been there.</summary>
+    private static void Report(LedgerRepair repair, IEngineLog log)
+    {
+        foreach (string path in repair.Removed)
+        {
+            log.Write(EngineLogLevel.Warning, $"data root: removed {path}, which nothing names");
+        }
+
+        foreach (Digest image in repair.LostImages)
+        {
+            log.Write(EngineLogLevel.Warning, $"data root: removed image {image}, of which a layer is missing");
+        }
+
+        foreach (Digest image in repair.DamagedImages)
+        {
+            log.Write(EngineLogLevel.Warning, $"data root: a layer of image {image} is missing; containers that were made of it cannot start");
+        }
     }
 
     /// <summary>Looks at what a container's group offers, in one that is made for it.</summary>

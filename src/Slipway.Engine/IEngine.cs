@@ -1,5 +1,6 @@
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
+using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
@@ -18,4 +19,6 @@ public interface IEngine : IAsyncDisposable
     IEvents Events { get; }
 
     IDaemon Daemon { get; }
+
+    IDisk Disk { get; }
 }

@@ -1,6 +1,7 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
+using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
@@ -20,6 +21,7 @@ public sealed class SlipwayEngine : IEngine
     private readonly ContainerService _containers;
     private readonly ExecService _execs;
     private readonly Supervision _supervision;
+    private readonly DiskBudget? _budget;
     private Task _warmUp = Task.CompletedTask;
 
     private SlipwayEngine(EngineServices services, ContainerService containers, ExecService execs, Supervision supervision)
@@ -28,7 +30,10 @@ public sealed class SlipwayEngine : IEngine
         _containers = containers;
         _execs = execs;
         _supervision = supervision;
-        Images = new ImageService(services.Data.Images, services.Events, services.Time, containers.UsersOf);
+        ImageService images = new(services.Data.Images, services.Data.Ledger, services.Events, services.Time, containers.UsersOf);
+        Images = images;
+        Disk = new DiskService(services.Options, services.Data, services.Events, containers, () => containers.Index.All.Select(container => container.Snapshot));
+        _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
         Daemon = new DaemonService(new DaemonParts
         {
             Options = services.Options,
@@ -52,6 +57,8 @@ public sealed class SlipwayEngine : IEngine
 
     public IDaemon Daemon { get; }
 
+    public IDisk Disk { get; }
+
     /// <summary>Opens the data root, connects to the supervisor (which is started where none runs), and recovers what an earlier engine left.</summary>
     /// <exception cref="EngineException">The host cannot run an engine so configured; the message says why.</exception>
     /// <exception cref="StorageException">Another engine uses the data root, or it is damaged.</exception>
@@ -67,6 +74,7 @@ public sealed class SlipwayEngine : IEngine
             SlipwayEngine engine = new(services, containers, execs, supervision);
             containers.StartByPolicy();
             engine._warmUp = engine.WarmUpAsync();
+            engine._budget?.Start();
             return engine;
         }
         catch
@@ -88,6 +96,7 @@ public sealed class SlipwayEngine : IEngine
             await Containers.StopAsync(container.Id, timeoutSeconds: null, signal: null, cancellationToken);
         }
 
+        await EndBudgetAsync();
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
         await _services.Network.CleanupAsync(cancellationToken);
@@ -99,10 +108,13 @@ public sealed class SlipwayEngine : IEngine
     public async ValueTask DisposeAsync()
     {
         await _warmUp;
+        await EndBudgetAsync();
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
         await _services.DisposeAsync();
     }
+
+    private ValueTask EndBudgetAsync() => _budget?.DisposeAsync() ?? ValueTask.CompletedTask;
 
     private async Task WarmUpAsync()
     {

@@ -58,6 +58,7 @@ public static class Errno
     public const int ECONNREFUSED = 111;
     public const int EHOSTUNREACH = 113;
     public const int EINPROGRESS = 115;
+    public const int ESTALE = 116;
     public const int EDQUOT = 122;
 
     /// <summary>The symbolic name (<c>ENOENT</c>), or <c>errno 523</c> for one without.</summary>
@@ -74,7 +75,7 @@ public static class Errno
         EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
         EADDRINUSE => nameof(EADDRINUSE), EADDRNOTAVAIL => nameof(EADDRNOTAVAIL), ENETUNREACH => nameof(ENETUNREACH),
         ECONNABORTED => nameof(ECONNABORTED), ECONNRESET => nameof(ECONNRESET), ENOTCONN => nameof(ENOTCONN), ETIMEDOUT => nameof(ETIMEDOUT), ECONNREFUSED => nameof(ECONNREFUSED),
-        EHOSTUNREACH => nameof(EHOSTUNREACH), EINPROGRESS => nameof(EINPROGRESS), EDQUOT => nameof(EDQUOT),
+        EHOSTUNREACH => nameof(EHOSTUNREACH), EINPROGRESS => nameof(EINPROGRESS), ESTALE => nameof(ESTALE), EDQUOT => nameof(EDQUOT),
         _ => string.Create(CultureInfo.InvariantCulture, $"errno {errno}"),
     };
 }

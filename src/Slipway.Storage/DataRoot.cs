@@ -4,6 +4,7 @@ using Slipway.Kernel.Files;
 using Slipway.Storage.Content;
 using Slipway.Storage.Images;
 using Slipway.Storage.Layers;
+using Slipway.Storage.Ledger;
 using Slipway.Storage.Snapshots;
 using Slipway.Storage.State;
 using Slipway.Storage.Threading;
@@ -23,6 +24,7 @@ public sealed class DataRoot : IAsyncDisposable
     private readonly LayerStore _layers;
     private readonly ImageStore _images;
     private readonly SnapshotStore _snapshots;
+    private readonly DiskLedger _ledger;
 
     private DataRoot(DataRootOptions options, SafeFileHandle rootLock)
     {
@@ -32,9 +34,10 @@ public sealed class DataRoot : IAsyncDisposable
         _temporary = new TemporaryDirectory(root);
         _content = new ContentStore(root, _temporary);
         _layers = new LayerStore(root, _temporary, options.Limits);
-        _snapshots = new SnapshotStore(root, _temporary, _layers);
+        _snapshots = new SnapshotStore(root, _temporary, _layers, options.Limits);
         _database = new StateDatabase((root / "state.db").Value);
         _images = new ImageStore(_database, _content, _layers, options);
+        _ledger = new DiskLedger(root, _database, _temporary, _images, options.TimeProvider);
         Containers = new ContainerTable(_database, _images.CollectAsync);
         Networks = new NetworkTable(_database);
         Events = new EventTable(_database);
@@ -47,6 +50,11 @@ public sealed class DataRoot : IAsyncDisposable
     public IImageStore Images => _images;
 
     public ISnapshotStore Snapshots => _snapshots;
+
+    public IDiskLedger Ledger => _ledger;
+
+    /// <summary>What was wrong when the data root was opened.</summary>
+    public LedgerRepair Repair { get; private set; } = new([], [], []);
 
     public IContainerTable Containers { get; }
 
@@ -73,6 +81,7 @@ public sealed class DataRoot : IAsyncDisposable
         try
         {
             await root._images.OpenAsync(cancellationToken).ConfigureAwait(false);
+            root.Repair = await root._ledger.OpenAsync(cancellationToken).ConfigureAwait(false);
             await root._images.CollectAsync(cancellationToken).ConfigureAwait(false);
             return root;
         }
@@ -86,6 +95,7 @@ public sealed class DataRoot : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _database.DisposeAsync().ConfigureAwait(false);
+        _ledger.Dispose();
         _images.Dispose();
         _snapshots.Dispose();
         _layers.Dispose();

@@ -6,7 +6,8 @@ namespace Slipway.Storage;
 /// <summary>Tells a host that failed from an archive that asks for what cannot be.</summary>
 internal static class HostErrors
 {
-    private const string NoSpace = "no space left on device";
+    /// <summary>The kernel's words, as Docker passes them on.</summary>
+    public const string NoSpace = "no space left on device";
 
     public static StorageException Map(KernelException error, string context) => error.Errno switch
     {

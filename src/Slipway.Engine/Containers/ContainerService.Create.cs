@@ -23,6 +23,7 @@ internal sealed partial class ContainerService
         Validate(request, hostConfig);
         string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
         Image image = FindImage(request.Image, create.Platform);
+        _services.Data.Ledger.Touch(image.Id);
         ContainerConfig config = ImageDefaults.Merge(request, image.Config.Config);
         ConfigValidation.Validate(config);
         _ = PortSpecs.Requests(config, hostConfig);

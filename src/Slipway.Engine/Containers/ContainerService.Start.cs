@@ -1,6 +1,7 @@
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
+using Slipway.Oci;
 
 namespace Slipway.Engine.Containers;
 
@@ -67,6 +68,11 @@ internal sealed partial class ContainerService
         if (launched.Endpoint is not null)
         {
             PublishNetwork(container.Snapshot, "connect");
+        }
+
+        if (Digest.TryParse(container.Snapshot.ImageId, out Digest image))
+        {
+            _services.Data.Ledger.Touch(image);
         }
 
         _events.Publish(container.Snapshot, "start");

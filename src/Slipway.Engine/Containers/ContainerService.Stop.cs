@@ -106,11 +106,47 @@ internal sealed partial class ContainerService
                 throw ContainerErrors.NotRunning(container.Id);
         }
 
+        await PauseHeldAsync(container, forCommit: false, cancellationToken);
+    }
+
+    private async Task PauseHeldAsync(Container container, bool forCommit, CancellationToken cancellationToken)
+    {
         using Cgroup group = OpenGroup(container);
+        if (forCommit)
+        {
+            // Before, not after: whenever this engine ends, the next one knows whose pause it is.
+            container.Publish(container.Snapshot.State with { PausedForCommit = true });
+            await StoreStateAsync(container);
+        }
+
         await group.FreezeAsync(_services.Time, cancellationToken);
         container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Paused });
         await StoreStateAsync(container);
         _events.Publish(container.Snapshot, "pause");
+    }
+
+    /// <summary>Pauses a container that runs; false where it does not, or is paused already.</summary>
+    private async Task<bool> TryPauseForCommitAsync(Container container, CancellationToken cancellationToken)
+    {
+        using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+        if (container.Snapshot.State.Phase != ContainerPhase.Running)
+        {
+            return false;
+        }
+
+        await PauseHeldAsync(container, forCommit: true, cancellationToken);
+        return true;
+    }
+
+    /// <summary>Lets a container go on that a commit has paused, unless it was ended or let go meanwhile.</summary>
+    private async Task EndPauseForCommitAsync(Container container)
+    {
+        using AsyncLock.Holder holder = await container.LockAsync(CancellationToken.None);
+        if (container.Snapshot.State is { Phase: ContainerPhase.Paused, PausedForCommit: true })
+        {
+            await ThawHeldAsync(container);
+            _events.Publish(container.Snapshot, "unpause");
+        }
     }
 
     public async Task UnpauseAsync(string reference, CancellationToken cancellationToken)
@@ -192,7 +228,7 @@ internal sealed partial class ContainerService
             group.Thaw();
         }
 
-        container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Running });
+        container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Running, PausedForCommit = false });
         await StoreStateAsync(container);
     }
 

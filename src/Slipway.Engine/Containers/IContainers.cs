@@ -1,4 +1,5 @@
 using Slipway.Api.Containers;
+using Slipway.Api.Disk;
 
 namespace Slipway.Engine.Containers;
 
@@ -48,6 +49,20 @@ public interface IContainers
 
     Task<LogSession> LogsAsync(string reference, LogsOptions options, CancellationToken cancellationToken);
 
+    /// <summary>What the container changed of its image, in Docker's order.</summary>
+    Task<IReadOnlyList<FilesystemChange>> ChangesAsync(string reference, CancellationToken cancellationToken);
+
+    /// <summary>Resolves the container before the first byte is written.</summary>
+    /// <returns>Writes the root file system as a tar to the stream it is given.</returns>
+    Func<Stream, CancellationToken, Task> Export(string reference);
+
+    /// <summary>Makes an image of the container's own layer.</summary>
+    /// <returns>The image's id.</returns>
+    Task<string> CommitAsync(ContainerCommit commit, CancellationToken cancellationToken);
+
+    /// <summary>Removes the containers that do not run (<c>docker container prune</c>).</summary>
+    Task<ContainersPruneReport> PruneAsync(Filters filters, CancellationToken cancellationToken);
+
     /// <summary>The plan that starts the container, as text (<c>slipway explain</c>).</summary>
     Task<string> ExplainAsync(string reference, CancellationToken cancellationToken);
 }
@@ -75,6 +90,13 @@ public sealed record StreamSession(Stream Stream, bool Terminal, Func<ValueTask>
 {
     public ValueTask DisposeAsync() => Stream.DisposeAsync();
 }
+
+/// <param name="Repository">May carry a tag; empty for no name.</param>
+/// <param name="Pause">Freeze the container while its layer is read, so that it is seen at one moment.</param>
+/// <param name="Changes">Dockerfile instructions, applied to <paramref name="Config"/>.</param>
+/// <param name="Config">What the image says to its containers; what it leaves out comes from the container. Null: the container's own.</param>
+public sealed record ContainerCommit(
+    string Container, string Repository, string? Tag, string? Comment, string? Author, bool Pause, IReadOnlyList<string> Changes, ContainerConfig? Config);
 
 public enum WaitCondition
 {

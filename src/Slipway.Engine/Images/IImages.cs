@@ -1,3 +1,4 @@
+using Slipway.Api.Disk;
 using Slipway.Api.Images;
 
 namespace Slipway.Engine.Images;
@@ -5,13 +6,17 @@ namespace Slipway.Engine.Images;
 /// <summary>Images. A reference is a name with tag or digest, or an id or unique prefix of one.</summary>
 public interface IImages
 {
-    IReadOnlyList<ImageSummary> List(bool all, Filters filters);
+    /// <param name="sharedSize">Also say how much of each image others have too.</param>
+    IReadOnlyList<ImageSummary> List(bool all, Filters filters, bool sharedSize);
 
     ImageInspect Inspect(string reference);
 
     IReadOnlyList<ImageHistoryItem> History(string reference);
 
     Task TagAsync(string reference, string repository, string? tag, CancellationToken cancellationToken);
+
+    /// <summary>Removes images that no container was made of: those without a name, or all (<c>dangling=false</c>).</summary>
+    Task<ImagesPruneReport> PruneAsync(Filters filters, CancellationToken cancellationToken);
 
     Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken);
 

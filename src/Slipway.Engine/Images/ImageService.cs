@@ -3,18 +3,26 @@ using Slipway.Api.Images;
 using Slipway.Engine.Events;
 using Slipway.Oci;
 using Slipway.Storage.Images;
+using Slipway.Storage.Ledger;
 
 namespace Slipway.Engine.Images;
 
 /// <summary>Images over the store: Docker's shapes, texts and events.</summary>
 /// <param name="usedBy">The containers that were made from an image; must not call back.</param>
-internal sealed class ImageService(IImageStore store, EventLog events, TimeProvider time, Func<Digest, IReadOnlyList<ImageUse>> usedBy) : IImages
+internal sealed partial class ImageService(
+    IImageStore store, IDiskLedger ledger, EventLog events, TimeProvider time, Func<Digest, IReadOnlyList<ImageUse>> usedBy) : IImages
 {
-    public IReadOnlyList<ImageSummary> List(bool all, Filters filters)
+    public IReadOnlyList<ImageSummary> List(bool all, Filters filters, bool sharedSize)
     {
         // Docker hides the intermediate images of builds unless all are asked for; there are none here.
         ImageFilter filter = StorageErrors.Of(() => ImageFilter.Create(filters, store, time));
-        return [.. store.All.Select(filter.Apply).OfType<Image>().Select(ImageShapes.Summary)];
+        SharedSizes? shared = sharedSize ? new SharedSizes(store.All) : null;
+        return [.. store.All.Select(filter.Apply).OfType<Image>().Select(image =>
+        {
+            ImageSummary summary = ImageShapes.Summary(image);
+            summary.SharedSize = shared?.Of(image) ?? summary.SharedSize;
+            return summary;
+        })];
     }
 
     public ImageInspect Inspect(string reference) => ImageShapes.Inspect(Get(reference));
@@ -23,15 +31,19 @@ internal sealed class ImageService(IImageStore store, EventLog events, TimeProvi
 
     public async Task TagAsync(string reference, string repository, string? tag, CancellationToken cancellationToken)
     {
-        Reference target = TargetName(repository, tag) ?? throw new EngineException(ErrorKind.InvalidParameter, "invalid reference format");
+        Reference target = ImageNames.Target(repository, tag) ?? throw new EngineException(ErrorKind.InvalidParameter, "invalid reference format");
         Image image = await StorageErrors.OfAsync(() => store.TagAsync(reference, target, cancellationToken));
         Publish("tag", image, target.Familiar);
     }
 
     public async Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken)
     {
-        Image image = Get(reference);
-        RemoveOptions options = new() { Force = force, UsedBy = usedBy };
+        return await RemoveAsync(Get(reference), reference, new RemoveOptions { Force = force, UsedBy = usedBy }, reason: null, cancellationToken);
+    }
+
+    private async Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(
+        Image image, string reference, RemoveOptions options, string? reason, CancellationToken cancellationToken)
+    {
         IReadOnlyList<RemovedItem> removed = await StorageErrors.OfAsync(() => store.RemoveAsync(reference, options, cancellationToken));
         foreach (RemovedItem item in removed)
         {
@@ -41,7 +53,7 @@ internal sealed class ImageService(IImageStore store, EventLog events, TimeProvi
             }
             else if (item.Deleted == image.Id.ToString())
             {
-                Publish("delete", image, image.Id.ToString());
+                Publish("delete", image, image.Id.ToString(), reason);
             }
         }
 
@@ -56,6 +68,7 @@ internal sealed class ImageService(IImageStore store, EventLog events, TimeProvi
             cancellationToken);
         foreach (LoadedImage image in loaded)
         {
+            ledger.Touch(image.Image.Id);
             Publish("load", image.Image, image.Image.Id.ToString());
             await progress(new ProgressMessage { Stream = image.Message + "\n" });
         }
@@ -65,7 +78,7 @@ internal sealed class ImageService(IImageStore store, EventLog events, TimeProvi
     {
         ImportOptions options = new()
         {
-            Reference = TargetName(import.Repository, import.Tag),
+            Reference = ImageNames.Target(import.Repository, import.Tag),
             Changes = import.Changes,
             Message = import.Message ?? "Imported from -",
             Platform = import.Platform is { } platform ? StorageErrors.Of(() => Platform.Parse(platform)) : null,
@@ -79,6 +92,7 @@ internal sealed class ImageService(IImageStore store, EventLog events, TimeProvi
             Publish("tag", image, name.Familiar);
         }
 
+        ledger.Touch(image.Id);
         Publish("import", image, image.Id.ToString());
         await progress(new ProgressMessage { Status = image.Id.ToString() });
     }
@@ -105,17 +119,16 @@ internal sealed class ImageService(IImageStore store, EventLog events, TimeProvi
         });
     }
 
-    /// <summary>A name to give: <paramref name="tag"/> wins over one in <paramref name="repository"/>; null for no name.</summary>
-    private static Reference? TargetName(string repository, string? tag) => repository.Length == 0 ? null : StorageErrors.Of(() =>
-    {
-        Reference name = Reference.Parse(repository);
-        return !name.Digest.IsNone ? throw new OciException("refusing to create a tag with a digest reference")
-            : string.IsNullOrEmpty(tag) ? name.WithDefaultTag()
-            : name.WithTag(tag);
-    });
-
     private Image Get(string reference) => StorageErrors.Of(() => store.Get(reference));
 
-    private void Publish(string action, Image image, string name) =>
-        events.Publish("image", action, image.Id.ToString(), new Dictionary<string, string>(image.Config.Config?.Labels ?? new Dictionary<string, string>()) { ["name"] = name });
+    private void Publish(string action, Image image, string name, string? reason = null)
+    {
+        Dictionary<string, string> attributes = new(image.Config.Config?.Labels ?? new Dictionary<string, string>()) { ["name"] = name };
+        if (reason is not null)
+        {
+            attributes["reason"] = reason;
+        }
+
+        events.Publish("image", action, image.Id.ToString(), attributes);
+    }
 }

@@ -28,7 +28,9 @@ internal static class ImageShapes
         Id = image.Id.ToString(),
         RepoTags = [.. image.RepoTags],
         RepoDigests = [.. image.RepoDigests],
-        Comment = image.Config.Comment ?? "",
+
+        // Docker says of an image what its last step said.
+        Comment = image.Config.Comment is { Length: > 0 } comment ? comment : image.Config.History is [.., { Comment: { } last }] ? last : "",
         Created = image.Config.Created,
         DockerVersion = image.Config.DockerVersion ?? "",
         Author = image.Config.Author ?? "",
@@ -69,7 +71,7 @@ internal static class ImageShapes
         return items;
     }
 
-    private static ContainerConfig Config(ImageRunConfig? config) => config is null ? new ContainerConfig() : new ContainerConfig
+    public static ContainerConfig Config(ImageRunConfig? config) => config is null ? new ContainerConfig() : new ContainerConfig
     {
         Hostname = config.Hostname ?? "",
         Domainname = config.Domainname ?? "",

@@ -57,6 +57,12 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
 
             using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container.Id));
             container.Pidfd = process.Pidfd;
+            if (state.PausedForCommit)
+            {
+                group?.Thaw();
+                state = state with { PausedForCommit = false };
+            }
+
             container.Publish(state with { Phase = group?.IsFrozen() == true ? ContainerPhase.Paused : ContainerPhase.Running, Pid = process.Pid });
             adopted.Add(container.Id);
         }

@@ -135,7 +135,7 @@ public static unsafe class OverlayMount
 
     /// <summary>
     /// What Docker's overlay2 asks for: no inode index (layers are shared between mounts), no metadata-only copies (an image's layer
-    /// could forge their redirects); the rest as the kernel has it.
+    /// could forge their redirects), no redirects at all (a layer is what lies in its directory, which is what a commit reads).
     /// </summary>
     private static void Features(bool upper, OverlayOptions options, Action<string> set)
     {
@@ -147,6 +147,11 @@ public static unsafe class OverlayMount
         if (Exists("/sys/module/overlay/parameters/metacopy"))
         {
             set("metacopy=off");
+        }
+
+        if (Exists("/sys/module/overlay/parameters/redirect_dir"))
+        {
+            set("redirect_dir=nofollow");
         }
 
         if (upper && options.Volatile)

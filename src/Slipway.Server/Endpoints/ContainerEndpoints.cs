@@ -116,6 +116,9 @@ internal static class ContainerEndpoints
         await request.NoContent();
     }
 
+    public static async Task Prune(ApiRequest request) =>
+        await request.WriteJsonAsync(await request.Engine.Containers.PruneAsync(request.Query.Filters(), request.Stopping), EngineJson.Wire.ContainersPruneReport);
+
     /// <summary>Slipway's own: the system calls that start the container, as text.</summary>
     public static async Task Explain(ApiRequest request)
     {

@@ -18,7 +18,7 @@ internal static class ImageEndpoints
             filters = new Filters(new Dictionary<string, IReadOnlyList<string>>(filters.Values) { ["reference"] = [.. filters["reference"], name] });
         }
 
-        return request.WriteJsonAsync([.. request.Engine.Images.List(request.Query.Flag("all"), filters)], EngineJson.Wire.ListImageSummary);
+        return request.WriteJsonAsync([.. request.Engine.Images.List(request.Query.Flag("all"), filters, request.Query.Flag("shared-size"))], EngineJson.Wire.ListImageSummary);
     }
 
     public static Task Inspect(ApiRequest request) => request.WriteJsonAsync(request.Engine.Images.Inspect(request.Parameter), EngineJson.Wire.ImageInspect);
@@ -37,6 +37,9 @@ internal static class ImageEndpoints
         var removed = await request.Engine.Images.RemoveAsync(request.Parameter, request.Query.Flag("force"), !request.Query.Flag("noprune"), request.Stopping);
         await request.WriteJsonAsync([.. removed], EngineJson.Wire.ListImageDeleteItem);
     }
+
+    public static async Task Prune(ApiRequest request) =>
+        await request.WriteJsonAsync(await request.Engine.Images.PruneAsync(request.Query.Filters(), request.Stopping), EngineJson.Wire.ImagesPruneReport);
 
     public static Task Load(ApiRequest request) => new JsonLines(request).RunAsync(progress =>
         request.Engine.Images.LoadAsync(request.Http.Request.Body, request.Query.Flag("quiet"), progress, request.Http.RequestAborted));

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Slipway.Api;
 using Slipway.Api.Containers;
+using Slipway.Api.Disk;
 using Slipway.Api.Images;
 
 namespace Slipway.Server.Http;
@@ -18,6 +19,7 @@ internal static class JsonShapes
         // 1.44 dropped VirtualSize, which had been the same as Size for long.
         new(typeof(List<ImageSummary>), new ApiVersion(1, 44), root => ForEach(root, CopySize)),
         new(typeof(ImageInspect), new ApiVersion(1, 44), CopySize),
+        new(typeof(DiskUsage), new ApiVersion(1, 44), root => ForEach(root["Images"] ?? new JsonArray(), CopySize)),
 
         // 1.44 gave endpoints DNSNames; before, the container's short id was found among the aliases.
         new(typeof(ContainerInspect), new ApiVersion(1, 44), root => ForEachNetwork(root, (network, id) => MoveDnsNames(network, id))),

@@ -17,18 +17,18 @@ internal static class RouteTable
         Built("GET", "/info", SystemEndpoints.Info),
         Built("GET", "/version", SystemEndpoints.Version),
         Built("GET", "/events", SystemEndpoints.Events),
-        NotBuilt("GET", "/system/df"),
+        Built("GET", "/system/df", DiskEndpoints.Usage),
         NotBuilt("POST", "/auth"),
 
         // Containers
         Built("GET", "/containers/json", ContainerEndpoints.List),
         Built("POST", "/containers/create", ContainerEndpoints.Create),
-        NotBuilt("POST", "/containers/prune"),
+        Built("POST", "/containers/prune", ContainerEndpoints.Prune),
         Built("GET", "/containers/{id}/json", ContainerEndpoints.Inspect),
         Built("GET", "/containers/{id}/top", ContainerEndpoints.Top),
         Built("GET", "/containers/{id}/logs", ContainerStreamEndpoints.Logs),
-        NotBuilt("GET", "/containers/{id}/changes"),
-        NotBuilt("GET", "/containers/{id}/export"),
+        Built("GET", "/containers/{id}/changes", ContainerLayerEndpoints.Changes),
+        Built("GET", "/containers/{id}/export", ContainerLayerEndpoints.Export),
         NotBuilt("GET", "/containers/{id}/stats"),
         Built("POST", "/containers/{id}/resize", ContainerEndpoints.Resize),
         Built("POST", "/containers/{id}/start", ContainerEndpoints.Start),
@@ -59,23 +59,23 @@ internal static class RouteTable
         Built("POST", "/images/load", ImageEndpoints.Load),
         Built("GET", "/images/get", ImageEndpoints.SaveMany),
         NotBuilt("GET", "/images/search"),
-        NotBuilt("POST", "/images/prune"),
+        Built("POST", "/images/prune", ImageEndpoints.Prune),
         Built("GET", "/images/{name}/json", ImageEndpoints.Inspect),
         Built("GET", "/images/{name}/history", ImageEndpoints.History),
         Built("GET", "/images/{name}/get", ImageEndpoints.SaveOne),
         NotBuilt("POST", "/images/{name}/push"),
         Built("POST", "/images/{name}/tag", ImageEndpoints.Tag),
         Built("DELETE", "/images/{name}", ImageEndpoints.Remove),
-        NotBuilt("POST", "/commit"),
+        Built("POST", "/commit", ContainerLayerEndpoints.Commit),
         NotBuilt("POST", "/build"),
-        NotBuilt("POST", "/build/prune"),
+        Built("POST", "/build/prune", DiskEndpoints.PruneBuildCache),
         NotBuilt("POST", "/session"),
         NotBuilt("GET", "/distribution/{name}/json"),
 
         // Networks
         NotBuilt("GET", "/networks"),
         NotBuilt("POST", "/networks/create"),
-        NotBuilt("POST", "/networks/prune"),
+        Built("POST", "/networks/prune", DiskEndpoints.PruneNetworks),
         NotBuilt("GET", "/networks/{id}"),
         NotBuilt("DELETE", "/networks/{id}"),
         NotBuilt("POST", "/networks/{id}/connect"),
@@ -84,7 +84,7 @@ internal static class RouteTable
         // Volumes
         NotBuilt("GET", "/volumes"),
         NotBuilt("POST", "/volumes/create"),
-        NotBuilt("POST", "/volumes/prune"),
+        Built("POST", "/volumes/prune", DiskEndpoints.PruneVolumes),
         NotBuilt("GET", "/volumes/{name}"),
         NotBuilt("PUT", "/volumes/{name}"),
         NotBuilt("DELETE", "/volumes/{name}"),
@@ -136,6 +136,7 @@ internal static class RouteTable
 
         // Slipway's own
         Built("GET", "/slipway/containers/{id}/explain", ContainerEndpoints.Explain),
+        Built("GET", "/slipway/disk", DiskEndpoints.Ledger),
     ];
 
     private static Route Built(string method, string path, EndpointHandler handler) => new(method, path, RouteState.Built, handler);

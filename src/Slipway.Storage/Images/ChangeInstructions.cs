@@ -5,21 +5,45 @@ using Slipway.Oci;
 
 namespace Slipway.Storage.Images;
 
-/// <summary>The Dockerfile instructions that <c>docker import --change</c> takes: those that only change the configuration.</summary>
-internal static class ChangeInstructions
+/// <summary>The Dockerfile instructions that <c>docker import</c> and <c>commit --change</c> take: those that only change the configuration.</summary>
+public static class ChangeInstructions
 {
+    /// <summary>Applies instructions one after another.</summary>
     /// <exception cref="StorageException">InvalidParameter: an unknown or malformed instruction.</exception>
-    public static ImageRunConfig Apply(IReadOnlyList<string> changes) =>
-        changes.SelectMany(change => change.Split('\n')).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#').Aggregate(new ImageRunConfig(), Apply);
+    public static ImageRunConfig Apply(ImageRunConfig config, IReadOnlyList<string> changes)
+    {
+        var commandGiven = false;
+        foreach (var line in changes.SelectMany(change => change.Split('\n')).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#'))
+        {
+            var (keyword, text) = Split(line);
+            config = Apply(config, keyword, text);
+            commandGiven |= keyword == "CMD";
+            if (keyword == "ENTRYPOINT" && !commandGiven)
+            {
+                // The command was written for another program (Dockerfile reference, "Understand how CMD and ENTRYPOINT interact").
+                config = config with { Cmd = null };
+            }
+        }
 
-    private static ImageRunConfig Apply(ImageRunConfig config, string line)
+        return config;
+    }
+
+    private static (string Keyword, string Text) Split(string line)
     {
         var space = line.AsSpan().IndexOfAny(' ', '\t');
-        var keyword = (space < 0 ? line : line[..space]).ToUpperInvariant();
-        var text = space < 0 ? "" : line[space..].Trim();
+        return space < 0 ? (line.ToUpperInvariant(), "") : (line[..space].ToUpperInvariant(), line[space..].Trim());
+    }
+
+    private static ImageRunConfig Apply(ImageRunConfig config, string keyword, string text)
+    {
         if (text.Length == 0 && keyword is not ("CMD" or "ENTRYPOINT"))
         {
-            throw Invalid(space < 0 && !IsKnown(keyword) ? $"unknown instruction: {keyword}" : $"{keyword} requires at least one argument");
+            throw Invalid(!IsKnown(keyword) ? $"unknown instruction: {keyword}" : $"{keyword} requires at least one argument");
+        }
+
+        if (keyword is "ENV" or "LABEL" or "EXPOSE" or "VOLUME" or "STOPSIGNAL" or "USER" or "WORKDIR")
+        {
+            text = VariableExpansion.Expand(text, config.Env ?? []);
         }
 
         return keyword switch
@@ -28,7 +52,7 @@ internal static class ChangeInstructions
             "ENTRYPOINT" => config with { Entrypoint = Command(text) },
             "ENV" => config with { Env = MergeEnv(config.Env, Pairs(keyword, text)) },
             "LABEL" => config with { Labels = MergeLabels(config.Labels, Pairs(keyword, text)) },
-            "EXPOSE" => config with { ExposedPorts = MergeKeys(config.ExposedPorts, Words(text).Select(Port)) },
+            "EXPOSE" => config with { ExposedPorts = MergeKeys(config.ExposedPorts, Words(text).SelectMany(Ports)) },
             "VOLUME" => config with { Volumes = MergeKeys(config.Volumes, ListOrWords(text)) },
             "ONBUILD" => config with { OnBuild = [.. config.OnBuild ?? [], OnBuild(text)] },
             "STOPSIGNAL" => config with { StopSignal = Words(text) is [var signal] ? signal : throw Invalid("STOPSIGNAL requires exactly one argument") },
@@ -184,14 +208,21 @@ internal static class ChangeInstructions
         return merged;
     }
 
-    private static string Port(string text)
+    /// <summary><c>80</c>, <c>53/udp</c>, <c>8000-8010/tcp</c>: a range stands for each of its ports.</summary>
+    private static IEnumerable<string> Ports(string text)
     {
         var parts = text.Split('/');
         var protocol = parts.Length == 2 ? parts[1].ToLowerInvariant() : "tcp";
         var range = parts[0].Split('-');
-        var valid = parts.Length <= 2 && protocol is "tcp" or "udp" or "sctp" && range.Length is 1 or 2
-            && range.All(port => ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0);
-        return valid ? $"{parts[0]}/{protocol}" : throw Invalid($"invalid containerPort: {text}");
+        var valid = parts.Length <= 2 && protocol is "tcp" or "udp" or "sctp" && range.Length is 1 or 2;
+        if (!valid || Number(range[0]) is not { } first || Number(range[^1]) is not { } last || last < first)
+        {
+            throw Invalid($"invalid containerPort: {text}");
+        }
+
+        return Enumerable.Range(first, last - first + 1).Select(port => string.Create(CultureInfo.InvariantCulture, $"{port}/{protocol}"));
+
+        static int? Number(string port) => ushort.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0 ? number : null;
     }
 
     private static string OnBuild(string text) => text.Split(' ', '\t')[0].ToUpperInvariant() switch
@@ -201,5 +232,22 @@ internal static class ChangeInstructions
         _ => text,
     };
 
-    private static string WorkingDirectory(string? current, string path) => path.StartsWith('/') ? path : $"{(current ?? "").TrimEnd('/')}/{path}";
+    /// <summary>Relative to the one before; <c>.</c> and <c>..</c> are taken out.</summary>
+    private static string WorkingDirectory(string? current, string path)
+    {
+        var parts = new List<string>();
+        foreach (var part in (path.StartsWith('/') ? path : $"{current}/{path}").Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (part == ".." && parts.Count > 0)
+            {
+                parts.RemoveAt(parts.Count - 1);
+            }
+            else if (part is not ("." or ".."))
+            {
+                parts.Add(part);
+            }
+        }
+
+        return "/" + string.Join('/', parts);
+    }
 }

@@ -54,6 +54,12 @@ public interface IImageStore
     /// <summary>Gives <paramref name="target"/> to an image; another image that had the name loses it.</summary>
     Task<Image> TagAsync(string nameOrId, Reference target, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Deletes all that no image and no container needs, at once: also the layers of interrupted pulls, which would have stayed for
+    /// a while. What an ingest at work has added stays.
+    /// </summary>
+    Task PurgeAsync(CancellationToken cancellationToken);
+
     /// <summary><c>docker rmi</c>.</summary>
     Task<IReadOnlyList<RemovedItem>> RemoveAsync(string nameOrId, RemoveOptions options, CancellationToken cancellationToken);
 }

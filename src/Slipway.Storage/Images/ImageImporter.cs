@@ -20,7 +20,7 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
     /// <summary>Blocks; for a thread of its own.</summary>
     public ImportedImage Import(Stream source, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
-        var run = ChangeInstructions.Apply(options.Changes);
+        var run = ChangeInstructions.Apply(new ImageRunConfig(), options.Changes);
         var imported = new ImportedImage(content.Create(), content.Create());
         try
         {

@@ -166,11 +166,19 @@ internal sealed class ImageStore : IImageStore, IDisposable
                     connection =>
                     {
                         LayerRows.EndHolds(connection, now, BootId.Current);
-                        ImageRows.DeleteUnusedBlobs(connection);
-                        return LayerRows.DeleteUnused(connection);
+                        return true;
                     },
                     cancellationToken).ConfigureAwait(false);
-                await SweepAsync().ConfigureAwait(false);
+                await DeleteUnusedAsync(cancellationToken).ConfigureAwait(false);
+            },
+            cancellationToken);
+
+    public Task PurgeAsync(CancellationToken cancellationToken) =>
+        ChangeAsync(
+            async () =>
+            {
+                await _database.WriteAsync(LayerRows.EndHolds, cancellationToken).ConfigureAwait(false);
+                await DeleteUnusedAsync(cancellationToken).ConfigureAwait(false);
             },
             cancellationToken);
 
@@ -390,6 +398,18 @@ internal sealed class ImageStore : IImageStore, IDisposable
         var previous = _catalog;
         var catalog = await _database.ReadAsync(connection => ImageCatalog.Read(connection, previous), cancellationToken).ConfigureAwait(false);
         Volatile.Write(ref _catalog, catalog);
+    }
+
+    private async Task DeleteUnusedAsync(CancellationToken cancellationToken)
+    {
+        await _database.WriteAsync(
+            connection =>
+            {
+                ImageRows.DeleteUnusedBlobs(connection);
+                return LayerRows.DeleteUnused(connection);
+            },
+            cancellationToken).ConfigureAwait(false);
+        await SweepAsync().ConfigureAwait(false);
     }
 
     private async Task SweepAsync()

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Oci;
+using Slipway.Storage.Changes;
 
 namespace Slipway.Storage.Snapshots;
 
@@ -18,6 +19,16 @@ public interface ISnapshotStore
 
     /// <summary>Bytes of the regular files in the container's own layer; 0 where there is none.</summary>
     long UpperSize(string containerId);
+
+    /// <summary>What a container changed of its image (<c>docker diff</c>). The container may run.</summary>
+    Task<IReadOnlyList<FileChange>> ChangesAsync(IReadOnlyList<Digest> chainIds, string containerId, CancellationToken cancellationToken);
+
+    /// <summary>The container's own layer as the tar of an image layer (<c>docker commit</c>), for as long as <paramref name="read"/> runs.</summary>
+    /// <param name="read">Gets the tar, or null where the container changed nothing.</param>
+    Task<T> ReadLayerAsync<T>(IReadOnlyList<Digest> chainIds, string containerId, Func<Stream?, Task<T>> read, CancellationToken cancellationToken);
+
+    /// <summary>Writes the whole root file system as a tar (<c>docker export</c>), without what is mounted inside. The container may run; its own mounts are not entered.</summary>
+    Task ExportAsync(IReadOnlyList<Digest> chainIds, string containerId, Stream output, CancellationToken cancellationToken);
 
     /// <summary>Removes the container's layer; nothing happens where there is none. The root file system must not be mounted any more.</summary>
     void Remove(string containerId);

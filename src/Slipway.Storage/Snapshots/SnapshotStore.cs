@@ -9,7 +9,7 @@ using Slipway.Storage.Layers;
 
 namespace Slipway.Storage.Snapshots;
 
-internal sealed class SnapshotStore : ISnapshotStore, IDisposable
+internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
 {
     private const string Upper = "upper";
     private const string Work = "work";
@@ -20,10 +20,11 @@ internal sealed class SnapshotStore : ISnapshotStore, IDisposable
     private readonly HostPath _empty;
     private readonly TemporaryDirectory _temporary;
     private readonly LayerStore _layers;
+    private readonly UnpackLimits _limits;
 
-    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers)
+    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, UnpackLimits limits)
     {
-        (_temporary, _layers) = (temporary, layers);
+        (_temporary, _layers, _limits) = (temporary, layers, limits);
         _path = root / "containers";
         _path.CreateDirectories(DataRoot.DirectoryMode);
         _containers = _path.Open(OpenFlags.Directory);
@@ -38,12 +39,7 @@ internal sealed class SnapshotStore : ISnapshotStore, IDisposable
         var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
         try
         {
-            for (var i = chainIds.Count - 1; i >= 0; i--)
-            {
-                lowers.Add(_layers.DiffPath(chainIds[i]).TryOpen(OpenFlags.Path | OpenFlags.Directory)
-                    ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {chainIds[i]} of container {containerId} not found"));
-            }
-
+            OpenLayers(chainIds, containerId, lowers);
             if (lowers.Count == 0)
             {
                 lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
@@ -78,9 +74,8 @@ internal sealed class SnapshotStore : ISnapshotStore, IDisposable
         }
 
         using (container)
-        using (var upper = DirectoryEntry.Open(container!, Upper, OpenFlags.Path | OpenFlags.Directory))
         {
-            return Size(upper, []);
+            return TreeSize.Of(container!, Upper).Content;
         }
     }
 
@@ -93,6 +88,16 @@ internal sealed class SnapshotStore : ISnapshotStore, IDisposable
         catch (KernelException error)
         {
             throw new StorageException(StorageErrorKind.System, $"remove the layer of container {containerId}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Adds the directories of layers, highest first.</summary>
+    private void OpenLayers(IReadOnlyList<Digest> chainIds, string containerId, List<SafeFileHandle> opened)
+    {
+        for (var i = chainIds.Count - 1; i >= 0; i--)
+        {
+            opened.Add(_layers.DiffPath(chainIds[i]).TryOpen(OpenFlags.Path | OpenFlags.Directory)
+                ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {chainIds[i]} of container {containerId} not found"));
         }
     }
 
@@ -121,34 +126,6 @@ internal sealed class SnapshotStore : ISnapshotStore, IDisposable
 
         DirectoryEntry.Rename(_temporary.Descriptor, name, _containers, containerId, RenameFlags.NoReplace);
         return DirectoryEntry.Open(_containers, containerId, OpenFlags.Directory);
-    }
-
-    /// <summary>Hard links count once, as on the disk.</summary>
-    private static long Size(SafeFileHandle directory, HashSet<ulong> seen)
-    {
-        long size = 0;
-        foreach (var entry in new DirectoryListing(directory))
-        {
-            // The container may be running: a name can be gone by now.
-            if (FileStatus.TryOf(directory, entry.Name) is not { } status)
-            {
-                continue;
-            }
-
-            if (status.IsRegularFile && (status.LinkCount == 1 || seen.Add(status.Inode)))
-            {
-                size += status.Size;
-            }
-            else if (status.IsDirectory && DirectoryEntry.TryOpen(directory, entry.Name, OpenFlags.Path | OpenFlags.Directory, out var child) == 0)
-            {
-                using (child)
-                {
-                    size += Size(child!, seen);
-                }
-            }
-        }
-
-        return size;
     }
 
     /// <summary>An id is an id and no path (GHSA-4c29-8rgm-jvjj).</summary>

@@ -66,7 +66,12 @@ internal sealed class DatabaseConnection : IDisposable
         }
         catch
         {
-            Execute("ROLLBACK", []);
+            // After some errors, a full disk among them, SQLite has rolled back already (sqlite.org/lang_transaction.html, 3).
+            if (SQLitePCL.raw.sqlite3_get_autocommit(_connection.Handle!) == 0)
+            {
+                Execute("ROLLBACK", []);
+            }
+
             throw;
         }
     }

@@ -6,6 +6,9 @@ namespace Slipway.Storage.State;
 /// <summary>A thread that owns a connection and does its work in order: SQLite blocks, and the pool must not.</summary>
 internal sealed class DatabaseThread : IAsyncDisposable
 {
+    // sqlite.org/rescode.html
+    private const int SQLITE_FULL = 13;
+
     private readonly WaitQueue<Action<DatabaseConnection>> _queue = new();
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly DatabaseConnection _connection;
@@ -33,6 +36,10 @@ internal sealed class DatabaseThread : IAsyncDisposable
                 try
                 {
                     completion.SetResult(work(connection));
+                }
+                catch (SqliteException error) when (error.SqliteErrorCode == SQLITE_FULL)
+                {
+                    completion.SetException(new StorageException(StorageErrorKind.System, HostErrors.NoSpace, error));
                 }
                 catch (SqliteException error)
                 {

@@ -145,6 +145,20 @@ internal static class Schema
         ALTER TABLE names RENAME TO image_names;
         CREATE INDEX image_names_image ON image_names (image_id);
         """,
+        """
+        -- What unpacked layers take on the disk, measured once; the stamp tells a directory that was changed since.
+        CREATE TABLE layer_usage (
+            chain_id TEXT PRIMARY KEY REFERENCES layers (chain_id) ON DELETE CASCADE,
+            bytes    INTEGER NOT NULL,
+            files    INTEGER NOT NULL,
+            stamp    INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+
+        CREATE TABLE image_uses (
+            image_id  TEXT PRIMARY KEY REFERENCES images (id) ON DELETE CASCADE,
+            last_used INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """,
     ];
 
     /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>

@@ -1,12 +1,14 @@
 using System.Net.Sockets;
 using Slipway.Api.Containers;
 using Slipway.Api.Daemon;
+using Slipway.Api.Disk;
 using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
 using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
+using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
@@ -14,7 +16,7 @@ using Slipway.Engine.Images;
 namespace Slipway.Tests.Engine.Server;
 
 /// <summary>An engine that does what a test tells it; what it is not told about, it does not know.</summary>
-internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvents, IDaemon
+internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvents, IDaemon, IDisk
 {
     public const string Id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -27,6 +29,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
     public IEvents Events => this;
 
     public IDaemon Daemon => this;
+
+    public IDisk Disk => this;
 
     public Func<ContainerCreate, ContainerCreateResponse>? OnCreate { get; set; }
 
@@ -59,6 +63,14 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
     public Func<bool, Filters, IReadOnlyList<ImageSummary>> OnImages { get; set; } = (_, _) => [];
 
     public Func<DateTimeOffset?, DateTimeOffset?, Filters, CancellationToken, IAsyncEnumerable<EventMessage>>? OnEvents { get; set; }
+
+    public Func<string, IReadOnlyList<FilesystemChange>> OnChanges { get; set; } = _ => [];
+
+    public Func<string, Func<Stream, CancellationToken, Task>>? OnExport { get; set; }
+
+    public Func<ContainerCommit, string>? OnCommit { get; set; }
+
+    public Func<DiskUsageTypes, DiskUsage> OnDiskUsage { get; set; } = _ => new DiskUsage();
 
     /// <summary>Calls without a result: verb and arguments.</summary>
     public List<string> Calls { get; } = [];
@@ -102,6 +114,21 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
     Task<LogSession> IContainers.LogsAsync(string reference, LogsOptions options, CancellationToken cancellationToken) =>
         Task.FromResult(OnLogs?.Invoke(options, cancellationToken) ?? throw NoContainer(reference));
 
+    Task<IReadOnlyList<FilesystemChange>> IContainers.ChangesAsync(string reference, CancellationToken cancellationToken) => Task.FromResult(OnChanges(reference));
+
+    Func<Stream, CancellationToken, Task> IContainers.Export(string reference) => OnExport?.Invoke(reference) ?? throw NoContainer(reference);
+
+    Task<string> IContainers.CommitAsync(ContainerCommit commit, CancellationToken cancellationToken) =>
+        Task.FromResult(OnCommit?.Invoke(commit) ?? throw NoContainer(commit.Container));
+
+    Task<ContainersPruneReport> IContainers.PruneAsync(Filters filters, CancellationToken cancellationToken) => Task.FromResult(new ContainersPruneReport(null, 0));
+
+    Task<DiskUsage> IDisk.UsageAsync(DiskUsageTypes types, CancellationToken cancellationToken) => Task.FromResult(OnDiskUsage(types));
+
+    Task<DiskLedger> IDisk.LedgerAsync(CancellationToken cancellationToken) => Task.FromResult(new DiskLedger { Total = 1 });
+
+    Task<VolumesPruneReport> IDisk.PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : null, 0));
+
     Task<string> IContainers.ExplainAsync(string reference, CancellationToken cancellationToken) => Task.FromResult($"plan of {reference}\n");
 
     Task<string> IExecs.CreateAsync(string containerReference, ExecCreateRequest request, CancellationToken cancellationToken) =>
@@ -118,7 +145,9 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
 
     Task IExecs.ResizeAsync(string execId, ushort rows, ushort columns, CancellationToken cancellationToken) => Call($"exec resize {execId} {rows} {columns}");
 
-    IReadOnlyList<ImageSummary> IImages.List(bool all, Filters filters) => OnImages(all, filters);
+    IReadOnlyList<ImageSummary> IImages.List(bool all, Filters filters, bool sharedSize) => OnImages(all, filters);
+
+    Task<ImagesPruneReport> IImages.PruneAsync(Filters filters, CancellationToken cancellationToken) => Task.FromResult(new ImagesPruneReport(null, 0));
 
     ImageInspect IImages.Inspect(string reference) => new() { Id = "sha256:" + Id, RepoTags = [reference] };
 

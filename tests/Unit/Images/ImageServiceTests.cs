@@ -5,6 +5,7 @@ using Slipway.Engine.Images;
 using Slipway.Oci;
 using Slipway.Storage;
 using Slipway.Storage.Images;
+using Slipway.Storage.Ledger;
 using Slipway.Storage.State;
 using Xunit;
 
@@ -16,9 +17,10 @@ public sealed class ImageServiceTests : IAsyncDisposable
 
     private readonly EventLog _events = new(new NoEventTable(), TimeProvider.System);
     private readonly FakeStore _store = new();
+    private readonly FakeLedger _ledger = new();
     private readonly ImageService _images;
 
-    public ImageServiceTests() => _images = new ImageService(_store, _events, TimeProvider.System, _ => []);
+    public ImageServiceTests() => _images = new ImageService(_store, _ledger, _events, TimeProvider.System, _ => []);
 
     public ValueTask DisposeAsync() => _events.DisposeAsync();
 
@@ -48,7 +50,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
             Make('d', s_day.AddDays(3), []),
         ]);
 
-        IReadOnlyList<ImageSummary> found = _images.List(false, new Filters(new Dictionary<string, IReadOnlyList<string>> { [key] = [value] }));
+        IReadOnlyList<ImageSummary> found = _images.List(false, new Filters(new Dictionary<string, IReadOnlyList<string>> { [key] = [value] }), sharedSize: false);
 
         Assert.Equal(expected, string.Concat(found.Select(image => image.Id["sha256:".Length])));
     }
@@ -58,7 +60,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
     {
         _store.Images.Add(Make('a', s_day, ["alpine:3.20", "alpine:latest", "other:1"]));
 
-        ImageSummary found = Assert.Single(_images.List(false, new Filters(new Dictionary<string, IReadOnlyList<string>> { ["reference"] = ["alpine:3*"] })));
+        ImageSummary found = Assert.Single(_images.List(false, new Filters(new Dictionary<string, IReadOnlyList<string>> { ["reference"] = ["alpine:3*"] }), sharedSize: false));
 
         Assert.Equal(["alpine:3.20"], found.RepoTags);
     }
@@ -69,7 +71,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
     [InlineData("until", "soon", ErrorKind.InvalidParameter)]
     [InlineData("before", "nosuch", ErrorKind.NotFound)]
     public void Filters_that_make_no_sense_are_refused(string key, string value, ErrorKind kind) =>
-        Assert.Equal(kind, Assert.Throws<EngineException>(() => _images.List(false, new Filters(new Dictionary<string, IReadOnlyList<string>> { [key] = [value] }))).Kind);
+        Assert.Equal(kind, Assert.Throws<EngineException>(() => _images.List(false, new Filters(new Dictionary<string, IReadOnlyList<string>> { [key] = [value] }), sharedSize: false)).Kind);
 
     [Fact]
     public void History_gives_sizes_to_the_steps_that_made_layers()
@@ -185,9 +187,9 @@ public sealed class ImageServiceTests : IAsyncDisposable
         return ValueTask.CompletedTask;
     };
 
-    private static Digest Id(char digit) => Digest.Parse("sha256:" + new string(digit, 64));
+    internal static Digest Id(char digit) => Digest.Parse("sha256:" + new string(digit, 64));
 
-    private static Image Make(char digit, DateTimeOffset created, string[] names, IReadOnlyDictionary<string, string>? labels = null) => new()
+    internal static Image Make(char digit, DateTimeOffset created, string[] names, IReadOnlyDictionary<string, string>? labels = null) => new()
     {
         Id = Id(digit),
         Config = new ImageConfig { Config = new ImageRunConfig { Labels = labels } },
@@ -196,17 +198,19 @@ public sealed class ImageServiceTests : IAsyncDisposable
         Created = created,
     };
 
-    private sealed class FakeStore : IImageStore
+    internal sealed class FakeStore : IImageStore
     {
         public List<Image> Images { get; } = [];
 
+        public int Purges { get; private set; }
+
         public bool LoadForever { get; set; }
 
-        public IReadOnlyList<Image> All => Images;
+        public IReadOnlyList<Image> All => [.. Images];
 
         public Image Get(string nameOrId) => Find(nameOrId) ?? throw new StorageException(StorageErrorKind.NotFound, $"No such image: {nameOrId}:latest");
 
-        public Image? Find(string nameOrId) => Images.Find(image => image.RepoTags.Any(name => name == nameOrId || name == nameOrId + ":latest"));
+        public Image? Find(string nameOrId) => Images.Find(image => image.Id.ToString() == nameOrId || image.RepoTags.Any(name => name == nameOrId || name == nameOrId + ":latest"));
 
         public Image? Find(string nameOrId, Platform platform) => Find(nameOrId);
 
@@ -229,11 +233,26 @@ public sealed class ImageServiceTests : IAsyncDisposable
 
         public Task<Image> TagAsync(string nameOrId, Reference target, CancellationToken cancellationToken) => Task.FromResult(Get(nameOrId));
 
-        public Task<IReadOnlyList<RemovedItem>> RemoveAsync(string nameOrId, RemoveOptions options, CancellationToken cancellationToken) =>
-            Task.FromResult<IReadOnlyList<RemovedItem>>([new RemovedItem(nameOrId, null), new RemovedItem(null, Get(nameOrId).Id.ToString()), new RemovedItem(null, "sha256:layer")]);
+        public Task PurgeAsync(CancellationToken cancellationToken)
+        {
+            Purges++;
+            return Task.CompletedTask;
+        }
+
+        public Task<IReadOnlyList<RemovedItem>> RemoveAsync(string nameOrId, RemoveOptions options, CancellationToken cancellationToken)
+        {
+            Image image = Get(nameOrId);
+            if (options.UsedBy(image.Id).Any(use => use.Running))
+            {
+                throw new StorageException(StorageErrorKind.Conflict, "in use");
+            }
+
+            Images.Remove(image);
+            return Task.FromResult<IReadOnlyList<RemovedItem>>([new RemovedItem(nameOrId, null), new RemovedItem(null, image.Id.ToString()), new RemovedItem(null, "sha256:layer")]);
+        }
     }
 
-    private sealed class NoEventTable : IEventTable
+    internal sealed class NoEventTable : IEventTable
     {
         public Task AppendAsync(DateTimeOffset time, byte[] document, CancellationToken cancellationToken) => Task.CompletedTask;
 

@@ -40,6 +40,9 @@ internal sealed record RunState
     /// <summary>On the default bridge, while the container runs: committed together with the start, so that recovery gives it back.</summary>
     public StoredEndpoint? Endpoint { get; init; }
 
+    /// <summary>It is a commit that has paused the container: an engine that finds it so after the end of another lets it go on.</summary>
+    public bool PausedForCommit { get; init; }
+
     /// <summary>A process exists: running or paused.</summary>
     public bool IsLive => Phase is ContainerPhase.Running or ContainerPhase.Paused;
 
@@ -47,7 +50,7 @@ internal sealed record RunState
     public bool IsRunning => IsLive || Phase == ContainerPhase.Restarting;
 
     public RunState Exited(int exitCode, bool oomKilled, DateTimeOffset at) =>
-        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Endpoint = null };
+        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Endpoint = null, PausedForCommit = false };
 }
 
 internal static class ContainerPhaseText

@@ -1,0 +1,134 @@
+using System.Globalization;
+using Slipway.Api;
+using Slipway.Api.Containers;
+using Slipway.Api.Disk;
+using Slipway.Engine.Containers;
+using Slipway.Engine.Containers.State;
+using Slipway.Engine.Events;
+using Slipway.Engine.Images;
+using Slipway.Engine.Volumes;
+using Slipway.Oci;
+using Slipway.Storage;
+using Slipway.Storage.Images;
+using Slipway.Storage.Ledger;
+
+namespace Slipway.Engine.Disk;
+
+/// <summary>The storage's ledger in the words of the API: whose is it, and what would a prune give back.</summary>
+/// <param name="containers">The containers as they are now.</param>
+internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog events, IContainers listing, Func<IEnumerable<ContainerSnapshot>> containers) : IDisk
+{
+    private readonly VolumeDirectory _volumes = new(options.DataRoot);
+    private readonly PruneGate _pruning = new();
+
+    public async Task<DiskUsage> UsageAsync(DiskUsageTypes types, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<LedgerEntry> entries = await StorageErrors.OfAsync(() => data.Ledger.ReadAsync(cancellationToken));
+        ILookup<LedgerKind, LedgerEntry> byKind = entries.ToLookup(entry => entry.Kind);
+        Dictionary<string, long> containerBytes = byKind[LedgerKind.Container].ToDictionary(entry => entry.Id, entry => entry.Bytes);
+        Dictionary<string, long> volumeBytes = byKind[LedgerKind.Volume].ToDictionary(entry => entry.Id, entry => entry.Bytes);
+        List<ContainerSummary> summaries = [.. listing.List(new ContainerListOptions(All: true, Size: true))];
+        foreach (ContainerSummary summary in summaries)
+        {
+            summary.SizeRw = containerBytes.GetValueOrDefault(summary.Id);
+        }
+
+        // Images own what neither containers nor volumes do: layers and blobs, and the database that knows them.
+        long others = summaries.Sum(summary => summary.SizeRw ?? 0) + volumeBytes.Values.Sum();
+        return new DiskUsage
+        {
+            LayersSize = types.HasFlag(DiskUsageTypes.Images) ? entries.Sum(entry => entry.Bytes) - others : 0,
+            Images = types.HasFlag(DiskUsageTypes.Images) ? Images() : null,
+            Containers = types.HasFlag(DiskUsageTypes.Containers) ? summaries : null,
+            Volumes = types.HasFlag(DiskUsageTypes.Volumes) ? [.. volumeBytes.Select(volume => Volume(volume.Key, volume.Value))] : null,
+            BuildCache = types.HasFlag(DiskUsageTypes.BuildCache) ? [] : null,
+        };
+    }
+
+    public async Task<DiskLedger> LedgerAsync(CancellationToken cancellationToken)
+    {
+        IReadOnlyList<LedgerEntry> entries = await StorageErrors.OfAsync(() => data.Ledger.ReadAsync(cancellationToken));
+        Dictionary<Digest, Image> images = data.Images.All.ToDictionary(image => image.Id);
+        Dictionary<string, string> names = containers().ToDictionary(container => container.Id, container => container.Name);
+        return new DiskLedger
+        {
+            Total = entries.Sum(entry => entry.Bytes),
+            Budget = options.DiskBudget,
+            Objects = [.. entries.Select(Object)],
+        };
+
+        DiskObject Object(LedgerEntry entry) => new()
+        {
+            Kind = entry.Kind.ToString().ToLowerInvariant(),
+            Id = entry.Id,
+            Bytes = entry.Bytes,
+            Files = entry.Files,
+            UsedBy = entry.Kind switch
+            {
+                LedgerKind.Container => names.TryGetValue(entry.Id, out string? name) ? [name] : [],
+                LedgerKind.Volume => [.. UsersOf(entry.Id).Select(container => container.Name)],
+                _ => [.. entry.Images.Select(id => images.GetValueOrDefault(id)?.RepoTags is [var tag, ..] ? tag : id.ToString())],
+            },
+            LastUsed = entry.Images.Select(data.Ledger.LastUsed).Max() is { } last ? Rfc3339.Format(last) : null,
+        };
+    }
+
+    public Task<VolumesPruneReport> PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken)
+    {
+        filters.Validate("all", "label", "label!");
+        all = PruneFilter.Flag(filters, "all", all);
+
+        // Volumes have no labels yet: none has the one asked for, and all lack the one that is not to be.
+        bool none = filters.Has("label");
+        return _pruning.RunAsync(async () =>
+        {
+            List<string> deleted = [];
+            long reclaimed = 0;
+            if (!none)
+            {
+                Dictionary<string, long> sizes = (await StorageErrors.OfAsync(() => data.Ledger.ReadAsync(cancellationToken)))
+                    .Where(entry => entry.Kind == LedgerKind.Volume)
+                    .ToDictionary(entry => entry.Id, entry => entry.Bytes);
+                foreach (string name in _volumes.List().Where(name => all || VolumeDirectory.IsAnonymous(name)))
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    if (!UsersOf(name).Any())
+                    {
+                        _volumes.Remove(name);
+                        events.Publish("volume", "destroy", name, new Dictionary<string, string> { ["driver"] = "local" });
+                        deleted.Add(name);
+                        reclaimed += sizes.GetValueOrDefault(name);
+                    }
+                }
+            }
+
+            events.Publish("volume", "prune", "", new Dictionary<string, string> { ["reclaimed"] = reclaimed.ToString(CultureInfo.InvariantCulture) });
+            return new VolumesPruneReport(deleted.Count > 0 ? deleted : null, reclaimed);
+        });
+    }
+
+    private List<Api.Images.ImageSummary> Images()
+    {
+        IReadOnlyList<Image> all = data.Images.All;
+        SharedSizes shared = new(all);
+        ILookup<string, ContainerSnapshot> users = containers().ToLookup(container => container.ImageId);
+        return [.. all.Select(image =>
+        {
+            Api.Images.ImageSummary summary = ImageShapes.Summary(image);
+            summary.SharedSize = shared.Of(image);
+            summary.Containers = users[image.Id.ToString()].Count();
+            return summary;
+        })];
+    }
+
+    private Volume Volume(string name, long size) => new()
+    {
+        CreatedAt = _volumes.Created(name).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
+        Labels = VolumeDirectory.IsAnonymous(name) ? new Dictionary<string, string> { ["com.docker.volume.anonymous"] = "" } : null,
+        Mountpoint = _volumes.MountPoint(name),
+        Name = name,
+        UsageData = new VolumeUsage(size, UsersOf(name).Count()),
+    };
+
+    private IEnumerable<ContainerSnapshot> UsersOf(string volume) => containers().Where(container => container.Mounts.Any(mount => mount.VolumeName == volume));
+}

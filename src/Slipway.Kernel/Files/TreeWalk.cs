@@ -1,0 +1,148 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Files;
+
+/// <summary>A file on the way of a <see cref="TreeWalk"/>.</summary>
+/// <param name="directory">The open directory that holds it; valid during the call.</param>
+/// <param name="path">From the root of the walk, components joined by slashes.</param>
+public readonly ref struct WalkedFile(SafeFileHandle directory, ReadOnlySpan<byte> path, FileStatus status)
+{
+    public SafeFileHandle Directory { get; } = directory;
+
+    public ReadOnlySpan<byte> Path { get; } = path;
+
+    public FileStatus Status { get; } = status;
+
+    public ReadOnlySpan<byte> Name => Path[(Path.LastIndexOf((byte)'/') + 1)..];
+}
+
+/// <summary>
+/// Walks a tree by descriptors, depth first, names in byte order, a directory before what is in it. Links are not followed, other
+/// mounts not entered. The tree may change meanwhile: what is gone when its turn comes is passed over.
+/// </summary>
+/// <param name="maxDepth">Directories a path may lead through; each holds a descriptor.</param>
+public abstract class TreeWalk(int maxDepth)
+{
+    /// <summary>Everything but directories.</summary>
+    protected abstract void Visit(in WalkedFile file);
+
+    /// <summary>A directory, before what is in it.</summary>
+    /// <returns>False to pass over its content; <see cref="Leave"/> is not called then.</returns>
+    protected abstract bool Enter(in WalkedFile directory);
+
+    /// <summary>The directory that was entered last and not left yet.</summary>
+    protected abstract void Leave(in WalkedFile directory);
+
+    /// <summary>Walks what is inside of <paramref name="root"/>.</summary>
+    /// <exception cref="KernelException">ENAMETOOLONG: the tree is deeper than allowed; or what reading it met.</exception>
+    protected void Walk(SafeFileHandle root, CancellationToken cancellationToken)
+    {
+        var levels = new Stack<Level>();
+        levels.Push(new Level(Descriptors.Duplicate(root), [], default, NamesOf(root)));
+        try
+        {
+            while (levels.TryPeek(out Level? level))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                if (level.TakeName() is { } name)
+                {
+                    Meet(levels, level, name);
+                    continue;
+                }
+
+                levels.Pop().Directory.Dispose();
+                if (levels.TryPeek(out Level? parent))
+                {
+                    Leave(new WalkedFile(parent.Directory, level.Path, level.Status));
+                }
+            }
+        }
+        finally
+        {
+            while (levels.TryPop(out Level? level))
+            {
+                level.Directory.Dispose();
+            }
+        }
+    }
+
+    private void Meet(Stack<Level> levels, Level level, byte[] name)
+    {
+        byte[] path = level.Path.Length == 0 ? name : [.. level.Path, (byte)'/', .. name];
+        if (TryStatus(level.Directory, name) is not { } status)
+        {
+            return;
+        }
+
+        var file = new WalkedFile(level.Directory, path, status);
+        if (!status.IsDirectory)
+        {
+            Visit(file);
+            return;
+        }
+
+        if (levels.Count > maxDepth)
+        {
+            throw new KernelException($"walk \"{new PathName(path.AsSpan(0, Math.Min(path.Length, 80))).ToString()}…\", more than {maxDepth} directories deep", Errno.ENAMETOOLONG);
+        }
+
+        int errno = NativeOpen.TryOpen(
+            level.Directory, name, OpenFlags.Directory | OpenFlags.NoFollow, 0, Resolution.Beneath | Resolution.NoCrossDevice | Resolution.NoSymbolicLinks, out SafeFileHandle? child);
+        if (errno != 0)
+        {
+            // Gone, replaced, or the root of a mount: not of this tree.
+            if (errno is Errno.ENOENT or Errno.ESTALE or Errno.ENOTDIR or Errno.ELOOP or Errno.EXDEV)
+            {
+                return;
+            }
+
+            throw new KernelException($"open \"{new PathName(path).ToString()}\"", errno);
+        }
+
+        if (Enter(file))
+        {
+            levels.Push(new Level(child!, path, status, NamesOf(child!)));
+        }
+        else
+        {
+            child!.Dispose();
+        }
+    }
+
+    private static FileStatus? TryStatus(SafeFileHandle directory, byte[] name)
+    {
+        try
+        {
+            return FileStatus.TryOf(directory, name);
+        }
+        catch (KernelException e) when (e.Errno == Errno.ESTALE)
+        {
+            return null;
+        }
+    }
+
+    private static List<byte[]> NamesOf(SafeFileHandle directory)
+    {
+        var names = new List<byte[]>();
+        foreach (ListedEntry entry in new DirectoryListing(directory))
+        {
+            names.Add(entry.Name);
+        }
+
+        names.Sort((left, right) => left.AsSpan().SequenceCompareTo(right));
+        return names;
+    }
+
+    private sealed class Level(SafeFileHandle directory, byte[] path, FileStatus status, List<byte[]> names)
+    {
+        private int _next;
+
+        public SafeFileHandle Directory { get; } = directory;
+
+        public byte[] Path { get; } = path;
+
+        public FileStatus Status { get; } = status;
+
+        public byte[]? TakeName() => _next < names.Count ? names[_next++] : null;
+    }
+}

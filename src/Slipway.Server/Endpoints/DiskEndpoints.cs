@@ -1,0 +1,49 @@
+using Slipway.Api;
+using Slipway.Api.Disk;
+using Slipway.Engine;
+using Slipway.Engine.Disk;
+using Slipway.Server.Http;
+
+namespace Slipway.Server.Endpoints;
+
+/// <summary>What the data takes on the disk, and giving back what of it nobody needs.</summary>
+internal static class DiskEndpoints
+{
+    public static async Task Usage(ApiRequest request)
+    {
+        // Since 1.42 a client may ask for parts.
+        IReadOnlyList<string> types = request.Version < new ApiVersion(1, 42) ? [] : request.Query.All("type");
+        DiskUsageTypes asked = types.Aggregate(DiskUsageTypes.None, (all, type) => all | Parse(type));
+        DiskUsage usage = await request.Engine.Disk.UsageAsync(types.Count == 0 ? DiskUsageTypes.All : asked, request.Http.RequestAborted);
+        await request.WriteJsonAsync(usage, EngineJson.Wire.DiskUsage);
+    }
+
+    /// <summary>Slipway's own: every object below the data root.</summary>
+    public static async Task Ledger(ApiRequest request) =>
+        await request.WriteJsonAsync(await request.Engine.Disk.LedgerAsync(request.Http.RequestAborted), EngineJson.Wire.DiskLedger);
+
+    public static async Task PruneVolumes(ApiRequest request)
+    {
+        VolumesPruneReport report = await request.Engine.Disk.PruneVolumesAsync(request.Query.Filters(), all: request.Version < new ApiVersion(1, 42), request.Stopping);
+        await request.WriteJsonAsync(report, EngineJson.Wire.VolumesPruneReport);
+    }
+
+    /// <summary>There are no networks but those that always exist.</summary>
+    public static Task PruneNetworks(ApiRequest request)
+    {
+        request.Query.Filters().Validate("until", "label", "label!");
+        return request.WriteJsonAsync(new NetworksPruneReport(null), EngineJson.Wire.NetworksPruneReport);
+    }
+
+    /// <summary>Nothing is built here yet, so nothing was kept for the next build.</summary>
+    public static Task PruneBuildCache(ApiRequest request) => request.WriteJsonAsync(new BuildCachePruneReport(null, 0), EngineJson.Wire.BuildCachePruneReport);
+
+    private static DiskUsageTypes Parse(string type) => type switch
+    {
+        "image" => DiskUsageTypes.Images,
+        "container" => DiskUsageTypes.Containers,
+        "volume" => DiskUsageTypes.Volumes,
+        "build-cache" => DiskUsageTypes.BuildCache,
+        _ => throw new EngineException(ErrorKind.InvalidParameter, $"unknown object type: {type}"),
+    };
+}

@@ -1,0 +1,143 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Oci.Tar;
+
+namespace Slipway.Storage.Changes;
+
+/// <summary>
+/// Writes files of a tree into a tar: one entry a file, further names of the same file as hard links. The files belong to a
+/// container that may run and may be hostile: each is looked at again once it is open, and no link, FIFO or device is ever opened.
+/// </summary>
+internal sealed class FileArchiver(Stream output)
+{
+    private const int BufferSize = 128 << 10;
+
+    private readonly TarWriter _tar = new(output);
+    private readonly byte[] _buffer = new byte[BufferSize];
+    private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
+
+    /// <summary>A directory; what is in it is the caller's matter.</summary>
+    public void AddDirectory(SafeFileHandle parent, ReadOnlySpan<byte> path, in FileStatus status) =>
+        _tar.WriteEntry(Entry(parent, path, status) with { Name = [.. path, (byte)'/'], Type = TarEntryType.Directory });
+
+    /// <summary>Anything but a directory. Sockets are left out: they mean nothing without the process that listens.</summary>
+    public void AddFile(in WalkedFile file, CancellationToken cancellationToken)
+    {
+        if (file.Status.LinkCount > 1 && _linked.TryGetValue((file.Status.Device, file.Status.Inode), out var first))
+        {
+            _tar.WriteEntry(Entry(file.Directory, file.Path, file.Status) with { Type = TarEntryType.HardLink, LinkName = first, Xattrs = [] });
+            return;
+        }
+
+        try
+        {
+            if (!TryAdd(file, cancellationToken))
+            {
+                return;
+            }
+        }
+        catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ESTALE)
+        {
+            // Removed meanwhile, before anything of it was written: an entry is started when its file is open.
+            return;
+        }
+
+        if (file.Status.LinkCount > 1)
+        {
+            _linked[(file.Status.Device, file.Status.Inode)] = file.Path.ToArray();
+        }
+    }
+
+    /// <summary>An empty file of root's, as whiteouts are.</summary>
+    public void AddMarker(ReadOnlySpan<byte> path, in FileStatus status) =>
+        _tar.WriteEntry(new TarEntry { Name = path.ToArray(), Type = TarEntryType.Regular, ModificationTime = Time(status) });
+
+    public void Finish() => _tar.Finish();
+
+    private bool TryAdd(in WalkedFile file, CancellationToken cancellationToken)
+    {
+        switch (file.Status.Type)
+        {
+            case FileType.RegularFile:
+                return TryAddRegular(file, cancellationToken);
+            case FileType.SymbolicLink:
+                var target = DirectoryEntry.ReadLink(file.Directory, file.Name);
+                _tar.WriteEntry(Entry(file.Directory, file.Path, file.Status) with { Type = TarEntryType.SymbolicLink, LinkName = target, Mode = 0x1ff });
+                return true;
+            case FileType.Fifo:
+                _tar.WriteEntry(Entry(file.Directory, file.Path, file.Status) with { Type = TarEntryType.Fifo });
+                return true;
+            case FileType.CharacterDevice or FileType.BlockDevice:
+                _tar.WriteEntry(Entry(file.Directory, file.Path, file.Status) with
+                {
+                    Type = file.Status.Type == FileType.BlockDevice ? TarEntryType.BlockDevice : TarEntryType.CharacterDevice,
+                    DeviceMajor = file.Status.SpecialDevice.Major,
+                    DeviceMinor = file.Status.SpecialDevice.Minor,
+                });
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private bool TryAddRegular(in WalkedFile file, CancellationToken cancellationToken)
+    {
+        // Named first, then looked at, then opened: whatever has the name by now, only a regular file is opened.
+        using var named = DirectoryEntry.Open(file.Directory, file.Name, OpenFlags.Path);
+        var status = FileStatus.Of(named);
+        if (!status.IsRegularFile)
+        {
+            return false;
+        }
+
+        using var data = Descriptors.Reopen(named, OpenFlags.ReadOnly);
+        _tar.WriteEntry(Entry(file.Directory, file.Path, status) with { Size = status.Size });
+        for (long offset = 0; offset < status.Size;)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var wanted = (int)Math.Min(_buffer.Length, status.Size - offset);
+            var count = RandomAccess.Read(data, _buffer.AsSpan(0, wanted), offset);
+            if (count == 0)
+            {
+                // Cut while it was read; the header has promised its size.
+                _buffer.AsSpan(0, wanted).Clear();
+                count = wanted;
+            }
+
+            _tar.WriteData(_buffer.AsSpan(0, count));
+            offset += count;
+        }
+
+        return true;
+    }
+
+    private static TarEntry Entry(SafeFileHandle directory, ReadOnlySpan<byte> path, in FileStatus status) => new()
+    {
+        Name = path.ToArray(),
+        Mode = status.Permissions,
+        Uid = status.UserId,
+        Gid = status.GroupId,
+        ModificationTime = Time(status),
+        Xattrs = Xattrs(directory, path[(path.LastIndexOf((byte)'/') + 1)..]),
+    };
+
+    /// <summary>Whole seconds, as Docker's archives have.</summary>
+    private static TarTime Time(in FileStatus status) => new(status.ModificationTime.Seconds, 0);
+
+    /// <summary>All but what means something on this host only: the overlay's own marks, and labels of its security module.</summary>
+    private static List<TarXattr> Xattrs(SafeFileHandle directory, ReadOnlySpan<byte> name)
+    {
+        var xattrs = new List<TarXattr>();
+        foreach (var attribute in ExtendedAttributes.List(directory, name))
+        {
+            if (!attribute.AsSpan().StartsWith("trusted.overlay."u8) && !attribute.AsSpan().StartsWith("user.overlay."u8) && !attribute.AsSpan().SequenceEqual("security.selinux"u8)
+                && ExtendedAttributes.Get(directory, name, attribute) is { } value)
+            {
+                xattrs.Add(new TarXattr(attribute, value));
+            }
+        }
+
+        return xattrs;
+    }
+}

@@ -1,0 +1,33 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Files;
+
+namespace Slipway.Storage.Changes;
+
+/// <summary>A whole tree as a tar (<c>docker export</c>).</summary>
+internal sealed class TreeArchive : TreeWalk
+{
+    private readonly FileArchiver _archiver;
+    private readonly CancellationToken _cancellationToken;
+
+    private TreeArchive(Stream output, int maxDepth, CancellationToken cancellationToken)
+        : base(maxDepth) => (_archiver, _cancellationToken) = (new FileArchiver(output), cancellationToken);
+
+    public static void Write(SafeFileHandle root, Stream output, int maxDepth, CancellationToken cancellationToken)
+    {
+        var archive = new TreeArchive(output, maxDepth, cancellationToken);
+        archive.Walk(root, cancellationToken);
+        archive._archiver.Finish();
+    }
+
+    protected override void Visit(in WalkedFile file) => _archiver.AddFile(file, _cancellationToken);
+
+    protected override bool Enter(in WalkedFile directory)
+    {
+        _archiver.AddDirectory(directory.Directory, directory.Path, directory.Status);
+        return true;
+    }
+
+    protected override void Leave(in WalkedFile directory)
+    {
+    }
+}

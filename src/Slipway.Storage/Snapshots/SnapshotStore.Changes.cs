@@ -1,0 +1,172 @@
+using System.IO.Pipelines;
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Mounts;
+using Slipway.Oci;
+using Slipway.Storage.Changes;
+using Slipway.Storage.Threading;
+
+namespace Slipway.Storage.Snapshots;
+
+/// <summary>
+/// Reading the layers of containers: from the directory itself or through a mount of our own, by descriptors. The mounts a container
+/// sees are never entered, so that nothing it mounts or links leads the reader anywhere (CVE-2018-15664 and kin).
+/// </summary>
+internal sealed partial class SnapshotStore
+{
+    private const int PipeBytes = 1 << 20;
+    private const int TarBlock = 512;
+
+    public Task<IReadOnlyList<FileChange>> ChangesAsync(IReadOnlyList<Digest> chainIds, string containerId, CancellationToken cancellationToken) =>
+        WorkerThread.RunAsync("container-changes", () => Reading(containerId, () =>
+        {
+            using var upper = TryOpenUpper(containerId);
+            if (upper is null)
+            {
+                return [];
+            }
+
+            using var lower = new LowerView(MountLower(chainIds, containerId, upper: null));
+            return ChangeList.Of(upper, lower, _limits.MaxDepth, cancellationToken);
+        }));
+
+    public async Task<T> ReadLayerAsync<T>(IReadOnlyList<Digest> chainIds, string containerId, Func<Stream?, Task<T>> read, CancellationToken cancellationToken)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: PipeBytes, resumeWriterThreshold: PipeBytes / 2, useSynchronizationContext: false));
+        var writing = WriteLayerAsync(chainIds, containerId, pipe.Writer, stop.Token);
+        try
+        {
+            var first = await pipe.Reader.ReadAtLeastAsync(TarBlock, cancellationToken).ConfigureAwait(false);
+
+            // A tar begins with a header, or at once with the zeros of its end.
+            var isEmpty = first.Buffer.FirstSpan.IndexOfAnyExcept((byte)0) < 0;
+            pipe.Reader.AdvanceTo(first.Buffer.Start);
+            var tar = pipe.Reader.AsStream(leaveOpen: true);
+            await using (tar.ConfigureAwait(false))
+            {
+                return await read(isEmpty ? null : tar).ConfigureAwait(false);
+            }
+        }
+        catch when (writing.IsFaulted)
+        {
+            // The reader's failure is this one's echo.
+            await writing.ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false);
+            await pipe.Reader.CompleteAsync().ConfigureAwait(false);
+            await writing.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    public Task ExportAsync(IReadOnlyList<Digest> chainIds, string containerId, Stream output, CancellationToken cancellationToken) =>
+        BlockingToAsyncStream.RunAsync(
+            "container-export",
+            output,
+            stream => Reading(containerId, () =>
+            {
+                using var upper = TryOpenUpper(containerId);
+                using var root = MountLower(chainIds, containerId, upper);
+                TreeArchive.Write(root, stream, _limits.MaxDepth, cancellationToken);
+                return true;
+            }),
+            cancellationToken);
+
+    private async Task WriteLayerAsync(IReadOnlyList<Digest> chainIds, string containerId, PipeWriter writer, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var output = writer.AsStream(leaveOpen: true);
+            await using (output.ConfigureAwait(false))
+            {
+                await BlockingToAsyncStream.RunAsync(
+                    "container-layer",
+                    output,
+                    stream => Reading(containerId, () =>
+                    {
+                        using var lower = new LowerView(MountLower(chainIds, containerId, upper: null));
+                        using var upper = TryOpenUpper(containerId) ?? _empty.Open(OpenFlags.Directory);
+                        LayerArchive.Write(upper, lower, stream, _limits.MaxDepth, cancellationToken);
+                        return true;
+                    }),
+                    cancellationToken).ConfigureAwait(false);
+            }
+
+            await writer.CompleteAsync().ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            await writer.CompleteAsync(error).ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>The container's own directory, or null where it was never started.</summary>
+    private SafeFileHandle? TryOpenUpper(string containerId)
+    {
+        if (DirectoryEntry.TryOpen(_containers, Checked(containerId), OpenFlags.Path | OpenFlags.Directory, out var container) != 0)
+        {
+            return null;
+        }
+
+        using (container)
+        {
+            return DirectoryEntry.Open(container!, Upper, OpenFlags.Directory);
+        }
+    }
+
+    /// <summary>
+    /// Layers as one read-only tree, in a detached mount. A container's own directory may be the highest: as one that is only read it
+    /// can be part of a second mount while the container runs.
+    /// </summary>
+    private SafeFileHandle MountLower(IReadOnlyList<Digest> chainIds, string containerId, SafeFileHandle? upper)
+    {
+        var lowers = new List<SafeFileHandle>(chainIds.Count + 2);
+        try
+        {
+            if (upper is not null)
+            {
+                lowers.Add(Descriptors.Duplicate(upper));
+            }
+
+            OpenLayers(chainIds, containerId, lowers);
+
+            if (lowers.Count == 0)
+            {
+                return _empty.Open(OpenFlags.Directory);
+            }
+
+            if (lowers.Count == 1)
+            {
+                // "At least 2 lowerdir are needed while upperdir nonexistent" (fs/overlayfs/super.c).
+                lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
+            }
+
+            return OverlayMount.Create(lowers, upper: null, work: null, OverlayOptions.Default);
+        }
+        finally
+        {
+            lowers.ForEach(lower => lower.Dispose());
+        }
+    }
+
+    private static T Reading<T>(string containerId, Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (KernelException error) when (error.Errno is Errno.ENAMETOOLONG or Errno.ELOOP)
+        {
+            throw new StorageException(StorageErrorKind.InvalidParameter, $"root file system of container {containerId}: {error.Message}", error);
+        }
+        catch (KernelException error)
+        {
+            throw new StorageException(StorageErrorKind.System, $"root file system of container {containerId}: {error.Message}", error);
+        }
+    }
+}
