@@ -46,11 +46,6 @@ internal sealed partial class RemoteRepository(
     private async Task<Descriptor> ResolveAsync(RegistryConnection connection, string tagOrDigest, Reference asked, CancellationToken cancellationToken)
     {
         using var answer = await connection.SendAsync(ManifestRequest(HttpMethod.Head, tagOrDigest), cancellationToken).ConfigureAwait(false);
-        if (answer.StatusCode == HttpStatusCode.NotFound)
-        {
-            throw Refusal(await ErrorAnswer.ReadAsync(answer, cancellationToken, "MANIFEST_UNKNOWN").ConfigureAwait(false), asked);
-        }
-
         var type = answer.Content.Headers.ContentType?.MediaType;
         if (answer.StatusCode != HttpStatusCode.OK || answer.Content.Headers.ContentLength is not { } size || !ManifestAnswer.Accepted.Contains(type))
         {

@@ -81,7 +81,7 @@ internal sealed record AuthenticationChallenge(string Scheme, IReadOnlyDictionar
             value.Append(text[position]);
         }
 
-        position++;
+        position = Math.Min(position + 1, text.Length);
         return value.ToString();
     }
 
