@@ -7,6 +7,7 @@ using Slipway.Api.Disk;
 using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
+using Slipway.Api.Registries;
 
 namespace Slipway.Api;
 
@@ -43,6 +44,11 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(VolumesPruneReport))]
 [JsonSerializable(typeof(NetworksPruneReport))]
 [JsonSerializable(typeof(BuildCachePruneReport))]
+[JsonSerializable(typeof(AuthConfig))]
+[JsonSerializable(typeof(LoginAnswer))]
+[JsonSerializable(typeof(DistributionInspect))]
+[JsonSerializable(typeof(List<SearchResult>))]
+[JsonSerializable(typeof(SearchResults))]
 [JsonSerializable(typeof(EventMessage))]
 [JsonSerializable(typeof(SystemInfo))]
 [JsonSerializable(typeof(SystemVersion))]

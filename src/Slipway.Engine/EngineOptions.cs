@@ -1,3 +1,5 @@
+using Slipway.Registry.Distribution;
+
 namespace Slipway.Engine;
 
 /// <summary>Where an engine lives and how it names what it makes, so that several can run on one host.</summary>
@@ -37,4 +39,20 @@ public sealed record EngineOptions
     public long LogMaxSize { get; init; } = 20 * 1024 * 1024;
 
     public int LogMaxFiles { get; init; } = 5;
+
+    /// <summary>Mirrors, insecure registries, proxies, certificates, retries.</summary>
+    public RegistryConfiguration Registries { get; init; } = new();
+
+    /// <summary>The proxies that <see cref="Registries"/> uses, for display; null: those of the environment.</summary>
+    public string? HttpProxy { get; init; }
+
+    public string? HttpsProxy { get; init; }
+
+    public string? NoProxy { get; init; }
+
+    /// <summary>Layers that all pulls together download at the same time.</summary>
+    public int MaxConcurrentDownloads { get; init; } = 3;
+
+    /// <summary>Layers that all pushes together upload at the same time.</summary>
+    public int MaxConcurrentUploads { get; init; } = 5;
 }

@@ -4,6 +4,7 @@ using Slipway.Engine.Recovery;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
 using Slipway.Oci;
+using Slipway.Registry.Distribution;
 using Slipway.Runtime.Confinement;
 using Slipway.Runtime.Supervision;
 using Slipway.Storage;
@@ -24,6 +25,9 @@ internal sealed record EngineServices : IAsyncDisposable
     public required IEngineLog Log { get; init; }
 
     public required DataRoot Data { get; init; }
+
+    /// <summary>The client side of registries.</summary>
+    public required IDistribution Distribution { get; init; }
 
     public required EventLog Events { get; init; }
 
@@ -67,6 +71,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Time = time,
                 Log = log,
                 Data = data,
+                Distribution = new DistributionClient(options.Registries, time),
                 Events = events,
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),

@@ -4,6 +4,7 @@ using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
+using Slipway.Engine.Images.Registries;
 
 namespace Slipway.Engine;
 
@@ -15,6 +16,8 @@ public interface IEngine : IAsyncDisposable
     IExecs Execs { get; }
 
     IImages Images { get; }
+
+    IRegistries Registries { get; }
 
     IEvents Events { get; }
 

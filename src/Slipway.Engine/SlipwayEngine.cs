@@ -5,6 +5,7 @@ using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
+using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Recovery;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
@@ -22,6 +23,7 @@ public sealed class SlipwayEngine : IEngine
     private readonly ExecService _execs;
     private readonly Supervision _supervision;
     private readonly DiskBudget? _budget;
+    private readonly RegistryService _registries;
     private Task _warmUp = Task.CompletedTask;
 
     private SlipwayEngine(EngineServices services, ContainerService containers, ExecService execs, Supervision supervision)
@@ -34,6 +36,7 @@ public sealed class SlipwayEngine : IEngine
         Images = images;
         Disk = new DiskService(services.Options, services.Data, services.Events, containers, () => containers.Index.All.Select(container => container.Snapshot));
         _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
+        _registries = new RegistryService(services.Data.Images, services.Distribution, services.Events, services.Time, services.Options);
         Daemon = new DaemonService(new DaemonParts
         {
             Options = services.Options,
@@ -52,6 +55,8 @@ public sealed class SlipwayEngine : IEngine
     public IExecs Execs => _execs;
 
     public IImages Images { get; }
+
+    public IRegistries Registries => _registries;
 
     public IEvents Events => _services.Events;
 
@@ -99,6 +104,7 @@ public sealed class SlipwayEngine : IEngine
         await EndBudgetAsync();
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
+        _registries.Dispose();
         await _services.Network.CleanupAsync(cancellationToken);
         await _services.Supervisor.Current.ShutdownAsync(cancellationToken);
         _services.Cgroups.Root(_services.CgroupParent).TryDelete();
@@ -109,6 +115,7 @@ public sealed class SlipwayEngine : IEngine
     {
         await _warmUp;
         await EndBudgetAsync();
+        _registries.Dispose();
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
         await _services.DisposeAsync();

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.Unicode;
@@ -50,6 +51,21 @@ public sealed record ImageConfig
     /// <summary>The layers, lowest first, by the digests of their uncompressed tars.</summary>
     [JsonIgnore]
     public IReadOnlyList<Digest> DiffIds => RootFs?.DiffIds ?? [];
+
+    /// <summary>The layers, lowest first, each together with all below it (config.md, "Layer ChainID").</summary>
+    [JsonIgnore]
+    public IEnumerable<Digest> ChainIds
+    {
+        get
+        {
+            var chainId = default(Digest);
+            foreach (var diffId in DiffIds)
+            {
+                chainId = chainId.IsNone ? diffId : Digest.Of(Encoding.ASCII.GetBytes($"{chainId} {diffId}"));
+                yield return chainId;
+            }
+        }
+    }
 
     /// <summary>Reads a document.</summary>
     /// <exception cref="OciException">No image configuration.</exception>

@@ -137,7 +137,15 @@ public sealed record ProgressMessage
     [JsonPropertyName("error")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Error { get; set; }
+
+    [JsonPropertyName("aux")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PushedImage? Aux { get; set; }
 }
+
+/// <summary>What a push put under a tag, for programs.</summary>
+/// <param name="Size">Bytes of the manifest.</param>
+public sealed record PushedImage(string Tag, string Digest, long Size);
 
 /// <summary>Bytes.</summary>
 public sealed record ProgressDetail

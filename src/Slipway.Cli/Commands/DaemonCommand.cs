@@ -19,11 +19,20 @@ internal static class DaemonCommand
         Option<string?> cgroupParent = new("--cgroup-parent") { Description = "Set parent cgroup for all containers" };
         Option<string[]> labels = new("--label") { Description = "Set key=value labels to the daemon" };
         Option<string[]> logOptions = new("--log-opt") { Description = "Default log driver options for containers" };
+        Option<string[]> mirrors = new("--registry-mirror") { Description = "Preferred registry mirror" };
+        Option<string[]> insecure = new("--insecure-registry") { Description = "Enable insecure registry communication" };
+        Option<int?> downloads = new("--max-concurrent-downloads") { Description = "Set the max concurrent downloads (default 3)" };
+        Option<int?> uploads = new("--max-concurrent-uploads") { Description = "Set the max concurrent uploads (default 5)" };
+        Option<int?> attempts = new("--max-download-attempts") { Description = "Set the max download attempts for each pull (default 5)" };
+        Option<string?> httpProxy = new("--http-proxy") { Description = "HTTP proxy URL to use for outgoing traffic" };
+        Option<string?> httpsProxy = new("--https-proxy") { Description = "HTTPS proxy URL to use for outgoing traffic" };
+        Option<string?> noProxy = new("--no-proxy") { Description = "Comma-separated list of hosts or IP addresses for which the proxy is skipped" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
-            configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions, debug, cleanUp,
+            configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -42,6 +51,14 @@ internal static class DaemonCommand
                     CgroupParent = result.GetValue(cgroupParent),
                     Labels = result.GetValue(labels) is { Length: > 0 } values ? [.. values] : null,
                     LogOptions = result.GetValue(logOptions) is { Length: > 0 } options ? KeyValues.Pairs(options) : null,
+                    RegistryMirrors = result.GetValue(mirrors) is { Length: > 0 } addresses ? [.. addresses] : null,
+                    InsecureRegistries = result.GetValue(insecure) is { Length: > 0 } registries ? [.. registries] : null,
+                    MaxConcurrentDownloads = result.GetValue(downloads),
+                    MaxConcurrentUploads = result.GetValue(uploads),
+                    MaxDownloadAttempts = result.GetValue(attempts),
+                    Proxies = (result.GetValue(httpProxy), result.GetValue(httpsProxy), result.GetValue(noProxy)) is not (null, null, null) and var (http, https, exceptions)
+                        ? new ProxyDirectives { Http = http, Https = https, Exceptions = exceptions }
+                        : null,
                     Debug = result.GetValue(debug) ? true : null,
                 };
                 DaemonConfiguration configuration = flags.Over(DaemonConfiguration.Read(file, required: result.GetValue(configFile) is not null), file);

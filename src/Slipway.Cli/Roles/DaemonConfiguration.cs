@@ -38,6 +38,27 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("log-opts")]
     public Dictionary<string, string>? LogOptions { get; init; }
 
+    [JsonPropertyName("registry-mirrors")]
+    public List<string>? RegistryMirrors { get; init; }
+
+    [JsonPropertyName("insecure-registries")]
+    public List<string>? InsecureRegistries { get; init; }
+
+    [JsonPropertyName("registries")]
+    public Dictionary<string, RegistryDirectives>? Registries { get; init; }
+
+    [JsonPropertyName("proxies")]
+    public ProxyDirectives? Proxies { get; init; }
+
+    [JsonPropertyName("max-concurrent-downloads")]
+    public int? MaxConcurrentDownloads { get; init; }
+
+    [JsonPropertyName("max-concurrent-uploads")]
+    public int? MaxConcurrentUploads { get; init; }
+
+    [JsonPropertyName("max-download-attempts")]
+    public int? MaxDownloadAttempts { get; init; }
+
     [JsonPropertyName("debug")]
     public bool? Debug { get; init; }
 
@@ -76,6 +97,13 @@ internal sealed record DaemonConfiguration
             CgroupParent = Pick(CgroupParent, file.CgroupParent, "cgroup-parent"),
             Labels = Pick(Labels, file.Labels, "labels"),
             LogOptions = Pick(LogOptions, file.LogOptions, "log-opts"),
+            RegistryMirrors = Pick(RegistryMirrors, file.RegistryMirrors, "registry-mirrors"),
+            InsecureRegistries = Pick(InsecureRegistries, file.InsecureRegistries, "insecure-registries"),
+            Registries = file.Registries,
+            Proxies = Pick(Proxies, file.Proxies, "proxies"),
+            MaxConcurrentDownloads = PickNumber(MaxConcurrentDownloads, file.MaxConcurrentDownloads, "max-concurrent-downloads"),
+            MaxConcurrentUploads = PickNumber(MaxConcurrentUploads, file.MaxConcurrentUploads, "max-concurrent-uploads"),
+            MaxDownloadAttempts = PickNumber(MaxDownloadAttempts, file.MaxDownloadAttempts, "max-download-attempts"),
             Debug = Debug ?? file.Debug,
         } is var merged && both.Count == 0
             ? merged
@@ -91,6 +119,8 @@ internal sealed record DaemonConfiguration
 
             return flag ?? fromFile;
         }
+
+        int? PickNumber(int? flag, int? fromFile, string name) => (int?)Pick<object>(flag, fromFile, name);
     }
 }
 

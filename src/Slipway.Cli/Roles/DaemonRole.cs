@@ -77,7 +77,7 @@ internal static class DaemonRole
             };
         }
 
-        return options;
+        return RegistryDirectives.Apply(configuration, options);
     }
 
     private static ServerOptions ServerOptions(DaemonConfiguration configuration, DaemonLog log)

@@ -2,6 +2,7 @@ using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
+using Slipway.Oci;
 using Slipway.Runtime.Confinement;
 using Slipway.Storage;
 using Slipway.Storage.Images;
@@ -55,8 +56,14 @@ internal sealed partial class ContainerService
 
         _index.Add(new Container(snapshot));
         _events.Publish(snapshot, "create");
-        return new ContainerCreateResponse(id, _services.Limits.Discard(SpecResources.Build(hostConfig, [])).Warnings);
+        return new ContainerCreateResponse(id, [.. PlatformWarnings(image, create.Platform), .. _services.Limits.Discard(SpecResources.Build(hostConfig, [])).Warnings]);
     }
+
+    /// <summary>An image that this host cannot run is for those who have an emulator for it; who did not ask for one is told.</summary>
+    private static IEnumerable<string> PlatformWarnings(Image image, string? requested) =>
+        string.IsNullOrEmpty(requested) && !PlatformPreference.Host.Accepts(image.Config.Platform)
+            ? [$"The requested image's platform ({image.Config.Platform}) does not match the detected host platform ({PlatformPreference.Host}) and no specific platform was requested"]
+            : [];
 
     /// <summary>As dockerd without a bridge: containers that name no network get none.</summary>
     private string DefaultNetwork => _services.Bridge is null ? NamespaceModes.None : NamespaceModes.Bridge;
@@ -120,16 +127,19 @@ internal sealed partial class ContainerService
     {
         try
         {
+            PlatformPreference? wanted = string.IsNullOrEmpty(platform) ? null : new PlatformPreference(Platform.Parse(platform));
             Image image = _services.Data.Images.Get(name);
 
             // The CLI asks for a platform where it wants just that one; it then pulls.
-            bool matches = string.IsNullOrEmpty(platform) || platform.Split('/') is var parts
-                && (parts.Length == 1 ? parts[0] == image.Config.Os || parts[0] == image.Config.Architecture : parts[0] == image.Config.Os && parts[1] == image.Config.Architecture);
-            return matches
+            return wanted is null || wanted.Accepts(image.Config.Platform)
                 ? image
                 : throw new EngineException(
                     ErrorKind.NotFound,
-                    $"image with reference {name} was found but its platform ({image.Config.Os}/{image.Config.Architecture}) does not match the specified platform ({platform})");
+                    $"image with reference {name} was found but its platform ({image.Config.Platform}) does not match the specified platform ({wanted})");
+        }
+        catch (OciException exception)
+        {
+            throw ContainerErrors.Invalid(exception.Message);
         }
         catch (StorageException exception)
         {

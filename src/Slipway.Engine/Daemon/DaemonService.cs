@@ -75,13 +75,13 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             OperatingSystem = _host.OperatingSystem,
             OSVersion = _host.OsVersion,
             Architecture = _host.Machine,
-            RegistryConfig = new RegistryConfig { IndexConfigs = { ["docker.io"] = new RegistryIndexConfig("docker.io", [], Secure: true, Official: true) } },
+            RegistryConfig = RegistryShapes.Config(parts.Options.Registries),
             NCPU = _host.Cpus,
             MemTotal = _host.Memory,
             DockerRootDir = parts.Options.DataRoot,
-            HttpProxy = Proxy("HTTP_PROXY"),
-            HttpsProxy = Proxy("HTTPS_PROXY"),
-            NoProxy = Environment.GetEnvironmentVariable("NO_PROXY") ?? Environment.GetEnvironmentVariable("no_proxy") ?? "",
+            HttpProxy = RegistryShapes.WithoutPassword(parts.Options.HttpProxy ?? Variable("HTTP_PROXY")),
+            HttpsProxy = RegistryShapes.WithoutPassword(parts.Options.HttpsProxy ?? Variable("HTTPS_PROXY")),
+            NoProxy = parts.Options.NoProxy ?? Variable("NO_PROXY"),
             Name = Environment.MachineName,
             Labels = [.. parts.Options.Labels],
             ServerVersion = EngineVersion.Current,
@@ -158,12 +158,5 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
         return format.StartsWith("ext", StringComparison.Ordinal) ? "extfs" : format;
     }
 
-    /// <summary>Without the password it may carry.</summary>
-    private static string Proxy(string variable)
-    {
-        string text = Environment.GetEnvironmentVariable(variable) ?? Environment.GetEnvironmentVariable(variable.ToLowerInvariant()) ?? "";
-        return Uri.TryCreate(text, UriKind.Absolute, out Uri? uri) && uri.UserInfo.Length > 0
-            ? text.Replace(uri.UserInfo + "@", "xxxxx:xxxxx@", StringComparison.Ordinal)
-            : text;
-    }
+    private static string Variable(string name) => Environment.GetEnvironmentVariable(name) ?? Environment.GetEnvironmentVariable(name.ToLowerInvariant()) ?? "";
 }

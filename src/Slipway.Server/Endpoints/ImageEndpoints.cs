@@ -48,11 +48,9 @@ internal static class ImageEndpoints
     public static Task Create(ApiRequest request)
     {
         QueryParameters query = request.Query;
-        if (query.Text("fromImage") is { } image)
+        if (query.Text("fromImage") is not null)
         {
-            string reference = query["tag"] is not { Length: > 0 } tag ? image : image + (tag.Contains(':', StringComparison.Ordinal) ? "@" : ":") + tag;
-            throw new EngineException(
-                ErrorKind.NotImplemented, $"pulling images is not implemented by this version of Slipway: bring {reference} here with \"docker load\" or \"docker import\"");
+            return RegistryEndpoints.Pull(request);
         }
 
         string source = query["fromSrc"];

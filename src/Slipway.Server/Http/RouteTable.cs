@@ -18,7 +18,7 @@ internal static class RouteTable
         Built("GET", "/version", SystemEndpoints.Version),
         Built("GET", "/events", SystemEndpoints.Events),
         Built("GET", "/system/df", DiskEndpoints.Usage),
-        NotBuilt("POST", "/auth"),
+        Built("POST", "/auth", RegistryEndpoints.Login),
 
         // Containers
         Built("GET", "/containers/json", ContainerEndpoints.List),
@@ -58,19 +58,19 @@ internal static class RouteTable
         Built("POST", "/images/create", ImageEndpoints.Create),
         Built("POST", "/images/load", ImageEndpoints.Load),
         Built("GET", "/images/get", ImageEndpoints.SaveMany),
-        NotBuilt("GET", "/images/search"),
+        Built("GET", "/images/search", RegistryEndpoints.Search),
         Built("POST", "/images/prune", ImageEndpoints.Prune),
         Built("GET", "/images/{name}/json", ImageEndpoints.Inspect),
         Built("GET", "/images/{name}/history", ImageEndpoints.History),
         Built("GET", "/images/{name}/get", ImageEndpoints.SaveOne),
-        NotBuilt("POST", "/images/{name}/push"),
+        Built("POST", "/images/{name}/push", RegistryEndpoints.Push),
         Built("POST", "/images/{name}/tag", ImageEndpoints.Tag),
         Built("DELETE", "/images/{name}", ImageEndpoints.Remove),
         Built("POST", "/commit", ContainerLayerEndpoints.Commit),
         NotBuilt("POST", "/build"),
         Built("POST", "/build/prune", DiskEndpoints.PruneBuildCache),
         NotBuilt("POST", "/session"),
-        NotBuilt("GET", "/distribution/{name}/json"),
+        Built("GET", "/distribution/{name}/json", RegistryEndpoints.Inspect),
 
         // Networks
         NotBuilt("GET", "/networks"),

@@ -9,10 +9,11 @@ using Slipway.Server.Http;
 namespace Slipway.Server.Streams;
 
 /// <summary>An answer of one JSON document a line, each sent at once.</summary>
-internal sealed class JsonLines(ApiRequest request)
+/// <param name="holdBack">For how long progress is held back, so that an error that shows early has a status.</param>
+internal sealed class JsonLines(ApiRequest request, TimeSpan holdBack)
 {
-    /// <summary>Milliseconds for which progress is held back: what is wrong with an archive mostly shows at once, and then the answer has a status.</summary>
-    private const long HoldBack = 500;
+    /// <summary>What is wrong with an archive mostly shows at once.</summary>
+    private static readonly TimeSpan s_holdBack = TimeSpan.FromMilliseconds(500);
 
     private const int MaxHeldBack = 256;
 
@@ -20,6 +21,11 @@ internal sealed class JsonLines(ApiRequest request)
 
     private readonly List<ProgressMessage> _heldBack = [];
     private readonly long _start = Environment.TickCount64;
+
+    public JsonLines(ApiRequest request)
+        : this(request, s_holdBack)
+    {
+    }
 
     /// <summary>Sends the status and headers before there is anything to tell, so that the client knows that it is being served.</summary>
     public async Task StartAsync(CancellationToken cancellationToken)
@@ -69,7 +75,7 @@ internal sealed class JsonLines(ApiRequest request)
     private async ValueTask ReportAsync(ProgressMessage message)
     {
         _heldBack.Add(message);
-        if (Environment.TickCount64 - _start >= HoldBack || _heldBack.Count > MaxHeldBack)
+        if (Environment.TickCount64 - _start >= holdBack.TotalMilliseconds || _heldBack.Count > MaxHeldBack)
         {
             await ReleaseAsync();
         }

@@ -1,0 +1,81 @@
+using Slipway.Engine.Images.Registries;
+using Slipway.Oci;
+using Slipway.Registry.Distribution;
+using Slipway.Storage.Images;
+
+namespace Slipway.Engine.Images.Pull;
+
+/// <summary>What has to be known before an image's layers can be fetched.</summary>
+/// <param name="Index">The index through which the manifest was found, or null.</param>
+internal sealed record PulledDocuments(ImageContent Manifest, ImageContent? Index, ReadOnlyMemory<byte> RawConfig, ImageConfig Config, IReadOnlyList<Descriptor> Layers)
+{
+    /// <summary>What the name stands for: the index where there is one.</summary>
+    public Digest Digest => (Index ?? Manifest).Descriptor.Digest;
+}
+
+/// <summary>Reads manifest and configuration of the image that a name stands for, and refuses what is no image this host could hold.</summary>
+internal sealed class ManifestReader(IRemoteRepository repository, PlatformPreference platform)
+{
+    /// <summary>The kernel's bound on the layers of an overlay (OVL_MAX_STACK, fs/overlayfs/params.h).</summary>
+    internal const int MaxLayers = 500;
+
+    /// <param name="digest">Of a manifest or index.</param>
+    /// <exception cref="EngineException">NotFound: none of the index's images is for the platform. InvalidParameter: no image.</exception>
+    public async Task<PulledDocuments> ReadAsync(Digest digest, CancellationToken cancellationToken)
+    {
+        RemoteManifest document = await repository.GetManifestAsync(digest.ToString(), cancellationToken);
+        ImageContent? index = null;
+        if (ImageDocument.Parse(document.Content.Span) is ImageDocument.OfIndex { Value: var images })
+        {
+            index = new ImageContent(document.Descriptor, document.Content);
+            Descriptor chosen = platform.Choose(images.Manifests ?? [])
+                ?? throw new EngineException(ErrorKind.NotFound, $"no matching manifest for {platform} in the manifest list entries: not found");
+            document = await repository.GetManifestAsync(chosen.Digest.ToString(), cancellationToken);
+        }
+
+        if (ImageDocument.Parse(document.Content.Span) is not ImageDocument.OfManifest { Value: var manifest })
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, "invalid manifest: an index names an index as an image");
+        }
+
+        IReadOnlyList<Descriptor> layers = manifest.Layers ?? [];
+        CheckIsImage(manifest.Config, layers);
+        byte[] rawConfig = await ConfigBlob.ReadAsync(repository, manifest.Config, cancellationToken);
+        ImageConfig config = ImageConfig.Parse(rawConfig);
+        CheckFits(config, layers);
+        return new PulledDocuments(new ImageContent(document.Descriptor, document.Content), index, rawConfig, config, layers);
+    }
+
+    private static void CheckIsImage(Descriptor config, IReadOnlyList<Descriptor> layers)
+    {
+        // Early builders of schema 2 called the configuration a stream of bytes.
+        if (!MediaTypes.IsConfig(config.MediaType) && config.MediaType != "application/octet-stream")
+        {
+            string kind = config.MediaType == "application/vnd.docker.plugin.v1+json" ? "plugin" : "unknown";
+            throw new EngineException(ErrorKind.InvalidParameter, $"Encountered remote \"{config.MediaType}\"({kind}) when fetching");
+        }
+
+        if (layers.FirstOrDefault(layer => !MediaTypes.IsLayer(layer.MediaType)) is { } strange)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"unsupported media type {strange.MediaType}");
+        }
+
+        if (layers.Count > MaxLayers)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"max depth exceeded: the image has {layers.Count} layers, a host holds at most {MaxLayers}");
+        }
+    }
+
+    private static void CheckFits(ImageConfig config, IReadOnlyList<Descriptor> layers)
+    {
+        if (config.Os != Platform.Host.Os)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"operating system \"{config.Os}\" is not supported");
+        }
+
+        if (config.DiffIds.Count != layers.Count)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, "layers from manifest don't match image configuration");
+        }
+    }
+}
