@@ -1,7 +1,10 @@
+using System.Buffers.Text;
+using System.Text.Json;
 using Slipway.Api;
 using Slipway.Api.Daemon;
 using Slipway.Api.Events;
 using Slipway.Api.Images;
+using Slipway.Api.Registries;
 
 namespace Slipway.Client;
 
@@ -64,9 +67,22 @@ public sealed partial class EngineClient
         return LinesAsync(HttpMethod.Post, query.ToString(), Archive(archive), EngineJson.Wire.ProgressMessage, cancellationToken);
     }
 
-    public IAsyncEnumerable<ProgressMessage> PullImageAsync(string image, string? platform, CancellationToken cancellationToken) =>
-        LinesAsync(HttpMethod.Post, new Query("/images/create").Add("fromImage", image).Add("platform", platform).ToString(), null,
-            EngineJson.Wire.ProgressMessage, cancellationToken);
+    /// <param name="tag">A tag or digest; null for all tags.</param>
+    public IAsyncEnumerable<ProgressMessage> PullImageAsync(string image, string? tag, string? platform, AuthConfig? auth, CancellationToken cancellationToken) =>
+        LinesAsync(HttpMethod.Post, new Query("/images/create").Add("fromImage", image).Add("tag", tag).Add("platform", platform).ToString(),
+            Authenticated(auth), EngineJson.Wire.ProgressMessage, cancellationToken);
+
+    /// <param name="tag">Null for all tags.</param>
+    /// <param name="platform">A platform as a JSON document (OCI image-spec), or null.</param>
+    public IAsyncEnumerable<ProgressMessage> PushImageAsync(string image, string? tag, string? platform, AuthConfig? auth, CancellationToken cancellationToken) =>
+        LinesAsync(HttpMethod.Post, new Query($"/images/{image}/push").Add("tag", tag).Add("platform", platform).ToString(),
+            Authenticated(auth), EngineJson.Wire.ProgressMessage, cancellationToken);
+
+    public Task<LoginAnswer> LoginAsync(AuthConfig auth, CancellationToken cancellationToken) =>
+        PostAsync("/auth", auth, EngineJson.Wire.AuthConfig, EngineJson.Wire.LoginAnswer, cancellationToken);
+
+    public Task<List<SearchResult>> SearchAsync(string term, int? limit, IReadOnlyDictionary<string, List<string>>? filters, CancellationToken cancellationToken) =>
+        GetAsync(new Query("/images/search").Add("term", term).Add("limit", limit).Add(filters).ToString(), EngineJson.Wire.ListSearchResult, cancellationToken);
 
     /// <summary>The archive as a stream; disposing it ends the transfer.</summary>
     public async Task<Stream> SaveImagesAsync(IReadOnlyList<string> images, CancellationToken cancellationToken)
@@ -79,6 +95,15 @@ public sealed partial class EngineClient
 
         HttpResponseMessage response = await SendAsync(HttpMethod.Get, query.ToString(), null, cancellationToken).ConfigureAwait(false);
         return await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>No content but the header that carries credentials (Engine API, "Authentication").</summary>
+    private static ByteArrayContent Authenticated(AuthConfig? auth)
+    {
+        ByteArrayContent content = new([]);
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(auth ?? new AuthConfig(), EngineJson.Wire.AuthConfig);
+        content.Headers.Add("X-Registry-Auth", Base64Url.EncodeToString(json));
+        return content;
     }
 
     private static StreamContent Archive(Stream archive) => new(archive, 256 * 1024) { Headers = { { "Content-Type", "application/x-tar" } } };

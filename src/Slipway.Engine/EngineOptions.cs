@@ -50,9 +50,9 @@ public sealed record EngineOptions
 
     public string? NoProxy { get; init; }
 
-    /// <summary>Layers that all pulls together download at the same time.</summary>
+    /// <summary>Layers that a pull downloads at the same time.</summary>
     public int MaxConcurrentDownloads { get; init; } = 3;
 
-    /// <summary>Layers that all pushes together upload at the same time.</summary>
+    /// <summary>Blobs that a push uploads at the same time.</summary>
     public int MaxConcurrentUploads { get; init; } = 5;
 }

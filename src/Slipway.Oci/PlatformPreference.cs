@@ -9,15 +9,16 @@ namespace Slipway.Oci;
 /// </summary>
 public sealed class PlatformPreference
 {
-    private readonly Platform _wanted;
     private readonly List<(string Architecture, string? Variant)> _accepted;
 
     /// <param name="wanted">A platform as a user names it.</param>
     public PlatformPreference(Platform wanted)
     {
-        _wanted = wanted.Normalize();
-        _accepted = [.. Accepted(_wanted.Architecture, _wanted.Variant)];
+        Wanted = wanted.Normalize();
+        _accepted = [.. Accepted(Wanted.Architecture, Wanted.Variant)];
     }
+
+    public Platform Wanted { get; }
 
     /// <summary>What this host runs best.</summary>
     public static PlatformPreference Host { get; } = new(Platform.Host with { Variant = Platform.Host.Architecture == "amd64" ? X86Level() : Platform.Host.Variant });
@@ -26,7 +27,7 @@ public sealed class PlatformPreference
     public int? Rank(Platform candidate)
     {
         Platform platform = candidate.Normalize();
-        int rank = platform.Os == _wanted.Os ? _accepted.IndexOf((platform.Architecture, platform.Variant)) : -1;
+        int rank = platform.Os == Wanted.Os ? _accepted.IndexOf((platform.Architecture, platform.Variant)) : -1;
         return rank < 0 ? null : rank;
     }
 
@@ -42,7 +43,7 @@ public sealed class PlatformPreference
         .FirstOrDefault();
 
     /// <summary>As the user named it.</summary>
-    public override string ToString() => _wanted.ToString();
+    public override string ToString() => Wanted.ToString();
 
     private static IEnumerable<(string, string?)> Accepted(string architecture, string? variant) => architecture switch
     {

@@ -6,12 +6,15 @@ using Slipway.Cli.Output;
 using Slipway.Cli.Terminal;
 using Slipway.Client;
 using Slipway.Kernel.Terminal;
+using Slipway.Oci;
 
 namespace Slipway.Cli.Commands;
 
 /// <summary><c>slipway run</c> and <c>slipway create</c>.</summary>
 internal static class RunCommand
 {
+    private const string PullMissing = "missing";
+
     public static Command CreateRun()
     {
         Command command = new("run", "Create and run a new container from an image");
@@ -77,19 +80,7 @@ internal static class RunCommand
             throw new CommandException($"container ID file found, make sure the other container isn't running or delete {cidFile}");
         }
 
-        string? platform = result.GetValue(options.Platform);
-        ContainerCreateResponse created;
-        try
-        {
-            created = await client.CreateContainerAsync(result.GetValue(options.Name), platform, request, cancellationToken).ConfigureAwait(false);
-        }
-        catch (EngineApiException exception) when (exception.Status == HttpStatusCode.NotFound && exception.Message.StartsWith("No such image", StringComparison.Ordinal))
-        {
-            await Console.Error.WriteLineAsync($"Unable to find image '{request.Image}' locally").ConfigureAwait(false);
-            await ProgressDisplay.ShowAsync(client.PullImageAsync(request.Image, platform, cancellationToken), Console.Error).ConfigureAwait(false);
-            created = await client.CreateContainerAsync(result.GetValue(options.Name), platform, request, cancellationToken).ConfigureAwait(false);
-        }
-
+        ContainerCreateResponse created = await CreatePullingAsync(client, options, result, request, cancellationToken).ConfigureAwait(false);
         foreach (string warning in created.Warnings)
         {
             await Console.Error.WriteLineAsync($"WARNING: {warning}").ConfigureAwait(false);
@@ -101,6 +92,37 @@ internal static class RunCommand
         }
 
         return created.Id;
+    }
+
+    private static async Task<ContainerCreateResponse> CreatePullingAsync(
+        EngineClient client, ContainerOptions options, ParseResult result, ContainerCreateRequest request, CancellationToken cancellationToken)
+    {
+        string? platform = result.GetValue(options.Platform);
+        string policy = result.GetValue(options.Pull) ?? PullMissing;
+        if (policy is not (PullMissing or "always" or "never"))
+        {
+            throw new CommandException($"invalid pull option: '{policy}': must be one of \"always\", \"missing\" or \"never\"");
+        }
+
+        if (policy == "always")
+        {
+            await PullAsync().ConfigureAwait(false);
+        }
+
+        try
+        {
+            return await client.CreateContainerAsync(result.GetValue(options.Name), platform, request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (EngineApiException exception) when (exception.Status == HttpStatusCode.NotFound && policy == PullMissing && Reference.TryParse(request.Image, out Reference? name))
+        {
+            // Of the things a create names only an image is not found: an engine answers 400 for all others.
+            await Console.Error.WriteLineAsync($"Unable to find image '{name!.WithDefaultTag().Familiar}' locally").ConfigureAwait(false);
+            await PullAsync().ConfigureAwait(false);
+            return await client.CreateContainerAsync(result.GetValue(options.Name), platform, request, cancellationToken).ConfigureAwait(false);
+        }
+
+        Task PullAsync() => PullCommand.PullAsync(
+            client, ImageName.Parse(request.Image).WithDefaultTag(), platform, result.GetValue(options.Quiet) ? TextWriter.Null : Console.Error, cancellationToken);
     }
 
     private static async Task<int> RunAttachedAsync(

@@ -30,6 +30,12 @@ internal sealed class ContainerOptions
 
     public Option<string?> Name { get; } = new("--name") { Description = "Assign a name to the container" };
 
+    public Option<string?> Pull { get; } = new("--pull") { Description = "Pull image before running (\"always\", \"missing\", \"never\")" };
+
+    public Option<bool> Quiet { get; } = new("--quiet", "-q") { Description = "Suppress the pull output" };
+
+    public Option<bool> DisableContentTrust { get; } = new("--disable-content-trust") { Description = "Skip image verification", DefaultValueFactory = _ => true };
+
     public Option<string?> Platform { get; } = new("--platform") { Description = "Set platform if server is multi-platform capable" };
 
     public Option<string?> CidFile { get; } = new("--cidfile") { Description = "Write the container ID to the file" };
@@ -65,6 +71,9 @@ internal sealed class ContainerOptions
     {
         command.Options.Add(Name);
         command.Options.Add(Platform);
+        command.Options.Add(Pull);
+        command.Options.Add(Quiet);
+        command.Options.Add(DisableContentTrust);
         command.Options.Add(CidFile);
         Text(command, (request, _, value) => request.Hostname = value, "Container host name", "--hostname", "-h");
         Text(command, (request, _, value) => request.Domainname = value, "Container NIS domain name", "--domainname");

@@ -128,7 +128,7 @@ internal sealed partial class ContainerService
         try
         {
             PlatformPreference? wanted = string.IsNullOrEmpty(platform) ? null : new PlatformPreference(Platform.Parse(platform));
-            Image image = _services.Data.Images.Get(name);
+            Image image = (wanted is null ? null : _services.Data.Images.Find(name, wanted.Wanted)) ?? _services.Data.Images.Get(name);
 
             // The CLI asks for a platform where it wants just that one; it then pulls.
             return wanted is null || wanted.Accepts(image.Config.Platform)

@@ -6,21 +6,32 @@ using Slipway.Storage.Images;
 namespace Slipway.Engine.Images.Pull;
 
 /// <summary>Brings one layer into an ingest and tells its progress in Docker's words.</summary>
-/// <param name="slots">Downloads that may run at the same time, of all pulls together.</param>
-internal sealed class LayerDownload(IRemoteRepository repository, SemaphoreSlim slots, Descriptor blob, ProgressLine line) : IProgress<LayerProgress>
+internal sealed class LayerDownload(IRemoteRepository repository, Descriptor blob, ProgressLine line) : IProgress<LayerProgress>
 {
-    /// <summary>For a layer that is here already.</summary>
-    public const string AlreadyExists = "Already exists";
+    private readonly TaskCompletionSource _downloaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public const string Listed = "Pulling fs layer";
+    public Descriptor Blob => blob;
 
-    public const string Done = "Pull complete";
+    /// <summary>Ends as soon as nothing is fetched any more: the layer may still be unpacked, or wait for the one below.</summary>
+    public Task Downloaded => _downloaded.Task;
 
-    public async Task<Layer> RunAsync(IImageIngest ingest, Digest parent, Digest diffId, CancellationToken cancellationToken)
+    public void Exists() => line.State("Already exists");
+
+    public void Listed() => line.State("Pulling fs layer");
+
+    public void Waits() => line.State("Waiting");
+
+    public async Task RunAsync(IImageIngest ingest, Digest parent, Digest diffId, CancellationToken cancellationToken)
     {
-        Layer layer = await ingest.AddLayerAsync(parent, diffId, blob, OpenAsync, this, cancellationToken);
-        line.State(Done);
-        return layer;
+        try
+        {
+            await ingest.AddLayerAsync(parent, diffId, blob, OpenAsync, this, cancellationToken);
+            line.State("Pull complete");
+        }
+        finally
+        {
+            _downloaded.TrySetResult();
+        }
     }
 
     public void Report(LayerProgress value)
@@ -28,7 +39,7 @@ internal sealed class LayerDownload(IRemoteRepository repository, SemaphoreSlim 
         switch (value.Phase)
         {
             case LayerPhase.Waiting:
-                line.State("Waiting");
+                Waits();
                 break;
             case LayerPhase.Downloading:
                 line.Amount("Downloading", value.Current, value.Total);
@@ -38,33 +49,13 @@ internal sealed class LayerDownload(IRemoteRepository repository, SemaphoreSlim 
                 break;
             case LayerPhase.Downloaded:
                 line.State("Download complete");
+                _downloaded.TrySetResult();
                 break;
             case LayerPhase.Extracting:
                 line.Amount("Extracting", value.Current, value.Total);
                 break;
-            case LayerPhase.Complete:
-                line.State(Done);
-                break;
         }
     }
 
-    /// <summary>Opens the blob once there is a free slot, which is held until the stream is disposed.</summary>
-    private async ValueTask<Stream> OpenAsync(CancellationToken cancellationToken)
-    {
-        if (!slots.Wait(0, cancellationToken))
-        {
-            line.State("Waiting");
-            await slots.WaitAsync(cancellationToken);
-        }
-
-        try
-        {
-            return new SlotStream(await repository.OpenBlobAsync(blob, offset: 0, cancellationToken), slots);
-        }
-        catch
-        {
-            slots.Release();
-            throw;
-        }
-    }
+    private async ValueTask<Stream> OpenAsync(CancellationToken cancellationToken) => await repository.OpenBlobAsync(blob, offset: 0, cancellationToken);
 }

@@ -7,11 +7,7 @@ namespace Slipway.Engine.Images.Pull;
 
 /// <summary>What has to be known before an image's layers can be fetched.</summary>
 /// <param name="Index">The index through which the manifest was found, or null.</param>
-internal sealed record PulledDocuments(ImageContent Manifest, ImageContent? Index, ReadOnlyMemory<byte> RawConfig, ImageConfig Config, IReadOnlyList<Descriptor> Layers)
-{
-    /// <summary>What the name stands for: the index where there is one.</summary>
-    public Digest Digest => (Index ?? Manifest).Descriptor.Digest;
-}
+internal sealed record PulledDocuments(ImageContent Manifest, ImageContent? Index, ReadOnlyMemory<byte> Config, IReadOnlyList<Descriptor> Layers);
 
 /// <summary>Reads manifest and configuration of the image that a name stands for, and refuses what is no image this host could hold.</summary>
 internal sealed class ManifestReader(IRemoteRepository repository, PlatformPreference platform)
@@ -40,10 +36,9 @@ internal sealed class ManifestReader(IRemoteRepository repository, PlatformPrefe
 
         IReadOnlyList<Descriptor> layers = manifest.Layers ?? [];
         CheckIsImage(manifest.Config, layers);
-        byte[] rawConfig = await ConfigBlob.ReadAsync(repository, manifest.Config, cancellationToken);
-        ImageConfig config = ImageConfig.Parse(rawConfig);
-        CheckFits(config, layers);
-        return new PulledDocuments(new ImageContent(document.Descriptor, document.Content), index, rawConfig, config, layers);
+        byte[] config = await ConfigBlob.ReadAsync(repository, manifest.Config, cancellationToken);
+        CheckFits(ImageConfig.Parse(config));
+        return new PulledDocuments(new ImageContent(document.Descriptor, document.Content), index, config, layers);
     }
 
     private static void CheckIsImage(Descriptor config, IReadOnlyList<Descriptor> layers)
@@ -66,16 +61,11 @@ internal sealed class ManifestReader(IRemoteRepository repository, PlatformPrefe
         }
     }
 
-    private static void CheckFits(ImageConfig config, IReadOnlyList<Descriptor> layers)
+    private static void CheckFits(ImageConfig config)
     {
         if (config.Os != Platform.Host.Os)
         {
             throw new EngineException(ErrorKind.InvalidParameter, $"operating system \"{config.Os}\" is not supported");
-        }
-
-        if (config.DiffIds.Count != layers.Count)
-        {
-            throw new EngineException(ErrorKind.InvalidParameter, "layers from manifest don't match image configuration");
         }
     }
 }

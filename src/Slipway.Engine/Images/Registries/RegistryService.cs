@@ -13,8 +13,6 @@ namespace Slipway.Engine.Images.Registries;
 /// <summary>Images on their way from and to registries: Docker's names, texts and events.</summary>
 internal sealed class RegistryService(IImageStore store, IDistribution distribution, EventLog events, TimeProvider time, EngineOptions options) : IRegistries, IDisposable
 {
-    private readonly SemaphoreSlim _downloads = new(options.MaxConcurrentDownloads);
-    private readonly SemaphoreSlim _uploads = new(options.MaxConcurrentUploads);
     private readonly Lazy<ImageIndex> _index = new(() => new ImageIndex(options.Registries.Proxies));
 
     public async Task PullAsync(ImagePullRequest pull, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
@@ -27,7 +25,7 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
             time,
             async (told, end) =>
             {
-                ImagePull puller = new(store, repository, platform is null ? PlatformPreference.Host : new PlatformPreference(platform), _downloads, told);
+                ImagePull puller = new(store, repository, platform is null ? PlatformPreference.Host : new PlatformPreference(platform), options.MaxConcurrentDownloads, told);
                 Image? image = null;
                 bool isNewer = false;
                 await foreach (Reference tagged in NamesAsync(repository, name, end))
@@ -59,7 +57,7 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
             async (told, end) =>
             {
                 told.Say($"The push refers to repository [{name.Name}]");
-                ImagePush pusher = new(store, repository, sources, _uploads, told);
+                ImagePush pusher = new(store, repository, sources, options.MaxConcurrentUploads, told);
                 foreach (Reference tagged in LocalTags(name))
                 {
                     await RegistryErrors.OfAsync(() => pusher.RunAsync(tagged, push.Platform, end));
@@ -88,8 +86,6 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
 
     public void Dispose()
     {
-        _downloads.Dispose();
-        _uploads.Dispose();
         if (_index.IsValueCreated)
         {
             _index.Value.Dispose();
