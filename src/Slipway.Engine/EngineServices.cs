@@ -27,7 +27,7 @@ internal sealed record EngineServices : IAsyncDisposable
     public required DataRoot Data { get; init; }
 
     /// <summary>The client side of registries.</summary>
-    public required IDistribution Distribution { get; init; }
+    public required DistributionClient Distribution { get; init; }
 
     public required EventLog Events { get; init; }
 
@@ -111,6 +111,7 @@ internal sealed record EngineServices : IAsyncDisposable
         await Supervisor.Current.DisposeAsync();
         await Network.DisposeAsync();
         await Events.DisposeAsync();
+        Distribution.Dispose();
         Cgroups.Dispose();
         await Data.DisposeAsync();
     }

@@ -43,6 +43,11 @@ internal sealed class LayerDownload(IRemoteRepository repository, Descriptor blo
                 break;
             case LayerPhase.Downloading:
                 line.Amount("Downloading", value.Current, value.Total);
+                if (value.Current == value.Total)
+                {
+                    line.State("Verifying Checksum");
+                }
+
                 break;
             case LayerPhase.Verifying:
                 line.State("Verifying Checksum");

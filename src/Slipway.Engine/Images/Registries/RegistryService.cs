@@ -30,7 +30,7 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
                 bool isNewer = false;
                 await foreach (Reference tagged in NamesAsync(repository, name, end))
                 {
-                    (image, bool changed) = await RegistryErrors.OfPullAsync(tagged, () => puller.RunAsync(tagged, end));
+                    (image, bool changed) = await RegistryErrors.OfAsync(() => puller.RunAsync(tagged, end));
                     isNewer |= changed;
                 }
 
@@ -70,8 +70,15 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
 
     public async Task<LoginAnswer> LoginAsync(RegistryCredentials credentials, CancellationToken cancellationToken)
     {
-        string? identityToken = await RegistryErrors.OfAsync(() => distribution.LoginAsync(credentials, cancellationToken));
-        return new LoginAnswer { Status = "Login Succeeded", IdentityToken = identityToken ?? "" };
+        try
+        {
+            string? identityToken = await RegistryErrors.OfAsync(() => distribution.LoginAsync(credentials, cancellationToken));
+            return new LoginAnswer { Status = "Login Succeeded", IdentityToken = identityToken ?? "" };
+        }
+        catch (EngineException error) when (error.Kind == ErrorKind.Forbidden)
+        {
+            throw new EngineException(ErrorKind.Unauthorized, error.Message, error);
+        }
     }
 
     public async Task<DistributionInspect> InspectAsync(string reference, RegistryCredentials? credentials, CancellationToken cancellationToken)
@@ -113,7 +120,7 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
             yield break;
         }
 
-        foreach (string tag in await RegistryErrors.OfPullAsync(name, async () => await repository.ListTagsAsync(cancellationToken).ToListAsync(cancellationToken)))
+        foreach (string tag in await RegistryErrors.OfAsync(async () => await repository.ListTagsAsync(cancellationToken).ToListAsync(cancellationToken)))
         {
             yield return StorageErrors.Of(() => name.WithTag(tag));
         }
