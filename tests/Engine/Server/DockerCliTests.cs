@@ -2,7 +2,10 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Slipway.Api.Containers;
 using Slipway.Api.Images;
+using Slipway.Api.Registries;
 using Slipway.Engine;
+using Slipway.Engine.Images.Registries;
+using Slipway.Registry.Distribution;
 using Xunit;
 
 namespace Slipway.Tests.Engine.Server;
@@ -39,15 +42,78 @@ public sealed class DockerCliTests
     }
 
     [Fact]
-    public async Task An_image_that_is_not_there_says_what_to_do()
+    public async Task An_image_that_is_not_there_is_pulled_and_then_run()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        List<ImagePullRequest> pulls = [];
+        server.Engine.OnCreate = _ => pulls.Count == 0 ? throw new EngineException(ErrorKind.NotFound, "No such image: some:9") : new ContainerCreateResponse(FakeEngine.Id, []);
+        server.Engine.OnPull = async (pull, progress, _) =>
+        {
+            pulls.Add(pull);
+            await progress(new ProgressMessage { Status = "Pulling from library/some", Id = "9" });
+        };
+        (int exit, string output, string error) = await DockerAsync(server, "create", "--platform", "linux/amd64", "some:9", "true");
+
+        Assert.Equal((0, FakeEngine.Id + "\n"), (exit, output));
+        Assert.Equal("Unable to find image 'some:9' locally\n9: Pulling from library/some\n", error);
+        ImagePullRequest pull = Assert.Single(pulls);
+        Assert.Equal(("docker.io/library/some", "9", "linux/amd64", null), (pull.Image, pull.Tag, pull.Platform, pull.Credentials));
+    }
+
+    [Fact]
+    public async Task An_image_that_cannot_be_pulled_says_why()
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
         server.Engine.OnCreate = _ => throw new EngineException(ErrorKind.NotFound, "No such image: nosuch:9");
+        server.Engine.OnPull = (_, _, _) => throw new EngineException(ErrorKind.NotFound, "manifest for nosuch:9 not found: manifest unknown");
         (int exit, string output, string error) = await DockerAsync(server, "run", "--rm", "nosuch:9", "true");
 
         Assert.Equal((125, ""), (exit, output));
         Assert.Contains("Unable to find image 'nosuch:9' locally", error, StringComparison.Ordinal);
-        Assert.Contains("Error response from daemon: pulling images is not implemented by this version of Slipway: bring docker.io/library/nosuch:9 here", error, StringComparison.Ordinal);
+        Assert.Contains("Error response from daemon: manifest for nosuch:9 not found: manifest unknown", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Credentials_of_the_user_come_with_a_push_and_an_error_in_the_stream_ends_it()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        List<RegistryCredentials?> seen = [];
+        server.Engine.OnLogin = credentials =>
+        {
+            seen.Add(credentials);
+            return new LoginAnswer { Status = "Login Succeeded" };
+        };
+        server.Engine.OnPush = async (push, progress, _) =>
+        {
+            seen.Add(push.Credentials);
+            await progress(new ProgressMessage { Status = $"The push refers to repository [{push.Image}]" });
+            throw new EngineException(ErrorKind.Forbidden, "denied: requested access to the resource is denied");
+        };
+        string folder = Directory.CreateTempSubdirectory("slipway-docker-config-").FullName;
+        try
+        {
+            (int exit, string output, _) = await DockerAsync(server, ["--config", folder, "login", "-u", "me", "--password-stdin", "reg.example.com"], "secret");
+            Assert.Equal((0, "Login Succeeded\n"), (exit, output));
+            (exit, output, string error) = await DockerAsync(server, "--config", folder, "push", "reg.example.com/x:1");
+
+            Assert.Equal((1, "The push refers to repository [reg.example.com/x]\n", "denied: requested access to the resource is denied\n"), (exit, output, error));
+            Assert.All(seen, credentials => Assert.Equal(("me", "secret", "reg.example.com"), (credentials!.Username, credentials.Password, credentials.ServerAddress)));
+            Assert.Equal(2, seen.Count);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Fact]
+    public async Task A_search_lists_what_was_found()
+    {
+        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.OnSearch = (term, limit, filters) => [new SearchResult { Name = term, Description = $"{limit} {filters["stars"][0]}", StarCount = 7, IsOfficial = true }];
+        (int exit, string output, _) = await DockerAsync(server, "search", "--limit", "5", "--filter", "stars=3", "--format", "{{.Name}} {{.Description}} {{.StarCount}} {{.IsOfficial}}", "word");
+
+        Assert.Equal((0, "word 5 3 7 [OK]\n"), (exit, output));
     }
 
     [Theory]

@@ -5,6 +5,7 @@ using Slipway.Api.Disk;
 using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
+using Slipway.Api.Registries;
 using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
@@ -12,11 +13,13 @@ using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
+using Slipway.Engine.Images.Registries;
+using Slipway.Registry.Distribution;
 
 namespace Slipway.Tests.Engine.Server;
 
 /// <summary>An engine that does what a test tells it; what it is not told about, it does not know.</summary>
-internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvents, IDaemon, IDisk
+internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegistries, IEvents, IDaemon, IDisk
 {
     public const string Id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -25,6 +28,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
     public IExecs Execs => this;
 
     public IImages Images => this;
+
+    public IRegistries Registries => this;
 
     public IEvents Events => this;
 
@@ -71,6 +76,14 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
     public Func<ContainerCommit, string>? OnCommit { get; set; }
 
     public Func<DiskUsageTypes, DiskUsage> OnDiskUsage { get; set; } = _ => new DiskUsage();
+
+    public Func<ImagePullRequest, Func<ProgressMessage, ValueTask>, CancellationToken, Task>? OnPull { get; set; }
+
+    public Func<ImagePushRequest, Func<ProgressMessage, ValueTask>, CancellationToken, Task>? OnPush { get; set; }
+
+    public Func<RegistryCredentials, LoginAnswer>? OnLogin { get; set; }
+
+    public Func<string, int?, Filters, IReadOnlyList<SearchResult>>? OnSearch { get; set; }
 
     /// <summary>Calls without a result: verb and arguments.</summary>
     public List<string> Calls { get; } = [];
@@ -133,6 +146,17 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IEvent
 
     Task<string> IExecs.CreateAsync(string containerReference, ExecCreateRequest request, CancellationToken cancellationToken) =>
         Task.FromResult(OnExecCreate?.Invoke(containerReference, request) ?? throw NoContainer(containerReference));
+
+    Task IRegistries.PullAsync(ImagePullRequest pull, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) => OnPull!(pull, progress, cancellationToken);
+
+    Task IRegistries.PushAsync(ImagePushRequest push, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) => OnPush!(push, progress, cancellationToken);
+
+    Task<LoginAnswer> IRegistries.LoginAsync(RegistryCredentials credentials, CancellationToken cancellationToken) => Task.FromResult(OnLogin!(credentials));
+
+    Task<DistributionInspect> IRegistries.InspectAsync(string reference, RegistryCredentials? credentials, CancellationToken cancellationToken) =>
+        Task.FromResult(new DistributionInspect { Descriptor = new DistributionDescriptor { MediaType = reference, Digest = credentials?.Username ?? "", Size = 1 } });
+
+    Task<IReadOnlyList<SearchResult>> IRegistries.SearchAsync(string term, int? limit, Filters filters, CancellationToken cancellationToken) => Task.FromResult(OnSearch!(term, limit, filters));
 
     Task<StreamSession?> IExecs.StartAsync(string execId, ExecStartRequest request, CancellationToken cancellationToken) =>
         Task.FromResult((OnExecStart ?? throw NoExec(execId)).Invoke(execId, request));

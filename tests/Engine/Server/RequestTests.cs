@@ -47,7 +47,6 @@ public sealed class RequestTests
     [InlineData("POST", "/containers/c/wait?condition=bogus", 400, "invalid condition: \"bogus\"")]
     [InlineData("POST", "/containers/c/resize?h=x&w=1", 400, "strconv.Atoi: parsing \"x\": invalid syntax")]
     [InlineData("POST", "/containers/c/attach?detachKeys=ctrl-1", 400, "Invalid detach keys (ctrl-1) provided: Unknown character: 'ctrl-1'")]
-    [InlineData("POST", "/images/create?fromImage=nosuch&tag=9", 501, "pulling images is not implemented by this version of Slipway: bring nosuch:9 here with \"docker load\" or \"docker import\"")]
     public async Task Errors_have_Dockers_status_and_text(string method, string path, int status, string message)
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
