@@ -109,7 +109,7 @@ internal sealed partial class ImageService(
         {
             await StorageErrors.OfAsync(async () =>
             {
-                await store.SaveAsync(references, output, end);
+                await store.SaveAsync(references, platform: null, output, end);
                 return true;
             });
             foreach (Image image in images)

@@ -136,6 +136,29 @@ public static class Descriptors
         }
     }
 
+    /// <summary>Writes all bytes at an offset (pwrite(2)): one call where .NET's own first asks what kind of file it is.</summary>
+    public static unsafe void WriteAt(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    {
+        while (!bytes.IsEmpty)
+        {
+            nint count;
+            fixed (byte* start = bytes)
+            {
+                count = NativeFiles.PWrite(file, start, bytes.Length, offset);
+            }
+
+            if (count >= 0)
+            {
+                bytes = bytes[(int)count..];
+                offset += count;
+            }
+            else if (Marshal.GetLastPInvokeError() is int errno and not Errno.EINTR)
+            {
+                throw new KernelException("write", errno);
+            }
+        }
+    }
+
     /// <summary>Locks the file (flock(2)) until the descriptor is closed, however the process ends; false where somebody else has it locked.</summary>
     public static bool TryLock(SafeFileHandle file)
     {

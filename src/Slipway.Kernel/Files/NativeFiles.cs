@@ -82,6 +82,9 @@ internal static unsafe partial class NativeFiles
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     internal static partial int Ioctl(SafeHandle file, nuint request, void* argument);
 
+    [LibraryImport("libc", EntryPoint = "pwrite64", SetLastError = true)]
+    internal static partial nint PWrite(SafeHandle file, byte* buffer, nint size, long offset);
+
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int Fcntl(SafeHandle file, int command, nint argument);
 

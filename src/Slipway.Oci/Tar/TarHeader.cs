@@ -54,20 +54,26 @@ internal static class TarHeader
             return Base256(field, name);
         }
 
+        return TryNumber(field, out var value) ? value : throw new OciException($"archive/tar: invalid tar header: bad {name}");
+    }
+
+    /// <summary>As <see cref="Number"/> for an octal number; false where it is none.</summary>
+    public static bool TryNumber(ReadOnlySpan<byte> field, out long value)
+    {
         var digits = field.Trim(" \0"u8);
         digits = Text(digits).TrimEnd((byte)' ');
-        long value = 0;
+        value = 0;
         foreach (var digit in digits)
         {
             if (digit is < (byte)'0' or > (byte)'7' || value > long.MaxValue >> 3)
             {
-                throw new OciException($"archive/tar: invalid tar header: bad {name}");
+                return false;
             }
 
             value = (value << 3) | (uint)(digit - '0');
         }
 
-        return value;
+        return true;
     }
 
     /// <summary>The sum of all bytes with the checksum field as spaces; old implementations summed signed bytes.</summary>

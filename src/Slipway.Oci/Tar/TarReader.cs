@@ -15,6 +15,19 @@ public sealed class TarReader(Stream source)
     private int _padding;
     private bool _ended;
 
+    /// <summary>Whether something begins like a tar: with a header block whose sum is right.</summary>
+    public static bool IsHeader(ReadOnlySpan<byte> start)
+    {
+        if (start.Length < TarHeader.BlockSize)
+        {
+            return false;
+        }
+
+        var block = start[..TarHeader.BlockSize];
+        var field = block.Field(TarHeader.Checksum);
+        return TarHeader.TryNumber(field, out var stored) && stored > 0 && TarHeader.Sums(block) is var sums && (stored == sums.Unsigned || stored == sums.Signed);
+    }
+
     /// <summary>Moves to the next entry, or returns null at the end of the archive. Data of the last one that was not read is skipped.</summary>
     /// <exception cref="OciException">The archive is malformed or ends in the middle of an entry.</exception>
     public TarEntry? Next()

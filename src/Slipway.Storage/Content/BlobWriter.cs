@@ -58,7 +58,7 @@ internal sealed class BlobWriter : Stream
         }
 
         _hash.AppendData(buffer);
-        RandomAccess.Write(_file, buffer, _length);
+        Descriptors.WriteAt(_file, buffer, _length);
         _length += buffer.Length;
     }
 

@@ -6,7 +6,7 @@ namespace Slipway.Storage.Content;
 
 /// <summary>
 /// A blob on its way in: it may not be longer than its descriptor says, and <see cref="Finish"/> tells whether length and digest
-/// are right. Disposes what it reads from.
+/// are right. What reads it may dispose it before: it is ended by <see cref="Finish"/> alone.
 /// </summary>
 /// <param name="read">Told how many bytes have been read.</param>
 internal sealed class VerifiedStream(Stream source, Descriptor descriptor, Action<long> read) : ReadOnlyStream
@@ -55,16 +55,8 @@ internal sealed class VerifiedStream(Stream source, Descriptor descriptor, Actio
         }
     }
 
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            _hash.Dispose();
-            source.Dispose();
-        }
-
-        base.Dispose(disposing);
-    }
+    /// <summary>Lets go of the hash; the source stays the caller's.</summary>
+    public void Release() => _hash.Dispose();
 
     private StorageException Wrong(string what) => new(StorageErrorKind.InvalidParameter, $"filesystem layer verification failed for digest {descriptor.Digest}: {what}");
 }

@@ -1,5 +1,4 @@
 using Slipway.Oci;
-using Slipway.Storage.Content;
 
 namespace Slipway.Storage.Images;
 
@@ -8,20 +7,29 @@ internal sealed record ArchivedImage
 {
     public required ImageConfig Config { get; init; }
 
-    public required BlobWriter ConfigBlob { get; init; }
+    public required ArchiveFile ConfigFile { get; init; }
 
     /// <summary>Lowest first; as many as the configuration names.</summary>
-    public required IReadOnlyList<BlobWriter> Layers { get; init; }
+    public required IReadOnlyList<ArchiveFile> Layers { get; init; }
 
     /// <summary>Null where the archive has no such document.</summary>
-    public BlobWriter? Manifest { get; init; }
+    public ArchiveFile? Manifest { get; init; }
+
+    /// <summary>The index through which the archive names the image, or null.</summary>
+    public ArchiveFile? Index { get; init; }
 
     /// <summary>Tagged; empty for an image without a name.</summary>
     public required IReadOnlyList<Reference> Names { get; init; }
 
-    public static ArchivedImage Create(BlobWriter configBlob, IReadOnlyList<BlobWriter> layers, BlobWriter? manifest, IReadOnlyList<Reference> names)
+    /// <summary>The image that the names mean where there is more than one platform; it is stored last.</summary>
+    public bool IsMain { get; init; } = true;
+
+    /// <summary>What the names denote where several images share them: the index, or the main image's manifest. None where they mean this image alone.</summary>
+    public Digest SharedTarget { get; init; }
+
+    public static ArchivedImage Create(ArchiveFile configFile, IReadOnlyList<ArchiveFile> layers, ArchiveFile? manifest, IReadOnlyList<Reference> names)
     {
-        var config = ImageConfig.Parse(ImageArchive.ReadDocument(configBlob));
+        var config = ImageConfig.Parse(ImageArchive.ReadDocument(configFile));
         if (config.DiffIds.Count != layers.Count)
         {
             throw new OciException($"invalid manifest, layers length mismatch: expected {config.DiffIds.Count}, got {layers.Count}");
@@ -32,6 +40,6 @@ internal sealed record ArchivedImage
             throw new OciException($"cannot load {config.Os} image on linux");
         }
 
-        return new ArchivedImage { Config = config, ConfigBlob = configBlob, Layers = layers, Manifest = manifest, Names = names };
+        return new ArchivedImage { Config = config, ConfigFile = configFile, Layers = layers, Manifest = manifest, Names = names };
     }
 }

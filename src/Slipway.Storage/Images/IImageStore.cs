@@ -41,7 +41,7 @@ public interface IImageStore
     /// <c>docker load</c>: an archive of <c>docker save</c> or an OCI layout, as a tar, plain or compressed by gzip, xz or
     /// zstd. Read once, in bounded memory.
     /// </summary>
-    /// <param name="platform">Which image of an index to load; null for the host's.</param>
+    /// <param name="platform">Which image of an index to load; null for all that are in the archive.</param>
     Task<IReadOnlyList<LoadedImage>> LoadAsync(
         Stream archive, Platform? platform, IProgress<ImageProgress>? progress, CancellationToken cancellationToken);
 
@@ -49,7 +49,8 @@ public interface IImageStore
     Task<Image> ImportAsync(Stream rootfs, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken);
 
     /// <summary><c>docker save</c>: writes an archive that is both a docker-archive and an OCI layout.</summary>
-    Task SaveAsync(IReadOnlyList<string> namesOrIds, Stream output, CancellationToken cancellationToken);
+    /// <param name="platform">Which image of an index to save; null for all that are here.</param>
+    Task SaveAsync(IReadOnlyList<string> namesOrIds, Platform? platform, Stream output, CancellationToken cancellationToken);
 
     /// <summary>Gives <paramref name="target"/> to an image; another image that had the name loses it.</summary>
     Task<Image> TagAsync(string nameOrId, Reference target, CancellationToken cancellationToken);

@@ -14,11 +14,13 @@ namespace Slipway.Storage.Images;
 /// </summary>
 internal sealed class ImageArchive : IDisposable
 {
+    public const string BlobPrefix = "blobs/sha256/";
+
     private const int MaxFiles = 100_000;
     private const int MaxLinks = 16;
     private const int MaxDocument = 16 << 20;
 
-    private readonly Dictionary<string, BlobWriter> _files = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, ArchiveFile> _files = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _links = new(StringComparer.Ordinal);
 
     private ImageArchive()
@@ -26,13 +28,15 @@ internal sealed class ImageArchive : IDisposable
     }
 
     /// <exception cref="StorageException">InvalidParameter: no tar, truncated, or beyond a limit.</exception>
-    public static ImageArchive Read(Stream source, ContentStore content, UnpackLimits limits, CancellationToken cancellationToken)
+    public static ImageArchive Read(
+        Stream source, ContentStore content, LayerStore layers, UnpackLimits limits, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
         var archive = new ImageArchive();
         try
         {
             using var plain = Decompression.Open(source, limits.Expansion);
-            archive.Ingest(new TarReader(new BufferedStream(plain, 128 << 10)), content, limits, cancellationToken);
+            var reader = new ArchiveFileReader(content, layers, limits, progress, cancellationToken);
+            archive.Ingest(new TarReader(new BufferedStream(plain, 128 << 10)), reader, limits, cancellationToken);
             return archive;
         }
         catch (Exception error)
@@ -50,7 +54,7 @@ internal sealed class ImageArchive : IDisposable
     public bool Contains(string name) => Find(name) is not null;
 
     /// <summary>The file of a name, symbolic links of the archive followed; null where there is none.</summary>
-    public BlobWriter? Find(string name)
+    public ArchiveFile? Find(string name)
     {
         for (var links = 0; links < MaxLinks; links++)
         {
@@ -76,11 +80,11 @@ internal sealed class ImageArchive : IDisposable
     }
 
     /// <exception cref="StorageException">InvalidParameter: there is no such file.</exception>
-    public BlobWriter Get(string name) => Find(name) ?? throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid archive: \"{name}\" is missing");
+    public ArchiveFile Get(string name) => Find(name) ?? throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid archive: \"{name}\" is missing");
 
     /// <summary>The blob of an OCI layout, with the digest that its name claims.</summary>
     /// <exception cref="StorageException">InvalidParameter: it is missing or has another digest.</exception>
-    public BlobWriter GetBlob(Digest digest)
+    public ArchiveFile GetBlob(Digest digest)
     {
         if (digest.IsNone || digest.Algorithm != Digest.Sha256)
         {
@@ -92,14 +96,14 @@ internal sealed class ImageArchive : IDisposable
     }
 
     /// <summary>A small file's content.</summary>
-    public static byte[] ReadDocument(BlobWriter file)
+    public static byte[] ReadDocument(ArchiveFile file)
     {
-        if (file.Length > MaxDocument)
+        if (file.Blob is null || file.Length > MaxDocument)
         {
             throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid archive: a document has more than {MaxDocument} bytes");
         }
 
-        using var stream = file.OpenRead();
+        using var stream = file.Blob.OpenRead();
         var content = new byte[file.Length];
         stream.ReadExactly(content);
         return content;
@@ -113,9 +117,8 @@ internal sealed class ImageArchive : IDisposable
         }
     }
 
-    private void Ingest(TarReader reader, ContentStore content, UnpackLimits limits, CancellationToken cancellationToken)
+    private void Ingest(TarReader reader, ArchiveFileReader files, UnpackLimits limits, CancellationToken cancellationToken)
     {
-        var buffer = new byte[256 << 10];
         long total = 0;
         var count = 0;
         while (reader.Next() is { } entry)
@@ -146,7 +149,7 @@ internal sealed class ImageArchive : IDisposable
             {
                 case TarEntryType.Regular:
                     Forget(key);
-                    _files.Add(key, Copy(reader, content, buffer, cancellationToken));
+                    _files.Add(key, files.Read(reader, key, entry.Size));
                     Verify(key);
                     break;
                 case TarEntryType.SymbolicLink:
@@ -167,31 +170,10 @@ internal sealed class ImageArchive : IDisposable
         }
     }
 
-    private static BlobWriter Copy(TarReader reader, ContentStore content, byte[] buffer, CancellationToken cancellationToken)
-    {
-        var blob = content.Create();
-        try
-        {
-            for (var count = reader.Read(buffer); count > 0; count = reader.Read(buffer))
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                blob.Write(buffer.AsSpan(0, count));
-            }
-
-            return blob;
-        }
-        catch
-        {
-            blob.Dispose();
-            throw;
-        }
-    }
-
     /// <summary>A file in the place of a blob has the blob's digest, or the archive is refused, whatever refers to it.</summary>
     private void Verify(string key)
     {
-        const string Prefix = "blobs/sha256/";
-        if (key.StartsWith(Prefix, StringComparison.Ordinal) && Digest.TryParse($"{Digest.Sha256}:{key[Prefix.Length..]}", out var claimed) && _files[key].Digest != claimed)
+        if (key.StartsWith(BlobPrefix, StringComparison.Ordinal) && Digest.TryParse($"{Digest.Sha256}:{key[BlobPrefix.Length..]}", out var claimed) && _files[key].Digest != claimed)
         {
             throw WrongDigest(claimed, _files[key].Digest);
         }

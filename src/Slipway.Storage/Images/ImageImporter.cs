@@ -9,28 +9,25 @@ using Slipway.Storage.Layers;
 namespace Slipway.Storage.Images;
 
 /// <summary>
-/// Makes an image of one layer from a root file system's tar. The archive is read once: stored, hashed, decompressed, hashed and
-/// unpacked at the same time.
+/// Makes an image of one layer from a root file system's tar. The archive is read once: decompressed, hashed and unpacked at the same
+/// time, and kept in no other form.
 /// </summary>
 internal sealed class ImageImporter(ContentStore content, LayerStore layers, UnpackLimits limits, TimeProvider clock)
 {
-    /// <summary>For archives whose compression OCI has no media type for.</summary>
-    private const int RecompressionLevel = 3;
-
     /// <summary>Blocks; for a thread of its own.</summary>
     public ImportedImage Import(Stream source, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
         var run = ChangeInstructions.Apply(new ImageRunConfig(), options.Changes);
-        var imported = new ImportedImage(content.Create(), content.Create());
+        var imported = new ImportedImage(content.Create());
         try
         {
             using var staging = layers.Stage();
-            var (diffId, size) = Unpack(source, staging, imported.LayerBlob, progress, cancellationToken);
+            var diffId = Unpack(source, staging, progress, cancellationToken);
             imported.Pin = layers.Pin(diffId);
             staging.Publish(diffId, parent: default);
-            imported.Config = Config(diffId, run, options);
-            imported.ConfigBlob.Write(JsonSerializer.SerializeToUtf8Bytes(imported.Config, OciJson.Default.ImageConfig));
-            imported.Layer = new StagedLayer(new Layer(diffId, diffId, size), imported.LayerBlob.Digest);
+            imported.Config = JsonSerializer.SerializeToUtf8Bytes(Config(diffId, run, options), OciJson.Default.ImageConfig);
+            imported.ConfigBlob.Write(imported.Config);
+            imported.Layer = new StoredLayer(new Layer(diffId, diffId, staging.Size), diffId);
             layers.Flush();
             return imported;
         }
@@ -51,29 +48,12 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
         }
     }
 
-    private (Digest DiffId, long Size) Unpack(Stream source, LayerStore.Staging staging, BlobWriter blob, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
+    private Digest Unpack(Stream source, StagedLayer staging, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
-        using var input = new TeeStream(progress is null ? source : new ProgressStream(source, progress, null, "Importing", 0), blob);
-        using var plain = Decompression.Open(input, limits.Expansion, out var format);
-        Stream? recompressed = null;
-        if (format == CompressionFormat.Xz)
-        {
-            // Nothing has been stored yet but what detection read ahead, which the tee gives up again.
-            input.Detach();
-            blob.Reset();
-            recompressed = new ZstdCompressionStream(blob, RecompressionLevel);
-        }
-
-        using (recompressed)
-        {
-            using var tar = new DigestStream(plain, recompressed);
-            var size = staging.Unpack(tar, LowerLayers.None, cancellationToken);
-            var diffId = tar.Finish(cancellationToken);
-
-            // A decompressor may stop before the last bytes of its input.
-            input.Drain(cancellationToken);
-            return (diffId, size);
-        }
+        var input = progress is null ? source : new ProgressStream(source, progress, null, "Importing", 0);
+        using var tar = new DigestStream(Decompression.Open(input, limits.Expansion));
+        staging.Unpack(tar, LowerLayers.None, cancellationToken);
+        return tar.Finish(cancellationToken);
     }
 
     private ImageConfig Config(Digest diffId, ImageRunConfig run, ImportOptions options)
@@ -96,22 +76,19 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
 }
 
 /// <summary>An imported image that waits to be committed.</summary>
-internal sealed class ImportedImage(BlobWriter configBlob, BlobWriter layerBlob) : IDisposable
+internal sealed class ImportedImage(BlobWriter configBlob) : IDisposable
 {
     public BlobWriter ConfigBlob { get; } = configBlob;
 
-    public BlobWriter LayerBlob { get; } = layerBlob;
+    public byte[]? Config { get; set; }
 
     public IDisposable? Pin { get; set; }
 
-    public ImageConfig? Config { get; set; }
-
-    public StagedLayer? Layer { get; set; }
+    public StoredLayer? Layer { get; set; }
 
     public void Dispose()
     {
         Pin?.Dispose();
         ConfigBlob.Dispose();
-        LayerBlob.Dispose();
     }
 }

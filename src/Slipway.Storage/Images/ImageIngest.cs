@@ -9,6 +9,8 @@ internal sealed class ImageIngest(
     LayerStore layers, LayerIntake intake, LayerReader reader, UnpackLimits limits, Func<ImageIngest, IngestedImage, CancellationToken, Task<Image>> commit) : IImageIngest
 {
     private readonly Dictionary<Digest, IDisposable> _pins = [];
+    private CancellationTokenSource _failed = new();
+    private int _adding;
     private bool _disposed;
 
     public ImageConfig Check(IngestedImage image) => IngestedDocuments.Check(image, limits).Config;
@@ -33,18 +35,33 @@ internal sealed class ImageIngest(
         return true;
     }
 
-    public Task<Layer> AddLayerAsync(
+    public async Task<Layer> AddLayerAsync(
         Digest parent, Digest diffId, Descriptor blob, Func<CancellationToken, ValueTask<Stream>> open, IProgress<LayerProgress>? progress, CancellationToken cancellationToken)
     {
         var chainId = LayerStore.ChainId(parent, diffId);
         if (TryHold(chainId))
         {
             progress?.Report(new LayerProgress(LayerPhase.Complete, blob.Size, blob.Size));
-            return Task.FromResult(new Layer(chainId, diffId, layers.SizeOf(chainId)));
+            return new Layer(chainId, diffId, layers.SizeOf(chainId));
         }
 
         Keep(chainId, layers.Pin(chainId));
-        return intake.AddAsync(new LayerRequest(chainId, parent, diffId, blob, open), progress, cancellationToken);
+        var failed = Begin();
+        try
+        {
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, failed.Token);
+            return await intake.AddAsync(new LayerRequest(chainId, parent, diffId, blob, open), progress, stop.Token).ConfigureAwait(false);
+        }
+        catch
+        {
+            // Layers above this one would wait for it in vain.
+            await failed.CancelAsync().ConfigureAwait(false);
+            throw;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _adding);
+        }
     }
 
     public Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken) =>
@@ -66,6 +83,20 @@ internal sealed class ImageIngest(
         }
 
         return ValueTask.CompletedTask;
+    }
+
+    /// <summary>A failure ends the additions of its time; those begun after all of them ended are a new attempt.</summary>
+    private CancellationTokenSource Begin()
+    {
+        lock (_pins)
+        {
+            if (Interlocked.Increment(ref _adding) == 1 && _failed.IsCancellationRequested)
+            {
+                _failed = new CancellationTokenSource();
+            }
+
+            return _failed;
+        }
     }
 
     private void Keep(Digest chainId, IDisposable pin)

@@ -1,40 +1,38 @@
+using Slipway.Kernel;
 using Slipway.Kernel.Compression;
 using Slipway.Oci;
 using Slipway.Storage.Content;
 using Slipway.Storage.Layers;
-using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Images;
 
-/// <summary>Reads an archive and unpacks the layers it needs; what it yields waits to be committed.</summary>
+/// <summary>Reads an archive, whose layers are unpacked on the way, and finds out what they are layers of; what it yields waits to be committed.</summary>
 internal sealed class ImageLoader(ContentStore content, LayerStore layers, UnpackLimits limits)
 {
-    /// <summary>Unpackers at work at once for one image.</summary>
-    private static readonly int Parallelism = Math.Clamp(Environment.ProcessorCount, 2, 8);
-
     /// <summary>Blocks; for a thread of its own.</summary>
     public StagedImages Load(Stream source, Platform? platform, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
-        var staged = new StagedImages(ImageArchive.Read(source, content, limits, cancellationToken));
+        var staged = new StagedImages(ImageArchive.Read(source, content, layers, limits, progress, cancellationToken));
         try
         {
-            foreach (var image in Open(staged.Archive, platform))
+            foreach (var image in Open(staged.Archive, platform).OrderBy(image => image.IsMain))
             {
-                staged.Images.Add(Unpack(image, staged, progress, cancellationToken));
+                staged.Images.Add(new StagedImage(image, [.. Stack(image, staged, cancellationToken)]));
             }
 
             layers.Flush();
             return staged;
         }
-        catch (OciException error)
+        catch (Exception error)
         {
             staged.Dispose();
-            throw new StorageException(StorageErrorKind.InvalidParameter, error.Message, error);
-        }
-        catch
-        {
-            staged.Dispose();
-            throw;
+            throw error switch
+            {
+                OciException => new StorageException(StorageErrorKind.InvalidParameter, error.Message, error),
+                InvalidDataException => new StorageException(StorageErrorKind.InvalidParameter, $"invalid layer: {error.Message}", error),
+                KernelException kernel => HostErrors.Map(kernel, "invalid layer"),
+                _ => error,
+            };
         }
     }
 
@@ -42,119 +40,79 @@ internal sealed class ImageLoader(ContentStore content, LayerStore layers, Unpac
     private static IReadOnlyList<ArchivedImage> Open(ImageArchive archive, Platform? platform)
     {
         var hasIndex = archive.Contains(OciLayout.IndexName) && archive.Contains(OciLayout.MarkerName);
-        return archive.Contains(DockerArchive.ManifestName) && !(platform is not null && hasIndex) ? DockerArchive.Images(archive)
-            : hasIndex ? OciLayout.Images(archive, platform ?? Platform.Host)
-            : throw new OciException("invalid archive: does not contain a manifest.json");
-    }
-
-    private StagedImage Unpack(ArchivedImage image, StagedImages staged, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
-    {
-        var jobs = new List<LayerJob>();
-        using var failure = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var chainId = default(Digest);
-        for (var i = 0; i < image.Layers.Count; i++)
-        {
-            var parent = chainId;
-            chainId = LayerStore.ChainId(parent, image.Config.DiffIds[i]);
-            staged.Keep(layers.Pin(chainId));
-            jobs.Add(new LayerJob(chainId, image.Config.DiffIds[i], parent, image.Layers[i], jobs.Count > 0 ? jobs[^1] : null, failure.Token));
-        }
-
-        Run(jobs, progress, failure);
-        var unpacked = jobs.Select((job, i) => new StagedLayer(new Layer(job.ChainId, job.DiffId, job.Size), image.Layers[i].Digest)).ToList();
-        return new StagedImage(image.ConfigBlob, image.Config, image.Manifest, unpacked, image.Layers, image.Names);
+        var hasList = archive.Contains(DockerArchive.ManifestName);
+        return hasIndex && (platform is not null || !hasList) ? OciLayout.Images(archive, platform)
+            : !hasList ? throw new OciException("invalid archive: does not contain a manifest.json")
+            : hasIndex ? WithManifests(DockerArchive.Images(archive), OciLayout.Images(archive, null))
+            : DockerArchive.Images(archive);
     }
 
     /// <summary>
-    /// Runs the jobs on a few threads, lowest layer first. A job that has to wait for the one below waits for a job that was begun
-    /// before it, so there is always one that can go on.
+    /// With both forms the list says which images there are and the layout knows their documents. Manifests of layers that are not compressed
+    /// are about the archive alone (docker save makes them): a registry gets compressed layers, so they are left out.
     /// </summary>
-    private void Run(List<LayerJob> jobs, IProgress<ImageProgress>? progress, CancellationTokenSource failure)
+    private static List<ArchivedImage> WithManifests(IReadOnlyList<ArchivedImage> listed, IReadOnlyList<ArchivedImage> described)
     {
-        var next = -1;
-        var threads = new List<Thread>();
-        for (var i = 0; i < Math.Min(Parallelism, jobs.Count) - 1; i++)
-        {
-            var thread = new Thread(Work) { Name = "layer-unpack", IsBackground = true };
-            thread.Start();
-            threads.Add(thread);
-        }
+        var known = described
+            .Where(image => image.Layers.Count == 0 || image.Index is not null || image.Layers.Any(layer => layer.Blob is not null))
+            .ToLookup(image => image.ConfigFile.Digest);
+        var images = listed
+            .Select(image => known[image.ConfigFile.Digest].FirstOrDefault(other => other.Names.Intersect(image.Names).Any() || image.Names.Count == 0) is { } document
+                ? image with { Manifest = document.Manifest, Index = document.Index, SharedTarget = document.SharedTarget }
+                : image)
+            .ToList();
 
-        Work();
-        threads.ForEach(thread => thread.Join());
-        if (jobs.Find(job => job.Error is not null and not OperationCanceledException)?.Error is { } error)
-        {
-            System.Runtime.ExceptionServices.ExceptionDispatchInfo.Throw(error);
-        }
-
-        failure.Token.ThrowIfCancellationRequested();
-
-        void Work()
-        {
-            for (var i = Interlocked.Increment(ref next); i < jobs.Count; i = Interlocked.Increment(ref next))
-            {
-                var job = jobs[i];
-                try
-                {
-                    failure.Token.ThrowIfCancellationRequested();
-                    job.Size = layers.Unpack(
-                        job.ChainId, job.DiffId, () => Tar(job, progress), job.WaitForParent, job.Lower, failure.Token);
-                }
-#pragma warning disable CA1031 // Thrown again by the caller, once all threads have ended.
-                catch (Exception error)
-#pragma warning restore CA1031
-                {
-                    job.Error = error;
-                    failure.Cancel();
-                }
-                finally
-                {
-                    job.Done.Set();
-                }
-            }
-        }
+        // The list has no platforms: those beside the one that it names are in the layout alone.
+        images.AddRange(described.Where(image => !image.IsMain && listed.All(other => other.ConfigFile.Digest != image.ConfigFile.Digest)));
+        return images;
     }
 
-    private Stream Tar(LayerJob job, IProgress<ImageProgress>? progress)
+    /// <summary>Makes what was unpacked the layers of an image, lowest first.</summary>
+    private IEnumerable<StoredLayer> Stack(ArchivedImage image, StagedImages staged, CancellationToken cancellationToken)
     {
-        var stream = job.Blob.OpenRead();
-        return Decompression.Open(progress is null ? stream : new ProgressStream(stream, progress, job.DiffId.Short, "Loading layer", job.Blob.Length), limits.Expansion);
-    }
-
-    private sealed class LayerJob(Digest chainId, Digest diffId, Digest parentId, BlobWriter blob, LayerJob? parent, CancellationToken cancellationToken)
-    {
-        public Digest ChainId { get; } = chainId;
-
-        public Digest DiffId { get; } = diffId;
-
-        public Digest ParentId { get; } = parentId;
-
-        public BlobWriter Blob { get; } = blob;
-
-        public ManualResetEventSlim Done { get; } = new();
-
-        public long Size { get; set; }
-
-        public Exception? Error { get; set; }
-
-        public void WaitForParent()
+        if (image.Layers.Count > limits.MaxLayers)
         {
-            parent?.Done.Wait(cancellationToken);
+            throw new OciException($"invalid image: it has {image.Layers.Count} layers, the limit is {limits.MaxLayers}");
+        }
+
+        var chainId = default(Digest);
+        for (var i = 0; i < image.Layers.Count; i++)
+        {
             cancellationToken.ThrowIfCancellationRequested();
-        }
-
-        /// <summary>The layers below, highest first.</summary>
-        public List<Digest> Lower()
-        {
-            var ids = new List<Digest>();
-            for (var job = parent; job is not null; job = job.Parent)
+            var (parent, diffId, file) = (chainId, image.Config.DiffIds[i], image.Layers[i]);
+            chainId = LayerStore.ChainId(parent, diffId);
+            if (layers.TryPin(chainId) is { } pin)
             {
-                ids.Add(job.ChainId);
+                staged.Keep(pin);
+            }
+            else
+            {
+                staged.Keep(layers.Pin(chainId));
+                Publish(file, chainId, diffId, parent, cancellationToken);
             }
 
-            return ids;
+            yield return new StoredLayer(new Layer(chainId, diffId, layers.SizeOf(chainId)), file.Digest);
+        }
+    }
+
+    private void Publish(ArchiveFile file, Digest chainId, Digest diffId, Digest parent, CancellationToken cancellationToken)
+    {
+        if (file.Layer is not null)
+        {
+            file.Layer.Publish(layers, chainId, diffId, parent);
+            return;
         }
 
-        private LayerJob? Parent => parent;
+        using var staging = layers.Stage();
+        using var lower = new LowerLayers(() => layers.OpenDiffs(layers.Lineage(parent)));
+        using var tar = new DigestStream(Decompression.Open(file.Blob!.OpenRead(), limits.Expansion));
+        staging.Unpack(tar, lower, cancellationToken);
+        var actual = tar.Finish(cancellationToken);
+        if (actual != diffId)
+        {
+            throw LayerReader.WrongDiffId(diffId, actual);
+        }
+
+        staging.Publish(chainId, parent);
     }
 }

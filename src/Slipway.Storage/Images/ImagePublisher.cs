@@ -146,7 +146,7 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             var encoded = content.Create();
             try
             {
-                using var tar = tars.Open(layer.ChainId, blob);
+                using var tar = tars.Open(layer, blob);
                 GzipEncoder.Encode(tar, encoded, cancellationToken);
                 return encoded;
             }
@@ -167,7 +167,7 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
     /// <summary>Makes a blob again while it is read; what is not the blob that was promised ends with an error instead of an end.</summary>
     private ProducedStream Produce(Layer layer, Digest blob, Descriptor descriptor, Action<Stream, Stream, CancellationToken> encode) => new("layer-encode", (output, cancellationToken) =>
     {
-        using var tar = tars.Open(layer.ChainId, blob);
+        using var tar = tars.Open(layer, blob);
         using var digest = new DigestSink(output);
         encode(tar, digest, cancellationToken);
         if (digest.Length != descriptor.Size || digest.Finish() != descriptor.Digest)

@@ -7,7 +7,7 @@ namespace Slipway.Storage.Images;
 /// <summary>An image as the database gets it.</summary>
 /// <param name="Manifest">None where there is no such document.</param>
 /// <param name="Blobs">The files below <c>blobs/</c> that the image keeps alive, its configuration among them.</param>
-internal sealed record ImageRow(Digest Id, byte[] Config, Digest Manifest, IReadOnlyList<StagedLayer> Layers, IReadOnlyList<BlobRow> Blobs);
+internal sealed record ImageRow(Digest Id, byte[] Config, Digest Manifest, IReadOnlyList<StoredLayer> Layers, IReadOnlyList<BlobRow> Blobs);
 
 /// <param name="MediaType">Of a manifest or an index; empty for anything else.</param>
 internal sealed record BlobRow(Digest Digest, long Size, string MediaType = "");

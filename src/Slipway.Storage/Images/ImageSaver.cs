@@ -1,9 +1,10 @@
 using System.Text;
 using System.Text.Json;
-using Slipway.Kernel.Compression;
 using Slipway.Oci;
 using Slipway.Oci.Tar;
 using Slipway.Storage.Content;
+using Slipway.Storage.Layers;
+using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Images;
 
@@ -11,28 +12,44 @@ namespace Slipway.Storage.Images;
 /// Writes images as Docker 25 and later does: one tar that is an OCI layout (oci-layout, index.json, blobs) and a docker-archive
 /// (manifest.json, repositories) over the same blobs. Times are zero, so that the same images give the same bytes.
 /// </summary>
-internal sealed class ImageSaver(ContentStore content)
+internal sealed class ImageSaver(ContentStore content, LayerTars tars, UnpackLimits limits)
 {
     private const uint FileMode = 0x1a4; // 0644
     private const uint DirectoryMode = 0x1ed; // 0755
 
     private readonly List<Saved> _images = [];
-    private readonly SortedDictionary<string, byte[]> _documents = new(StringComparer.Ordinal);
+    private readonly List<Descriptor> _index = [];
+    private readonly SortedDictionary<Digest, (long Size, Func<Stream> Open)> _blobs = [];
 
-    /// <summary>Adds an image. Asked for by name it is saved with this name, by id with all names it has.</summary>
-    public void Add(ImageCatalog.Entry entry, Reference? name)
+    /// <summary>Adds what a name denotes, or an image by its id.</summary>
+    /// <param name="main">The image that a docker-archive names.</param>
+    /// <param name="platforms">All images of the name; the main one alone for an id.</param>
+    /// <param name="names">Tags to save it with.</param>
+    /// <param name="target">What the name denotes, or none.</param>
+    public void Add(ImageCatalog.Entry main, IReadOnlyList<ImageCatalog.Entry> platforms, IReadOnlyList<Reference> names, Digest target)
     {
-        var names = name is null ? entry.Names : [name];
-        var tags = names.Where(reference => reference.Tag is not null);
-        if (_images.Find(image => image.Entry.Image.Id == entry.Image.Id) is { } known)
+        var tags = names.Where(name => name.Tag is not null).ToList();
+        var images = platforms.Select(entry => SavedImage.Create(entry, target, content, tars, limits)).ToList();
+        images.ForEach(AddBlobs);
+        var listed = IndexOf(target, images) is { } index
+            ? [index, .. images.Where(image => image.MadeManifest is not null).Select(Describe)]
+            : images.ConvertAll(Describe);
+        foreach (var descriptor in tags.Count == 0 ? listed : tags.SelectMany(tag => listed.Select(descriptor => Named(descriptor, tag))))
+        {
+            // The same image may be asked for by two names, and by the same name twice.
+            if (!_index.Exists(other => other.Digest == descriptor.Digest && NameOf(other) == NameOf(descriptor)))
+            {
+                _index.Add(descriptor);
+            }
+        }
+
+        if (_images.Find(image => image.Image.Entry.Image.Id == main.Image.Id) is { } known)
         {
             known.Tags.UnionWith(tags);
             return;
         }
 
-        var layers = entry.Blobs.Select(Describe).ToList();
-        var manifest = Manifest(entry, layers);
-        _images.Add(new Saved(entry, manifest, layers, [.. tags]));
+        _images.Add(new Saved(images.First(image => image.Entry.Image.Id == main.Image.Id), [.. tags]));
     }
 
     /// <summary>Blocks; for a thread of its own.</summary>
@@ -41,11 +58,9 @@ internal sealed class ImageSaver(ContentStore content)
         var tar = new TarWriter(output);
         Directory(tar, "blobs/");
         Directory(tar, $"blobs/{Digest.Sha256}/");
-        var blobs = _images.SelectMany(image => image.Entry.Blobs.Append(image.Entry.Image.Id).Append(image.Manifest.Digest)).Distinct().Order();
-        foreach (var digest in blobs)
+        foreach (var (digest, blob) in _blobs)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            WriteBlob(tar, digest, cancellationToken);
+            WriteBlob(tar, digest, blob.Size, blob.Open, cancellationToken);
         }
 
         Document(tar, OciLayout.IndexName, JsonSerializer.SerializeToUtf8Bytes(Index(), OciJson.Default.ImageIndex));
@@ -59,95 +74,77 @@ internal sealed class ImageSaver(ContentStore content)
         tar.Finish();
     }
 
-    /// <summary>The manifest the image came with, or one made from what is stored.</summary>
-    private Descriptor Manifest(ImageCatalog.Entry entry, List<Descriptor> layers)
+    private void AddBlobs(SavedImage image)
     {
-        if (!entry.Image.ManifestDigest.IsNone)
+        AddDocument(image.Entry.Image.Id, image.Entry.RawConfig);
+        AddDocument(image.Manifest.Digest, image.MadeManifest ?? content.ReadAll(image.Manifest.Digest, limits.MaxDocumentBytes));
+        foreach (var layer in image.Layers)
         {
-            using var stored = content.OpenRead(entry.Image.ManifestDigest);
-            var document = content.ReadAll(entry.Image.ManifestDigest, (int)Math.Min(stored.Length, int.MaxValue));
-            var type = ImageDocument.Parse(document) is ImageDocument.OfManifest { Value.MediaType: { Length: > 0 } mediaType } ? mediaType : MediaTypes.OciManifest;
-            return new Descriptor { MediaType = type, Digest = entry.Image.ManifestDigest, Size = document.Length };
+            _blobs.TryAdd(layer.Descriptor.Digest, (layer.Descriptor.Size, layer.Open));
+        }
+    }
+
+    private void AddDocument(Digest digest, byte[] document) => _blobs.TryAdd(digest, (document.Length, () => new MemoryStream(document, writable: false)));
+
+    /// <summary>The index that the name denotes, if it leads to an image in the archive; platforms that are not here are left out, as an index allows.</summary>
+    private Descriptor? IndexOf(Digest target, List<SavedImage> images)
+    {
+        if (target.IsNone || !content.Contains(target))
+        {
+            return null;
         }
 
-        var manifest = JsonSerializer.SerializeToUtf8Bytes(
-            new Manifest
-            {
-                MediaType = MediaTypes.OciManifest,
-                Config = new Descriptor { MediaType = MediaTypes.OciConfig, Digest = entry.Image.Id, Size = entry.RawConfig.Length },
-                Layers = layers,
-            },
-            OciJson.Default.Manifest);
-        var digest = Digest.Of(manifest);
-        _documents[digest.ToString()] = manifest;
-        return new Descriptor { MediaType = MediaTypes.OciManifest, Digest = digest, Size = manifest.Length };
-    }
-
-    private Descriptor Describe(Digest blob)
-    {
-        using var stream = content.OpenRead(blob);
-        Span<byte> head = stackalloc byte[Decompression.MagicLength];
-        var length = stream.ReadAtLeast(head, head.Length, throwOnEndOfStream: false);
-        return new Descriptor
+        var document = content.ReadAll(target, limits.MaxDocumentBytes);
+        if (ImageDocument.Parse(document) is not ImageDocument.OfIndex { Value.Manifests: { } manifests }
+            || !images.Exists(image => manifests.Any(manifest => manifest.Digest == image.Manifest.Digest)))
         {
-            MediaType = Decompression.Detect(head[..length]) switch
-            {
-                CompressionFormat.Gzip => MediaTypes.OciLayerGzip,
-                CompressionFormat.Zstd => MediaTypes.OciLayerZstd,
-                _ => MediaTypes.OciLayer,
-            },
-            Digest = blob,
-            Size = stream.Length,
-        };
+            return null;
+        }
+
+        AddDocument(target, document);
+        return new Descriptor { MediaType = ImageDocument.MediaTypeOf(document), Digest = target, Size = document.Length };
     }
 
-    private ImageIndex Index() => new()
+    private ImageIndex Index() => new() { MediaType = MediaTypes.OciIndex, Manifests = _index };
+
+    private static Descriptor Describe(SavedImage image) => image.Manifest with { Platform = image.Entry.Image.Config.Platform };
+
+    private static Descriptor Named(Descriptor descriptor, Reference tag) => descriptor with
     {
-        MediaType = MediaTypes.OciIndex,
-        Manifests = [.. _images.SelectMany(image => image.Tags.Count == 0
-            ? [image.Manifest with { Platform = image.Entry.Image.Config.Platform }]
-            : image.Tags.Select(tag => image.Manifest with
-            {
-                Platform = image.Entry.Image.Config.Platform,
-                Annotations = new Dictionary<string, string>
-                {
-                    [OciLayout.ImageNameAnnotation] = tag.ToString(),
-                    [OciLayout.RefNameAnnotation] = tag.Tag!,
-                },
-            }))],
+        Annotations = new Dictionary<string, string>
+        {
+            [OciLayout.ImageNameAnnotation] = tag.ToString(),
+            [OciLayout.RefNameAnnotation] = tag.Tag!,
+        },
     };
+
+    private static string? NameOf(Descriptor descriptor) => descriptor.Annotations?.GetValueOrDefault(OciLayout.ImageNameAnnotation);
 
     private static DockerArchiveImage Archived(Saved image) => new()
     {
-        Config = PathOf(image.Entry.Image.Id),
+        Config = PathOf(image.Image.Entry.Image.Id),
         RepoTags = image.Tags.Count == 0 ? null : [.. image.Tags.Select(tag => tag.Familiar)],
-        Layers = [.. image.Entry.Blobs.Select(PathOf)],
-        LayerSources = image.Entry.Image.Layers.Zip(image.Layers).DistinctBy(pair => pair.First.DiffId).ToDictionary(pair => pair.First.DiffId.ToString(), pair => pair.Second),
+        Layers = [.. image.Image.Layers.Select(layer => PathOf(layer.Descriptor.Digest))],
+        LayerSources = image.Image.Layers.DistinctBy(layer => layer.Layer.DiffId).ToDictionary(layer => layer.Layer.DiffId.ToString(), layer => layer.Descriptor),
     };
 
     /// <summary>The file of Docker's first archive format; some readers still want it. The value was the id of the top layer.</summary>
     private SortedDictionary<string, IReadOnlyDictionary<string, string>> Repositories()
     {
         var repositories = new SortedDictionary<string, IReadOnlyDictionary<string, string>>(StringComparer.Ordinal);
-        foreach (var group in _images.SelectMany(image => image.Tags.Select(tag => (Tag: tag, image.Entry))).GroupBy(item => item.Tag.FamiliarName))
+        foreach (var group in _images.SelectMany(image => image.Tags.Select(tag => (Tag: tag, image.Image))).GroupBy(item => item.Tag.FamiliarName))
         {
-            repositories[group.Key] = group.ToDictionary(item => item.Tag.Tag!, item => (item.Entry.Blobs.Count == 0 ? item.Entry.Image.Id : item.Entry.Blobs[^1]).Hex);
+            repositories[group.Key] = group.ToDictionary(item => item.Tag.Tag!, item => (item.Image.Layers.Count == 0 ? item.Image.Entry.Image.Id : item.Image.Layers[^1].Descriptor.Digest).Hex);
         }
 
         return repositories;
     }
 
-    private void WriteBlob(TarWriter tar, Digest digest, CancellationToken cancellationToken)
+    private static void WriteBlob(TarWriter tar, Digest digest, long size, Func<Stream> open, CancellationToken cancellationToken)
     {
-        if (_documents.TryGetValue(digest.ToString(), out var document))
-        {
-            Document(tar, PathOf(digest), document);
-            return;
-        }
-
-        using var stream = content.OpenRead(digest);
-        tar.WriteEntry(File(PathOf(digest)) with { Size = stream.Length });
-        var buffer = new byte[256 << 10];
+        tar.WriteEntry(File(PathOf(digest)) with { Size = size });
+        using var stream = Conveyor.ReadAhead("image-read", open);
+        var buffer = new byte[Conveyor.BufferSize];
         for (var count = stream.Read(buffer); count > 0; count = stream.Read(buffer))
         {
             cancellationToken.ThrowIfCancellationRequested();
@@ -164,5 +161,5 @@ internal sealed class ImageSaver(ContentStore content)
 
     private static void Document(TarWriter tar, string name, byte[] data) => tar.WriteEntry(File(name), data);
 
-    private sealed record Saved(ImageCatalog.Entry Entry, Descriptor Manifest, IReadOnlyList<Descriptor> Layers, HashSet<Reference> Tags);
+    private sealed record Saved(SavedImage Image, HashSet<Reference> Tags);
 }

@@ -21,6 +21,7 @@ internal sealed class ImageStore : IImageStore, IDisposable
     private readonly LayerReader _reader;
     private readonly LayerIntake _intake;
     private readonly ImagePublisher _publisher;
+    private readonly LayerTars _tars;
     private readonly SemaphoreSlim _change = new(1);
     private ImageCatalog _catalog = ImageCatalog.Empty;
 
@@ -31,7 +32,8 @@ internal sealed class ImageStore : IImageStore, IDisposable
         _importer = new ImageImporter(content, layers, options.Limits, options.TimeProvider);
         _reader = new LayerReader(layers, database, options);
         _intake = new LayerIntake(_reader);
-        _publisher = new ImagePublisher(database, content, layers, new LayerTars(layers, content), options.Limits);
+        _tars = new LayerTars(layers, content);
+        _publisher = new ImagePublisher(database, content, layers, _tars, options.Limits);
     }
 
     public IReadOnlyList<Image> All => Volatile.Read(ref _catalog).All;
@@ -58,9 +60,7 @@ internal sealed class ImageStore : IImageStore, IDisposable
     {
         var name = NamedBy(nameOrId);
         var catalog = Volatile.Read(ref _catalog);
-        var entry = platform is null
-            ? Entry(nameOrId)
-            : TryEntry(nameOrId, platform) ?? throw new StorageException(StorageErrorKind.NotFound, $"image with reference {nameOrId} was found but does not provide the specified platform ({platform})");
+        var entry = platform is null ? Entry(nameOrId) : Entry(nameOrId, platform);
         return await _publisher.PublishAsync(entry, name is null ? default : catalog.TargetOf(name), name is null || platform is not null ? [entry] : catalog.AllByName(name), cancellationToken).ConfigureAwait(false);
     }
 
@@ -74,7 +74,7 @@ internal sealed class ImageStore : IImageStore, IDisposable
             using var staged = await AsyncToBlockingStream.RunAsync(
                 "image-load", archive, stream => _loader.Load(stream, platform, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
             await ChangeAsync(() => CommitAsync(staged, cancellationToken), cancellationToken).ConfigureAwait(false);
-            return [.. staged.Images.SelectMany(Loaded)];
+            return [.. staged.Images.Where(image => image.Image.IsMain).SelectMany(Loaded)];
         });
 
     public Task<Image> ImportAsync(Stream rootfs, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken) =>
@@ -86,15 +86,27 @@ internal sealed class ImageStore : IImageStore, IDisposable
             return Volatile.Read(ref _catalog).ById(imported.ConfigBlob.Digest)!.Image;
         });
 
-    public Task SaveAsync(IReadOnlyList<string> namesOrIds, Stream output, CancellationToken cancellationToken)
+    public async Task SaveAsync(IReadOnlyList<string> namesOrIds, Platform? platform, Stream output, CancellationToken cancellationToken)
     {
-        var saver = new ImageSaver(_content);
-        foreach (var nameOrId in namesOrIds)
+        var pins = new List<IDisposable>();
+        try
         {
-            saver.Add(Entry(nameOrId), NamedBy(nameOrId));
-        }
+            var saver = new ImageSaver(_content, _tars, _options.Limits);
+            foreach (var nameOrId in namesOrIds)
+            {
+                var name = NamedBy(nameOrId);
+                var main = platform is null ? Entry(nameOrId) : Entry(nameOrId, platform);
+                var platforms = name is null || platform is not null ? [main] : _catalog.AllByName(name);
+                pins.AddRange(platforms.SelectMany(Pin));
+                saver.Add(main, platforms, name is null ? main.Names : [name], name is null ? default : _catalog.TargetOf(name));
+            }
 
-        return BlockingToAsyncStream.RunAsync("image-save", output, stream => saver.Write(stream, cancellationToken), cancellationToken);
+            await BlockingToAsyncStream.RunAsync("image-save", output, stream => saver.Write(stream, cancellationToken), cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            pins.ForEach(pin => pin.Dispose());
+        }
     }
 
     public async Task<Image> TagAsync(string nameOrId, Reference target, CancellationToken cancellationToken)
@@ -195,6 +207,13 @@ internal sealed class ImageStore : IImageStore, IDisposable
             ?? candidates.FirstOrDefault(entry => entry.Image.Config.Platform.RunsOn(platform));
     }
 
+    private ImageCatalog.Entry Entry(string nameOrId, Platform platform) => TryEntry(nameOrId, platform) ?? throw new StorageException(
+        StorageErrorKind.NotFound, $"image with reference {nameOrId} was found but does not provide the specified platform ({platform})");
+
+    /// <summary>Keeps all that an image consists of in the store.</summary>
+    private IEnumerable<IDisposable> Pin(ImageCatalog.Entry entry) =>
+        [.. entry.Image.Layers.Select(layer => _layers.Pin(layer.ChainId)), .. entry.Blobs.Append(entry.Image.ManifestDigest).Where(blob => !blob.IsNone).Select(_content.Pin)];
+
     /// <summary>Docker's order: a name first, then an id or what an id begins with.</summary>
     private ImageCatalog.Entry Entry(string nameOrId)
     {
@@ -231,11 +250,9 @@ internal sealed class ImageStore : IImageStore, IDisposable
         {
             foreach (var image in staged.Images)
             {
-                image.ConfigBlob.Publish();
-                image.Manifest?.Publish();
-                foreach (var layer in image.LayerBlobs)
+                foreach (var file in image.Kept)
                 {
-                    layer.Publish();
+                    file.Blob!.Publish();
                 }
             }
 
@@ -247,12 +264,12 @@ internal sealed class ImageStore : IImageStore, IDisposable
             {
                 foreach (var image in staged.Images)
                 {
-                    var id = image.ConfigBlob.Digest;
-                    var manifest = image.Manifest?.Digest ?? default;
-                    ImageRows.Insert(connection, new ImageRow(id, ImageArchive.ReadDocument(image.ConfigBlob), manifest, image.Layers, image.BlobRows()));
-                    foreach (var name in image.Names)
+                    var manifest = image.Image.Manifest?.Digest ?? default;
+                    ImageRows.Insert(connection, new ImageRow(image.Id, ImageArchive.ReadDocument(image.Image.ConfigFile), manifest, image.Layers, image.BlobRows()));
+                    var shared = image.Image.SharedTarget;
+                    foreach (var name in image.Image.Names)
                     {
-                        ImageRows.Tag(connection, name, id, manifest, isIndex: false, now);
+                        ImageRows.Tag(connection, name, image.Id, shared.IsNone ? manifest : shared, isIndex: !shared.IsNone, now);
                     }
                 }
             },
@@ -264,7 +281,6 @@ internal sealed class ImageStore : IImageStore, IDisposable
         await WorkerThread.RunAsync("image-publish", () =>
         {
             imported.ConfigBlob.Publish();
-            imported.LayerBlob.Publish();
             return true;
         }).ConfigureAwait(false);
         var now = _options.TimeProvider.GetUtcNow();
@@ -272,8 +288,8 @@ internal sealed class ImageStore : IImageStore, IDisposable
             connection =>
             {
                 var id = imported.ConfigBlob.Digest;
-                BlobRow[] blobs = [new(id, imported.ConfigBlob.Length), new(imported.LayerBlob.Digest, imported.LayerBlob.Length)];
-                ImageRows.Insert(connection, new ImageRow(id, ImageArchive.ReadDocument(imported.ConfigBlob), default, [imported.Layer!], blobs));
+                BlobRow[] blobs = [new(id, imported.ConfigBlob.Length)];
+                ImageRows.Insert(connection, new ImageRow(id, imported.Config!, default, [imported.Layer!], blobs));
                 if (name is not null)
                 {
                     ImageRows.Tag(connection, name.WithDefaultTag(), id, default, isIndex: false, now);
@@ -286,7 +302,7 @@ internal sealed class ImageStore : IImageStore, IDisposable
     private async Task<Image> CommitAsync(ImageIngest ingest, IngestedImage image, CancellationToken cancellationToken)
     {
         var documents = IngestedDocuments.Check(image, _options.Limits);
-        var lineage = new List<StagedLayer>();
+        var lineage = new List<StoredLayer>();
         var parent = default(Digest);
         for (var i = 0; i < documents.Config.DiffIds.Count; i++)
         {
@@ -297,7 +313,7 @@ internal sealed class ImageStore : IImageStore, IDisposable
                 throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid image: layer {diffId} was not added");
             }
 
-            lineage.Add(new StagedLayer(new Layer(parent, diffId, _layers.SizeOf(parent)), documents.Manifest?.Layers?[i].Digest ?? diffId));
+            lineage.Add(new StoredLayer(new Layer(parent, diffId, _layers.SizeOf(parent)), documents.Manifest?.Layers?[i].Digest ?? diffId));
         }
 
         ImageContent[] contents = [.. new[] { new ImageContent(new Descriptor { Digest = documents.ImageId, Size = image.Config.Length }, image.Config), image.Manifest, image.Index }.OfType<ImageContent>()];
@@ -344,8 +360,8 @@ internal sealed class ImageStore : IImageStore, IDisposable
 
     private IEnumerable<LoadedImage> Loaded(StagedImage staged)
     {
-        var image = Volatile.Read(ref _catalog).ById(staged.ConfigBlob.Digest)!.Image;
-        return staged.Names.Count == 0 ? [new LoadedImage(image, null)] : staged.Names.Select(name => new LoadedImage(image, name.Familiar));
+        var image = Volatile.Read(ref _catalog).ById(staged.Id)!.Image;
+        return staged.Image.Names.Count == 0 ? [new LoadedImage(image, null)] : staged.Image.Names.Select(name => new LoadedImage(image, name.Familiar));
     }
 
     /// <summary>Layers and blobs that were stored before a failure belong to nobody after it.</summary>

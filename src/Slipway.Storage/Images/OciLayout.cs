@@ -14,8 +14,8 @@ internal static class OciLayout
     private const string ReferenceTypeAnnotation = "vnd.docker.reference.type";
     private const int MaxNesting = 4;
 
-    /// <param name="platform">Which image of several to take.</param>
-    public static IReadOnlyList<ArchivedImage> Images(ImageArchive archive, Platform platform)
+    /// <param name="platform">The one to take; null for all that are in the archive.</param>
+    public static IReadOnlyList<ArchivedImage> Images(ImageArchive archive, Platform? platform)
     {
         if (ImageDocument.Parse(ImageArchive.ReadDocument(archive.Get(IndexName))) is not ImageDocument.OfIndex { Value: var index })
         {
@@ -26,15 +26,23 @@ internal static class OciLayout
         var images = new List<ArchivedImage>();
         foreach (var group in (index.Manifests ?? []).Where(IsImage).GroupBy(GroupOf))
         {
-            var candidates = group.SelectMany(descriptor => Candidates(archive, descriptor, MaxNesting)).ToList();
+            var candidates = group.SelectMany(descriptor => Candidates(archive, descriptor, MaxNesting)).DistinctBy(candidate => candidate.Config.Digest).ToList();
             if (candidates.Count == 0)
             {
                 continue;
             }
 
-            var chosen = Choose(candidates, platform);
-            var name = NameOf(group.First());
-            images.Add(ArchivedImage.Create(chosen.Config, chosen.Layers, chosen.Blob, name is null ? [] : [name]));
+            var main = Choose(candidates, platform);
+            Reference[] names = NameOf(group.First()) is { } name ? [name] : [];
+            var documents = group.Select(descriptor => descriptor.Digest).Distinct().Select(digest => archive.GetBlob(digest)).ToList();
+            var shared = documents is [var only] && ImageDocument.Parse(ImageArchive.ReadDocument(only)) is ImageDocument.OfIndex ? only : null;
+            Candidate[] taken = platform is null ? [.. candidates.Where(candidate => candidate == main || candidate.IsComplete(archive))] : [main];
+            images.AddRange(taken.Select(candidate => ArchivedImage.Create(candidate.Config, candidate.Layers, candidate.Manifest, names) with
+            {
+                Index = shared,
+                IsMain = candidate == main,
+                SharedTarget = shared?.Digest ?? (taken.Length > 1 ? main.Manifest.Digest : default),
+            }));
         }
 
         return images;
@@ -70,7 +78,7 @@ internal static class OciLayout
         }
 
         // An index may list platforms whose blobs were left out of the archive.
-        if (!archive.Contains($"blobs/{Digest.Sha256}/{(descriptor.Digest.IsNone ? "" : descriptor.Digest.Hex)}") && nesting < MaxNesting)
+        if (!archive.Contains(ImageArchive.BlobPrefix + (descriptor.Digest.IsNone ? "" : descriptor.Digest.Hex)) && nesting < MaxNesting)
         {
             return [];
         }
@@ -85,7 +93,7 @@ internal static class OciLayout
     }
 
     /// <summary>Null for a manifest of something that is no image.</summary>
-    private static Candidate? Open(ImageArchive archive, Descriptor descriptor, BlobWriter blob, Manifest manifest)
+    private static Candidate? Open(ImageArchive archive, Descriptor descriptor, ArchiveFile file, Manifest manifest)
     {
         var layers = manifest.Layers ?? [];
         if ((manifest.ArtifactType is { Length: > 0 } type && !MediaTypes.IsConfig(type)) || !MediaTypes.IsConfig(manifest.Config.MediaType) || (layers.Count > 0 && !layers.Any(MediaTypes.LooksLikeLayer)))
@@ -100,20 +108,27 @@ internal static class OciLayout
 
         var config = archive.GetBlob(manifest.Config.Digest);
         var platform = descriptor.Platform ?? ImageConfig.Parse(ImageArchive.ReadDocument(config)).Platform;
-        return new Candidate(platform, blob, config, () => [.. layers.Select(layer => Sized(archive.GetBlob(layer.Digest), layer))]);
+        return new Candidate(platform, file, config, layers, () => [.. layers.Select(layer => Sized(archive.GetBlob(layer.Digest), layer))]);
     }
 
-    private static BlobWriter Sized(BlobWriter blob, Descriptor descriptor) => blob.Length == descriptor.Size
-        ? blob
-        : throw new OciException($"invalid archive: blob {descriptor.Digest} has {blob.Length} bytes, its descriptor says {descriptor.Size}");
+    private static ArchiveFile Sized(ArchiveFile file, Descriptor descriptor) => file.Length == descriptor.Size
+        ? file
+        : throw new OciException($"invalid archive: blob {descriptor.Digest} has {file.Length} bytes, its descriptor says {descriptor.Size}");
 
-    private static Candidate Choose(List<Candidate> candidates, Platform platform) =>
-        candidates.Find(candidate => candidate.Platform.Normalize() == platform.Normalize())
-        ?? candidates.Find(candidate => candidate.Platform.RunsOn(platform))
-        ?? (candidates.Count == 1 ? candidates[0] : throw new OciException($"the archive has no image for the platform {platform}"));
-
-    private sealed record Candidate(Platform Platform, BlobWriter Blob, BlobWriter Config, Func<IReadOnlyList<BlobWriter>> OpenLayers)
+    private static Candidate Choose(List<Candidate> candidates, Platform? platform)
     {
-        public IReadOnlyList<BlobWriter> Layers => OpenLayers();
+        var wanted = platform ?? Platform.Host;
+        return candidates.Find(candidate => candidate.Platform.Normalize() == wanted.Normalize())
+            ?? candidates.Find(candidate => candidate.Platform.RunsOn(wanted))
+            ?? (platform is null || candidates.Count == 1 ? candidates[0] : throw new OciException($"the archive has no image for the platform {platform}"));
+    }
+
+    private sealed record Candidate(Platform Platform, ArchiveFile Manifest, ArchiveFile Config, IReadOnlyList<Descriptor> Described, Func<IReadOnlyList<ArchiveFile>> OpenLayers)
+    {
+        public IReadOnlyList<ArchiveFile> Layers => OpenLayers();
+
+        /// <summary>Whether all layers are in the archive, for an image this host can store.</summary>
+        public bool IsComplete(ImageArchive archive) =>
+            Platform.Os is "linux" or "" && Described.All(layer => archive.Contains(ImageArchive.BlobPrefix + (layer.Digest.IsNone ? "" : layer.Digest.Hex)));
     }
 }

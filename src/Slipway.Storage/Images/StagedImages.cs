@@ -1,21 +1,25 @@
 using Slipway.Oci;
-using Slipway.Storage.Content;
 
 namespace Slipway.Storage.Images;
 
-/// <summary>A layer that is unpacked and pinned, with the blob it came from.</summary>
-internal sealed record StagedLayer(Layer Layer, Digest Blob);
+/// <summary>A layer that is unpacked and pinned, with the blob it came in.</summary>
+internal sealed record StoredLayer(Layer Layer, Digest Blob);
 
-/// <summary>An image whose layers are unpacked; its blobs are still temporary files.</summary>
-internal sealed record StagedImage(
-    BlobWriter ConfigBlob, ImageConfig Config, BlobWriter? Manifest, IReadOnlyList<StagedLayer> Layers, IReadOnlyList<BlobWriter> LayerBlobs, IReadOnlyList<Reference> Names)
+/// <summary>An image whose layers are unpacked; its documents, and blobs that have to be kept, are still temporary files.</summary>
+internal sealed record StagedImage(ArchivedImage Image, IReadOnlyList<StoredLayer> Layers)
 {
+    public Digest Id => Image.ConfigFile.Digest;
+
+    /// <summary>
+    /// What is kept as it came: the documents, and the blobs of layers that were compressed, for their bytes can be had nowhere else.
+    /// </summary>
+    public IEnumerable<ArchiveFile> Kept =>
+        [Image.ConfigFile, .. Documents, .. Image.Layers.Where((file, i) => file.Blob is not null && file.Digest != Layers[i].Layer.DiffId)];
+
     public IReadOnlyList<BlobRow> BlobRows() =>
-    [
-        new BlobRow(ConfigBlob.Digest, ConfigBlob.Length),
-        .. Manifest is null ? [] : (BlobRow[])[new BlobRow(Manifest.Digest, Manifest.Length, ImageDocument.MediaTypeOf(ImageArchive.ReadDocument(Manifest)))],
-        .. LayerBlobs.Select(blob => new BlobRow(blob.Digest, blob.Length)),
-    ];
+        [.. Kept.Select(file => new BlobRow(file.Digest, file.Length, Documents.Contains(file) ? ImageDocument.MediaTypeOf(ImageArchive.ReadDocument(file)) : ""))];
+
+    private IEnumerable<ArchiveFile> Documents => new[] { Image.Manifest, Image.Index }.OfType<ArchiveFile>();
 }
 
 /// <summary>What an archive yielded. Disposing it lets go of layers and removes blobs that were not published.</summary>

@@ -7,29 +7,67 @@ namespace Slipway.Storage.Layers;
 
 /// <summary>
 /// Owner, extended attributes, mode, times, in this order: chown clears set-id bits and security.capability (chown(2)), and
-/// everything changes the times. Nothing follows a link (GHSA-c72p-9xmj-rx3w).
+/// everything changes the times. Nothing follows a link (GHSA-c72p-9xmj-rx3w). What a new file has already is not set again: a
+/// distribution has tens of thousands of files, nearly all of them owned by root and with an ordinary mode.
 /// </summary>
-internal static class FileMetadata
+internal sealed class FileMetadata
 {
-    public static void Apply(TarEntry entry, SafeFileHandle directory, ReadOnlySpan<byte> name)
+    private const uint SpecialBits = 0xe00; // set-user-id, set-group-id, sticky
+
+    private readonly FileCreationDefaults _defaults = FileCreationDefaults.Read();
+
+    /// <summary>A directory of the layer has a default ACL (acl(5)), which new files inherit in place of the umask.</summary>
+    private bool _hasDefaultAcl;
+
+    /// <summary>For a regular file just made with <see cref="CreationMode"/> and written.</summary>
+    public void Apply(TarEntry entry, SafeFileHandle file, LayerDirectory directory, ReadOnlySpan<byte> name)
     {
-        DirectoryEntry.ChangeOwner(directory, name, Id(entry.Uid, "user", entry), Id(entry.Gid, "group", entry));
-        foreach (var xattr in entry.Xattrs)
+        if (NeedsOwner(entry, directory))
         {
-            SetXattr(directory, name, xattr.Name, xattr.Value, entry.Type == TarEntryType.Regular || entry.Type == TarEntryType.Directory);
+            Descriptors.ChangeOwner(file, Id(entry.Uid, "user", entry), Id(entry.Gid, "group", entry));
         }
 
-        if (entry.Type != TarEntryType.SymbolicLink)
+        SetXattrs(entry, directory.Descriptor, name);
+        if (NeedsMode(entry, directory))
         {
-            DirectoryEntry.ChangeMode(directory, name, entry.Mode);
+            Descriptors.ChangeMode(file, entry.Mode);
+        }
+
+        var time = TimeOf(entry);
+        Descriptors.SetTimes(file, time, time);
+    }
+
+    /// <summary>For anything else that was just made with <see cref="CreationMode"/>; the time of a directory is left, for what is made inside changes it.</summary>
+    public void Apply(TarEntry entry, LayerDirectory directory, ReadOnlySpan<byte> name)
+    {
+        if (NeedsOwner(entry, directory))
+        {
+            DirectoryEntry.ChangeOwner(directory.Descriptor, name, Id(entry.Uid, "user", entry), Id(entry.Gid, "group", entry));
+        }
+
+        SetXattrs(entry, directory.Descriptor, name);
+        if (entry.Type != TarEntryType.SymbolicLink && NeedsMode(entry, directory))
+        {
+            DirectoryEntry.ChangeMode(directory.Descriptor, name, entry.Mode);
         }
 
         if (entry.Type != TarEntryType.Directory)
         {
             var time = TimeOf(entry);
-            DirectoryEntry.SetTimes(directory, name, time, time);
+            DirectoryEntry.SetTimes(directory.Descriptor, name, time, time);
         }
     }
+
+    /// <summary>For a directory that was there before.</summary>
+    public void ApplyToExisting(TarEntry entry, SafeFileHandle directory, ReadOnlySpan<byte> name)
+    {
+        DirectoryEntry.ChangeOwner(directory, name, Id(entry.Uid, "user", entry), Id(entry.Gid, "group", entry));
+        SetXattrs(entry, directory, name);
+        DirectoryEntry.ChangeMode(directory, name, entry.Mode);
+    }
+
+    /// <summary>The mode to make a file with: set-id bits come after the owner.</summary>
+    public static uint CreationMode(TarEntry entry) => entry.Mode & ~SpecialBits;
 
     /// <summary>The modification time; also taken for the access time, which images do not mean.</summary>
     public static FileTime TimeOf(TarEntry entry) => new(entry.ModificationTime.Seconds, entry.ModificationTime.Nanoseconds);
@@ -52,6 +90,21 @@ internal static class FileMetadata
         }
 
         DirectoryEntry.SetTimes(directory, name, from.Status.AccessTime, from.Status.ModificationTime);
+    }
+
+    private bool NeedsOwner(TarEntry entry, LayerDirectory directory) =>
+        entry.Uid != _defaults.UserId || entry.Gid != _defaults.GroupId || directory.HandsDownGroup;
+
+    private bool NeedsMode(TarEntry entry, LayerDirectory directory) =>
+        (entry.Mode & (SpecialBits | _defaults.Umask)) != 0 || directory.HandsDownGroup || _hasDefaultAcl;
+
+    private void SetXattrs(TarEntry entry, SafeFileHandle directory, ReadOnlySpan<byte> name)
+    {
+        foreach (var xattr in entry.Xattrs)
+        {
+            _hasDefaultAcl |= xattr.Name.AsSpan().SequenceEqual("system.posix_acl_default"u8);
+            SetXattr(directory, name, xattr.Name, xattr.Value, entry.Type == TarEntryType.Regular || entry.Type == TarEntryType.Directory);
+        }
     }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Slipway.Kernel;
 using Slipway.Kernel.Compression;
 using Slipway.Oci;
@@ -24,8 +25,9 @@ internal sealed class LayerReader(LayerStore layers, StateDatabase database, Dat
             var blob = await request.Open(cancellationToken).ConfigureAwait(false);
             await using (blob.ConfigureAwait(false))
             {
+                using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
                 using var layer = await AsyncToBlockingStream.RunAsync(
-                    "layer-read", blob, stream => Unpack(request, stream, progress, cancellationToken), cancellationToken).ConfigureAwait(false);
+                    "layer-read", blob, stream => Unpack(request, stream, progress, stop), stop.Token).ConfigureAwait(false);
                 await PublishAsync(layer, request.Parent, cancellationToken).ConfigureAwait(false);
                 progress.Report(new LayerProgress(LayerPhase.Complete, request.Blob.Size, request.Blob.Size));
                 return layer.Layer;
@@ -37,20 +39,18 @@ internal sealed class LayerReader(LayerStore layers, StateDatabase database, Dat
     public Task<Layer> ReadTarAsync(Digest parent, Stream source, Action<Digest> pin, CancellationToken cancellationToken) =>
         MappingErrorsAsync(async () =>
         {
+            using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using var layer = await AsyncToBlockingStream.RunAsync(
-                "layer-read",
-                source,
-                stream => Unpack(parent, Decompression.Open(stream, options.Limits.Expansion), diffId => diffId, cancellationToken),
-                cancellationToken).ConfigureAwait(false);
+                "layer-read", source, stream => Unpack(parent, stream, diffId => diffId, stop), stop.Token).ConfigureAwait(false);
             pin(layer.Layer.ChainId);
             await PublishAsync(layer, parent, cancellationToken).ConfigureAwait(false);
             return layer.Layer;
         });
 
-    private UnpackedLayer Unpack(LayerRequest request, Stream stream, IProgress<LayerProgress> progress, CancellationToken cancellationToken)
+    private UnpackedLayer Unpack(LayerRequest request, Stream stream, IProgress<LayerProgress> progress, CancellationTokenSource stop)
     {
         long reported = 0;
-        using var blob = new VerifiedStream(stream, request.Blob, count =>
+        var blob = new VerifiedStream(stream, request.Blob, count =>
         {
             if (count - reported >= ProgressStep || count == request.Blob.Size)
             {
@@ -58,40 +58,54 @@ internal sealed class LayerReader(LayerStore layers, StateDatabase database, Dat
                 progress.Report(new LayerProgress(LayerPhase.Downloading, count, request.Blob.Size));
             }
         });
-        return Unpack(
-            request.Parent,
-            Decompression.Open(blob, options.Limits.Expansion),
-            diffId =>
-            {
-                // First the blob: where it is damaged that is the cause of whatever else is wrong.
-                blob.Finish(cancellationToken);
-                progress.Report(new LayerProgress(LayerPhase.Downloaded, request.Blob.Size, request.Blob.Size));
-                progress.Report(new LayerProgress(LayerPhase.Extracting, request.Blob.Size, request.Blob.Size));
-                return diffId == request.DiffId ? diffId : throw WrongDiffId(request.DiffId, diffId);
-            },
-            cancellationToken);
-    }
-
-    private UnpackedLayer Unpack(Digest parent, Stream plain, Func<Digest, Digest> verify, CancellationToken cancellationToken)
-    {
-        var staging = layers.Stage();
         try
         {
-            using var lowerLayers = new LowerLayers(() =>
+            return Unpack(
+                request.Parent,
+                blob,
+                diffId =>
+                {
+                    // First the blob: where it is damaged that is the cause of whatever else is wrong.
+                    blob.Finish(stop.Token);
+                    progress.Report(new LayerProgress(LayerPhase.Downloaded, request.Blob.Size, request.Blob.Size));
+                    progress.Report(new LayerProgress(LayerPhase.Extracting, request.Blob.Size, request.Blob.Size));
+                    return diffId == request.DiffId ? diffId : throw WrongDiffId(request.DiffId, diffId);
+                },
+                stop);
+        }
+        finally
+        {
+            blob.Release();
+        }
+    }
+
+    /// <summary>One thread decompresses, this one unpacks.</summary>
+    private UnpackedLayer Unpack(Digest parent, Stream blob, Func<Digest, Digest> verify, CancellationTokenSource stop)
+    {
+        var staging = layers.Stage();
+        var tar = new DigestStream(Conveyor.ReadAhead("layer-decompress", () => Decompression.Open(blob, options.Limits.Expansion)));
+        try
+        {
+            using var lower = new LowerLayers(() =>
             {
-                layers.WaitFor(parent, cancellationToken);
+                layers.WaitFor(parent, stop.Token);
                 return layers.OpenDiffs(layers.Lineage(parent));
             });
-            using var tar = new DigestStream(plain);
-            var size = staging.Unpack(tar, lowerLayers, cancellationToken);
-            var diffId = verify(tar.Finish(cancellationToken));
-            layers.WaitFor(parent, cancellationToken);
-            return new UnpackedLayer(staging, new Layer(LayerStore.ChainId(parent, diffId), diffId, size));
+            staging.Unpack(tar, lower, stop.Token);
+            var diffId = verify(tar.Finish(stop.Token));
+            layers.WaitFor(parent, stop.Token);
+            return new UnpackedLayer(staging, new Layer(LayerStore.ChainId(parent, diffId), diffId, staging.Size));
         }
         catch
         {
+            // The decompressing thread may wait for data that nobody wants any more.
+            stop.Cancel();
             staging.Dispose();
             throw;
+        }
+        finally
+        {
+            tar.Dispose();
         }
     }
 
@@ -121,6 +135,12 @@ internal sealed class LayerReader(LayerStore layers, StateDatabase database, Dat
         {
             return await work().ConfigureAwait(false);
         }
+        catch (SourceException error)
+        {
+            // The source's own failure, as it was before it went through a thread.
+            ExceptionDispatchInfo.Throw(error.InnerException!);
+            throw;
+        }
         catch (InvalidDataException error)
         {
             throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid layer: {error.Message}", error);
@@ -134,7 +154,7 @@ internal sealed class LayerReader(LayerStore layers, StateDatabase database, Dat
     internal static StorageException WrongDiffId(Digest expected, Digest actual) =>
         new(StorageErrorKind.InvalidParameter, $"invalid diffID for layer: expected \"{expected}\", got \"{actual}\"");
 
-    private sealed record UnpackedLayer(LayerStore.Staging Staging, Layer Layer) : IDisposable
+    private sealed record UnpackedLayer(StagedLayer Staging, Layer Layer) : IDisposable
     {
         public void Dispose() => Staging.Dispose();
     }

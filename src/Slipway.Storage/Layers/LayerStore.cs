@@ -20,11 +20,10 @@ namespace Slipway.Storage.Layers;
 /// </remarks>
 internal sealed class LayerStore : IDisposable
 {
-    private const string Diff = "diff";
+    public const string Diff = "diff";
 
-    /// <summary>Bytes of the layer's files, and the chain id of the layer below.</summary>
-    private const string SizeFile = "size";
-    private const int SizeFileLength = 128;
+    public static ReadOnlySpan<byte> DiffName => "diff"u8;
+
 
     private readonly TemporaryDirectory _temporary;
     private readonly SafeFileHandle _layers;
@@ -109,50 +108,31 @@ internal sealed class LayerStore : IDisposable
         }
     }
 
-    /// <summary>
-    /// Unpacks a layer unless it is there; several callers that want the same one get one unpacking. The caller has pinned it.
-    /// </summary>
-    /// <param name="openTar">Opens the uncompressed tar; the digest of all its bytes is <paramref name="diffId"/> or the layer is refused.</param>
-    /// <param name="waitForParent">Blocks until the parent layer is whole.</param>
-    /// <param name="lower">The layers below, highest first.</param>
-    /// <returns>The bytes of the layer's files.</returns>
-    public long Unpack(Digest chainId, Digest diffId, Func<Stream> openTar, Action waitForParent, Func<IReadOnlyList<Digest>> lower, CancellationToken cancellationToken)
+    /// <summary>A place to unpack a layer; what it is is verified afterwards.</summary>
+    public StagedLayer Stage() => new(this, _temporary, _layers, _limits);
+
+    public long SizeOf(Digest chainId) => Describe(chainId).Size;
+
+    /// <summary>The exact tar, made again from the recipe; null for a layer without one, which an earlier version unpacked.</summary>
+    /// <param name="length">Bytes of the tar.</param>
+    public Stream? TryOpenTar(Digest chainId, out long length)
     {
-        using var _ = _unpacking.Enter(chainId, cancellationToken);
-        if (Contains(chainId))
+        length = Describe(chainId).TarLength;
+        var layer = DirectoryEntry.Open(_layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory);
+        if (length > 0)
         {
-            return SizeOf(chainId);
+            return new RecipeStream(layer);
         }
 
-        using var staging = Stage();
-        using var lowerLayers = new LowerLayers(() =>
-        {
-            waitForParent();
-            return OpenDiffs(lower());
-        });
-        using var tar = new DigestStream(openTar());
-        var size = staging.Unpack(tar, lowerLayers, cancellationToken);
-        var actual = tar.Finish(cancellationToken);
-        if (actual != diffId)
-        {
-            throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid diffID for layer: expected \"{diffId}\", got \"{actual}\"");
-        }
-
-        waitForParent();
-        staging.Publish(chainId, lower() is [var parent, ..] ? parent : default);
-        return size;
+        layer.Dispose();
+        return null;
     }
-
-    /// <summary>A place to unpack a layer whose identity is known only afterwards.</summary>
-    public Staging Stage() => new(this, _temporary.NewName("layer"));
-
-    public long SizeOf(Digest chainId) => BitConverter.ToInt64(ReadSizeFile(chainId));
 
     /// <summary>A layer and those below it, highest first; nothing for none.</summary>
     public IReadOnlyList<Digest> Lineage(Digest chainId)
     {
         var lineage = new List<Digest>();
-        for (; !chainId.IsNone; chainId = ParentOf(chainId))
+        for (; !chainId.IsNone; chainId = Describe(chainId).Parent)
         {
             lineage.Add(chainId);
         }
@@ -190,78 +170,17 @@ internal sealed class LayerStore : IDisposable
 
     public void Dispose() => _layers.Dispose();
 
-    private Digest ParentOf(Digest chainId) =>
-        ReadSizeFile(chainId).AsSpan(sizeof(long)) is { IsEmpty: false } parent ? Digest.Parse(Encoding.ASCII.GetString(parent)) : default;
-
-    private byte[] ReadSizeFile(Digest chainId)
+    private LayerFacts Describe(Digest chainId)
     {
         using var layer = DirectoryEntry.Open(_layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory);
-        using var file = DirectoryEntry.Open(layer, SizeFile, OpenFlags.ReadOnly);
-        return Descriptors.ReadToEnd(file, SizeFileLength);
+        return LayerFacts.Read(layer);
     }
 
-    private void Announce()
+    internal void Announce()
     {
         lock (_arrival)
         {
             Monitor.PulseAll(_arrival);
-        }
-    }
-
-    /// <summary>A layer being unpacked; disposing one that was not published removes it.</summary>
-    internal sealed class Staging : IDisposable
-    {
-        private readonly LayerStore _store;
-        private readonly string _name;
-        private readonly SafeFileHandle _directory;
-        private long _size;
-        private bool _published;
-
-        public Staging(LayerStore store, string name)
-        {
-            (_store, _name) = (store, name);
-            DirectoryEntry.CreateDirectory(store._temporary.Descriptor, name, DataRoot.DirectoryMode);
-            _directory = DirectoryEntry.Open(store._temporary.Descriptor, name, OpenFlags.Directory);
-            DirectoryEntry.CreateDirectory(_directory, Diff, DataRoot.DirectoryMode);
-        }
-
-        /// <summary>Unpacks a tar; once.</summary>
-        public long Unpack(Stream tar, LowerLayers lower, CancellationToken cancellationToken)
-        {
-            using var diff = DirectoryEntry.Open(_directory, Diff, OpenFlags.Directory);
-            using var unpacker = new LayerUnpacker(diff, _directory, Diff, lower, _store._limits, cancellationToken);
-            unpacker.Unpack(new BufferedStream(tar, 64 << 10));
-            return _size = unpacker.Size;
-        }
-
-        /// <summary>Gives the layer its name. One that is there already stays, and this one goes.</summary>
-        public void Publish(Digest chainId, Digest parent)
-        {
-            using (var size = DirectoryEntry.CreateFile(_directory, SizeFile, 0x180))
-            {
-                Descriptors.Write(size, [.. BitConverter.GetBytes(_size), .. Encoding.ASCII.GetBytes(parent.ToString())]);
-            }
-
-            try
-            {
-                DirectoryEntry.Rename(_store._temporary.Descriptor, _name, _store._layers, chainId.Hex, RenameFlags.NoReplace);
-                _published = true;
-            }
-            catch (KernelException error) when (error.Errno == Errno.EEXIST)
-            {
-                // Same chain id, same content.
-            }
-
-            _store.Announce();
-        }
-
-        public void Dispose()
-        {
-            _directory.Dispose();
-            if (!_published)
-            {
-                TreeRemoval.Remove(_store._temporary.Descriptor, _name);
-            }
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
@@ -8,7 +9,8 @@ namespace Slipway.Storage.Layers;
 /// The directory a layer is unpacked into, and how files get there. Every operation is on one name in an open directory, or
 /// resolved by openat2 with the layer as root: whatever links an image brings, nothing outside is touched (CVE-2025-47290).
 /// </summary>
-internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDisposable
+/// <param name="lower">The layers below; null where they are not known yet.</param>
+internal sealed class LayerTree(SafeFileHandle root, LowerLayers? lower, RecipeWriter recipe) : IDisposable
 {
     private const uint ImpliedDirectoryMode = 0x1ed; // 0755
     private const uint PrivateMode = 0x180; // 0600
@@ -16,15 +18,21 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
     private readonly RootDirectory _root = new(Descriptors.Duplicate(root));
     private readonly DirectoryTimes _times = new();
     private byte[]? _parentPath;
-    private SafeFileHandle? _parent;
+    private LayerDirectory? _parent;
 
     /// <summary>Paths that were copied from a lower layer for the sake of a hard link.</summary>
     private readonly HashSet<string> _copied = new(StringComparer.Ordinal);
 
+    /// <summary>Canonical paths of directories that the archive has not described.</summary>
+    private readonly HashSet<string> _implied = new(StringComparer.Ordinal);
+
     public SafeFileHandle Root => _root.Descriptor;
 
+    /// <summary>An entry could not be made without the layers below, which were not known.</summary>
+    public bool LacksLower { get; private set; }
+
     /// <summary>The directory that holds <paramref name="path"/>, made where it is missing. Valid until the next call.</summary>
-    public SafeFileHandle OpenParent(ReadOnlySpan<byte> path)
+    public LayerDirectory OpenParent(ReadOnlySpan<byte> path)
     {
         var parent = EntryPath.Parent(path);
         if (_parent is null || !parent.SequenceEqual(_parentPath))
@@ -38,10 +46,10 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
     }
 
     /// <summary>Makes room for an entry: whatever has the name goes, except a directory that stays one. True where such a directory stays.</summary>
-    public static bool Replace(SafeFileHandle directory, ReadOnlySpan<byte> name, bool byDirectory, out bool wasWhiteout)
+    public bool Replace(LayerDirectory directory, ReadOnlySpan<byte> name, bool byDirectory, out bool wasWhiteout)
     {
         wasWhiteout = false;
-        if (FileStatus.TryOf(directory, name) is not { } status)
+        if (FileStatus.TryOf(directory.Descriptor, name) is not { } status)
         {
             return false;
         }
@@ -52,8 +60,17 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
         }
 
         wasWhiteout = status.Type == FileType.CharacterDevice && status.SpecialDevice == default;
-        TreeRemoval.Remove(directory, name);
+        recipe.Replace(directory.Descriptor, name, directory.PathOf(name), status);
         return false;
+    }
+
+    /// <summary>The archive describes a directory.</summary>
+    public void Describe(LayerDirectory directory, ReadOnlySpan<byte> name)
+    {
+        if (_implied.Count > 0)
+        {
+            _implied.Remove(Key(directory.PathOf(name)));
+        }
     }
 
     /// <summary>Forgets the directory opened last, because entries on the way to it may have been replaced.</summary>
@@ -83,12 +100,39 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
         }
     }
 
+    /// <summary>Gives directories that the archive did not describe what the layers below say about them; comes last.</summary>
+    public void InheritImplied(LowerLayers layers)
+    {
+        foreach (var key in _implied)
+        {
+            var path = Encoding.Latin1.GetBytes(key);
+            using var below = layers.Find(path);
+            if (below is { Status.IsDirectory: true }
+                && _root.TryOpen(EntryPath.Parent(path), OpenFlags.Path | OpenFlags.Directory, out var parent, resolution: Resolution.Canonical) == 0)
+            {
+                using (parent)
+                {
+                    if (FileStatus.TryOf(parent!, EntryPath.Name(path)) is { IsDirectory: true })
+                    {
+                        FileMetadata.Copy(below, parent!, EntryPath.Name(path));
+                    }
+                }
+            }
+        }
+    }
+
     /// <summary>Links <paramref name="target"/> (cleaned) under a new name.</summary>
     /// <exception cref="StorageException">InvalidParameter: there is no such file.</exception>
     public void HardLink(ReadOnlySpan<byte> target, ReadOnlySpan<byte> path)
     {
         if (!TryLink(target, path))
         {
+            if (lower is null)
+            {
+                LacksLower = true;
+                return;
+            }
+
             CopyUp(target);
             if (!TryLink(target, path))
             {
@@ -106,12 +150,20 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
         _root.Dispose();
     }
 
-    private SafeFileHandle OpenDirectory(ReadOnlySpan<byte> path)
+    private LayerDirectory OpenDirectory(ReadOnlySpan<byte> path)
     {
-        var errno = _root.TryOpen(path, OpenFlags.Path | OpenFlags.Directory, out var directory);
+        if (_root.TryOpen(path, OpenFlags.Path | OpenFlags.Directory, out var directory, resolution: Resolution.Canonical) == 0)
+        {
+            return LayerDirectory.Of(directory!, path.ToArray());
+        }
+
+        var errno = _root.TryOpen(path, OpenFlags.Path | OpenFlags.Directory, out directory);
         if (errno == 0)
         {
-            return directory!;
+            // Through a link: the recipe names files by where they are.
+            directory!.Dispose();
+            var resolved = _root.Resolve(path);
+            return LayerDirectory.Of(resolved.Descriptor!, resolved.Path.AsSpan().Trim((byte)'/').ToArray());
         }
 
         if (errno != Errno.ENOENT)
@@ -123,26 +175,18 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
         var parentPath = EntryPath.Parent(path);
         using var parent = path.IsEmpty ? throw new KernelException("open the layer", errno) : OpenDirectory(parentPath);
         var name = EntryPath.Name(path);
-        errno = DirectoryEntry.TryCreateDirectory(parent, name, ImpliedDirectoryMode);
+        errno = DirectoryEntry.TryCreateDirectory(parent.Descriptor, name, ImpliedDirectoryMode);
         if (errno is not 0)
         {
             // EEXIST: a link that dangles.
             throw new KernelException($"mkdir \"{new PathName(path).ToString()}\"", errno == Errno.EEXIST ? Errno.ENOENT : errno);
         }
 
-        using var below = lower.Find(path);
-        if (below is { Status.IsDirectory: true })
-        {
-            FileMetadata.Copy(below, parent, name);
-            SetTimeLater(path, below.Status.ModificationTime);
-        }
-        else
-        {
-            DirectoryEntry.ChangeOwner(parent, name, 0, 0);
-            DirectoryEntry.ChangeMode(parent, name, ImpliedDirectoryMode);
-        }
-
-        return DirectoryEntry.Open(parent, name, OpenFlags.Path | OpenFlags.Directory);
+        DirectoryEntry.ChangeOwner(parent.Descriptor, name, 0, 0);
+        DirectoryEntry.ChangeMode(parent.Descriptor, name, ImpliedDirectoryMode);
+        var canonical = parent.PathOf(name);
+        _implied.Add(Key(canonical));
+        return LayerDirectory.Of(DirectoryEntry.Open(parent.Descriptor, name, OpenFlags.Path | OpenFlags.Directory), canonical);
     }
 
     private bool TryLink(ReadOnlySpan<byte> target, ReadOnlySpan<byte> path)
@@ -165,8 +209,7 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
                 throw EntryPath.Invalid(path, "it is a hard link to a directory");
             }
 
-            var linkParent = OpenParent(path);
-            DirectoryEntry.CreateHardLink(directory!, name, linkParent, EntryPath.Name(path));
+            DirectoryEntry.CreateHardLink(directory!, name, OpenParent(path).Descriptor, EntryPath.Name(path));
             return true;
         }
     }
@@ -174,15 +217,15 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
     /// <summary>Brings a lower layer's file into this one, as overlayfs does when a file is written.</summary>
     private void CopyUp(ReadOnlySpan<byte> path)
     {
-        using var below = lower.Find(path);
+        using var below = lower!.Find(path);
         if (below is null || below.Status.IsDirectory)
         {
             return;
         }
 
-        var directory = OpenParent(path);
+        var directory = OpenParent(path).Descriptor;
         var name = EntryPath.Name(path);
-        Replace(directory, name, byDirectory: false, out _);
+        TreeRemoval.Remove(directory, name);
         switch (below.Status.Type)
         {
             case FileType.RegularFile:
@@ -208,5 +251,5 @@ internal sealed class LayerTree(SafeFileHandle root, LowerLayers lower) : IDispo
     private static StorageException NoTarget(ReadOnlySpan<byte> target, ReadOnlySpan<byte> path) =>
         EntryPath.Invalid(path, $"it is a hard link to \"{new PathName(target).ToString()}\", which does not exist");
 
-    private static string Key(ReadOnlySpan<byte> path) => System.Text.Encoding.Latin1.GetString(path);
+    private static string Key(ReadOnlySpan<byte> path) => Encoding.Latin1.GetString(path);
 }

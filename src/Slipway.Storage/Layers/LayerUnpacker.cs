@@ -11,42 +11,76 @@ namespace Slipway.Storage.Layers;
 /// (character device 0:0), opaque markers the xattr trusted.overlay.opaque. Entries apply in order, a later one replaces an
 /// earlier one of the same name.
 /// </summary>
-internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOfRoot, string rootName, LowerLayers lower, UnpackLimits limits, CancellationToken cancellationToken) : IDisposable
+/// <param name="layer">The layer's directory, which holds <c>diff</c>.</param>
+/// <param name="lower">The layers below; null where they are not known yet.</param>
+internal sealed class LayerUnpacker(SafeFileHandle layer, SafeFileHandle diff, LowerLayers? lower, UnpackLimits limits, CancellationToken cancellationToken) : IDisposable
 {
-    private const uint PrivateMode = 0x180; // 0600
     private const uint RootMode = 0x1ed; // 0755
 
-    private static ReadOnlySpan<byte> Opaque => "trusted.overlay.opaque"u8;
-
-    private readonly LayerTree _tree = new(root, lower);
+    private readonly RecipeWriter _recipe = new(layer);
+    private readonly FileMetadata _metadata = new();
     private readonly byte[] _buffer = new byte[256 << 10];
+    private LayerTree? _tree;
+    private TarTap? _tar;
     private int _entries;
     private long _claimed;
     private bool _hasRootEntry;
 
+    private static ReadOnlySpan<byte> Opaque => "trusted.overlay.opaque"u8;
+
+    private static ReadOnlySpan<byte> RootName => LayerStore.DiffName;
+
     /// <summary>Bytes of the regular files.</summary>
     public long Size { get; private set; }
 
-    /// <summary>Unpacks to the end of the archive.</summary>
+    /// <summary>Bytes of the tar.</summary>
+    public long TarLength => _tar?.Count ?? 0;
+
+    /// <summary>The archive links to files of lower layers, which were not known: the layer has to be unpacked again.</summary>
+    public bool LacksLower => Tree.LacksLower;
+
+    private LayerTree Tree => _tree ??= new LayerTree(diff, lower, _recipe);
+
+    /// <summary>Unpacks to the end of the archive, and reads to the end of the stream.</summary>
     /// <exception cref="StorageException">InvalidParameter: the archive is malformed, beyond a limit, or describes something that cannot be; System: the host failed.</exception>
-    public void Unpack(Stream tar)
+    public void Unpack(Stream tar) => MapErrors(() =>
+    {
+        _tar = new TarTap(tar, _recipe);
+        var reader = new TarReader(_tar);
+        while (reader.Next() is { } entry)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Count(entry);
+            Apply(entry, reader);
+        }
+
+        _tar.Drain(cancellationToken);
+        _recipe.Finish();
+        Tree.SetDirectoryTimes();
+    });
+
+    /// <summary>Gives the root and the directories that the archive does not describe what the layers below say; comes last.</summary>
+    public void Inherit(LowerLayers layers) => MapErrors(() =>
+    {
+        Tree.InheritImplied(layers);
+        if (!_hasRootEntry)
+        {
+            InheritRoot(layers);
+        }
+    });
+
+    public void Dispose()
+    {
+        _tree?.Dispose();
+        _tar?.Dispose();
+        _recipe.Dispose();
+    }
+
+    private static void MapErrors(Action work)
     {
         try
         {
-            var reader = new TarReader(tar);
-            while (reader.Next() is { } entry)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                Count(entry);
-                Apply(entry, reader);
-            }
-
-            if (!_hasRootEntry)
-            {
-                InheritRoot();
-            }
-
-            _tree.SetDirectoryTimes();
+            work();
         }
         catch (OciException error)
         {
@@ -61,8 +95,6 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
             throw HostErrors.Map(error, "invalid layer");
         }
     }
-
-    public void Dispose() => _tree.Dispose();
 
     private void Count(TarEntry entry)
     {
@@ -110,29 +142,29 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
         }
 
         _hasRootEntry = true;
-        FileMetadata.Apply(entry, parentOfRoot, rootName.AsUtf8());
-        _tree.SetTimeLater([], FileMetadata.TimeOf(entry));
+        _metadata.ApplyToExisting(entry, layer, RootName);
+        Tree.SetTimeLater([], FileMetadata.TimeOf(entry));
     }
 
     /// <summary>A layer that does not describe the root leaves it as it is below.</summary>
-    private void InheritRoot()
+    private void InheritRoot(LowerLayers layers)
     {
-        if (lower.Top() is { } below)
+        if (layers.Top() is { } below)
         {
             var status = FileStatus.Of(below);
-            Descriptors.ChangeOwner(_tree.Root, status.UserId, status.GroupId);
-            Descriptors.ChangeMode(_tree.Root, status.Permissions);
-            _tree.SetTimeLater([], status.ModificationTime);
+            Descriptors.ChangeOwner(Tree.Root, status.UserId, status.GroupId);
+            Descriptors.ChangeMode(Tree.Root, status.Permissions);
+            Descriptors.SetTimes(Tree.Root, status.ModificationTime, status.ModificationTime);
         }
         else
         {
-            Descriptors.ChangeMode(_tree.Root, RootMode);
+            Descriptors.ChangeMode(Tree.Root, RootMode);
         }
     }
 
     private void ApplyWhiteout(TarEntry entry, ReadOnlySpan<byte> path)
     {
-        var directory = _tree.OpenParent(path);
+        var directory = Tree.OpenParent(path).Descriptor;
         var marker = EntryPath.Name(path);
         if (marker.SequenceEqual(Whiteout.OpaqueMarker))
         {
@@ -149,9 +181,9 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
         var hidden = path[..^marker.Length];
         byte[] victim = [.. hidden, .. name];
         var existing = FileStatus.TryOf(directory, name);
-        if (existing is null || _tree.ForgetCopied(victim))
+        if (existing is null || Tree.ForgetCopied(victim))
         {
-            LayerTree.Replace(directory, name, byDirectory: false, out _);
+            TreeRemoval.Remove(directory, name);
             DirectoryEntry.CreateNode(directory, name, FileType.CharacterDevice, 0);
         }
         else if (existing is { IsDirectory: true })
@@ -165,17 +197,17 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
     {
         if (path.IsEmpty)
         {
-            ExtendedAttributes.Set(parentOfRoot, rootName.AsUtf8(), Opaque, "y"u8);
+            ExtendedAttributes.Set(layer, RootName, Opaque, "y"u8);
             return;
         }
 
-        var parent = _tree.OpenParent(path);
+        var parent = Tree.OpenParent(path).Descriptor;
         ExtendedAttributes.Set(parent, EntryPath.Name(path), Opaque, "y"u8);
     }
 
     private void Make(TarEntry entry, ReadOnlySpan<byte> path, TarReader data)
     {
-        var directory = _tree.OpenParent(path);
+        var directory = Tree.OpenParent(path);
         var name = EntryPath.Name(path);
         var isDirectory = entry.Type == TarEntryType.Directory;
         byte[] target = [];
@@ -194,61 +226,92 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
             }
         }
 
-        if (LayerTree.Replace(directory, name, isDirectory, out var wasWhiteout))
+        if (entry.Type == TarEntryType.Regular && TryWriteNewFile(entry, directory, name, data))
         {
-            FileMetadata.Apply(entry, directory, name);
-            _tree.SetTimeLater(path, FileMetadata.TimeOf(entry));
+            return;
+        }
+
+        if (isDirectory)
+        {
+            Tree.Describe(directory, name);
+        }
+
+        if (Tree.Replace(directory, name, isDirectory, out var wasWhiteout))
+        {
+            _metadata.ApplyToExisting(entry, directory.Descriptor, name);
+            Tree.SetTimeLater(path, FileMetadata.TimeOf(entry));
             return;
         }
 
         switch (entry.Type)
         {
             case TarEntryType.Directory:
-                DirectoryEntry.CreateDirectory(directory, name, PrivateMode);
+                DirectoryEntry.CreateDirectory(directory.Descriptor, name, FileMetadata.CreationMode(entry));
                 if (wasWhiteout)
                 {
-                    ExtendedAttributes.Set(directory, name, Opaque, "y"u8);
+                    ExtendedAttributes.Set(directory.Descriptor, name, Opaque, "y"u8);
                 }
 
-                _tree.SetTimeLater(path, FileMetadata.TimeOf(entry));
+                Tree.SetTimeLater(path, FileMetadata.TimeOf(entry));
                 break;
             case TarEntryType.Regular:
-                WriteFile(entry, directory, name, data);
-                break;
+                if (!TryWriteNewFile(entry, directory, name, data))
+                {
+                    throw new KernelException($"create \"{new PathName(name).ToString()}\"", Errno.EEXIST);
+                }
+
+                return;
             case TarEntryType.SymbolicLink:
-                DirectoryEntry.CreateSymbolicLink(directory, name, entry.LinkName);
+                DirectoryEntry.CreateSymbolicLink(directory.Descriptor, name, entry.LinkName);
                 break;
             case TarEntryType.HardLink:
                 // The link shares the file's metadata: its own header says nothing new, and must not change another file's mode.
-                _tree.HardLink(target, path);
+                Tree.HardLink(target, path);
                 return;
             case TarEntryType.Fifo:
-                DirectoryEntry.CreateNode(directory, name, FileType.Fifo, PrivateMode);
+                DirectoryEntry.CreateNode(directory.Descriptor, name, FileType.Fifo, FileMetadata.CreationMode(entry));
                 break;
             case TarEntryType.CharacterDevice or TarEntryType.BlockDevice:
                 DirectoryEntry.CreateNode(
-                    directory, name, entry.Type == TarEntryType.BlockDevice ? FileType.BlockDevice : FileType.CharacterDevice, PrivateMode,
-                    new DeviceNumber(entry.DeviceMajor, entry.DeviceMinor));
+                    directory.Descriptor, name, entry.Type == TarEntryType.BlockDevice ? FileType.BlockDevice : FileType.CharacterDevice,
+                    FileMetadata.CreationMode(entry), new DeviceNumber(entry.DeviceMajor, entry.DeviceMinor));
                 break;
             default:
                 throw EntryPath.Invalid(entry.Name, "unknown type");
         }
 
-        FileMetadata.Apply(entry, directory, name);
+        _metadata.Apply(entry, directory, name);
     }
 
-    private void WriteFile(TarEntry entry, SafeFileHandle directory, ReadOnlySpan<byte> name, TarReader data)
+    /// <summary>Nearly all names are new: creating with O_EXCL asks and makes in one call. False where the name is taken.</summary>
+    private bool TryWriteNewFile(TarEntry entry, LayerDirectory directory, ReadOnlySpan<byte> name, TarReader data)
     {
-        using var file = DirectoryEntry.CreateFile(directory, name, PrivateMode);
+        var errno = DirectoryEntry.TryOpen(
+            directory.Descriptor, name, OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.Exclusive, out var file, FileMetadata.CreationMode(entry));
+        if (errno == Errno.EEXIST)
+        {
+            return false;
+        }
+
+        using (file ?? throw new KernelException($"create \"{new PathName(name).ToString()}\"", errno))
+        {
+            Write(entry, file, entry.Size == 0 ? [] : directory.PathOf(name), data);
+            _metadata.Apply(entry, file, directory, name);
+            return true;
+        }
+    }
+
+    private void Write(TarEntry entry, SafeFileHandle file, byte[] path, TarReader data)
+    {
         if (entry.Sparse is null)
         {
-            Copy(data, file, 0, entry.Size);
+            Copy(data, file, path, 0, entry.Size);
         }
         else
         {
             foreach (var segment in entry.Sparse)
             {
-                Copy(data, file, segment.Offset, segment.Length);
+                Copy(data, file, path, segment.Offset, segment.Length);
             }
 
             RandomAccess.SetLength(file, entry.Size);
@@ -257,8 +320,9 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
         Size += entry.Size;
     }
 
-    private void Copy(TarReader data, SafeFileHandle file, long offset, long length)
+    private void Copy(TarReader data, SafeFileHandle file, byte[] path, long offset, long length)
     {
+        _tar!.BeginContent(path, offset, length);
         while (length > 0)
         {
             // Decompressors give small pieces; the file gets large ones.
@@ -270,7 +334,7 @@ internal sealed class LayerUnpacker(SafeFileHandle root, SafeFileHandle parentOf
                 filled += count > 0 ? count : throw new OciException("unexpected EOF");
             }
 
-            RandomAccess.Write(file, _buffer.AsSpan(0, filled), offset);
+            Descriptors.WriteAt(file, _buffer.AsSpan(0, filled), offset);
             offset += filled;
             length -= filled;
         }

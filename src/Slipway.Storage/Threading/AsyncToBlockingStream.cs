@@ -62,7 +62,7 @@ internal sealed class AsyncToBlockingStream : ReadOnlyStream
             _cancellationToken.ThrowIfCancellationRequested();
             if (_error is not null)
             {
-                throw new IOException($"the archive could not be read: {_error.Message}", _error);
+                throw new SourceException(_error);
             }
         }
 
@@ -107,3 +107,6 @@ internal sealed class AsyncToBlockingStream : ReadOnlyStream
         _filled.Release();
     }
 }
+
+/// <summary>A stream that somebody else supplied failed; the inner exception tells how.</summary>
+internal sealed class SourceException(Exception error) : IOException($"the archive could not be read: {error.Message}", error);

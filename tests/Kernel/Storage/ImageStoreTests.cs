@@ -317,7 +317,7 @@ public sealed class ImageStoreTests : IAsyncLifetime
     private async Task<byte[]> SaveAsync(params string[] names)
     {
         var output = new MemoryStream();
-        await Images.SaveAsync(names, output, Cancellation);
+        await Images.SaveAsync(names, null, output, Cancellation);
         return output.ToArray();
     }
 

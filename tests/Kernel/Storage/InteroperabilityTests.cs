@@ -26,7 +26,7 @@ public sealed class InteroperabilityTests : IAsyncLifetime
         _imageId = loaded[0].Image.Id;
         _archive = Path.Combine(_directory, "image.tar");
         await using var file = File.Create(_archive);
-        await _temporary.Root.Images.SaveAsync(["example.com/app:1"], file, Cancellation);
+        await _temporary.Root.Images.SaveAsync(["example.com/app:1"], null, file, Cancellation);
     }
 
     public async ValueTask DisposeAsync()

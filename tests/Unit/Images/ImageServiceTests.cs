@@ -229,7 +229,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
 
         public Task<Image> ImportAsync(Stream rootfs, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken) => throw new NotSupportedException();
 
-        public Task SaveAsync(IReadOnlyList<string> namesOrIds, Stream output, CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task SaveAsync(IReadOnlyList<string> namesOrIds, Platform? platform, Stream output, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task<Image> TagAsync(string nameOrId, Reference target, CancellationToken cancellationToken) => Task.FromResult(Get(nameOrId));
 
