@@ -7,7 +7,7 @@ namespace Slipway.Storage.Layers;
 
 /// <summary>What is known of a layer without the database: the file <c>size</c> beside <c>diff</c>.</summary>
 /// <param name="Size">Bytes of its regular files.</param>
-/// <param name="TarLength">Bytes of its tar; 0 for a layer that has no recipe.</param>
+/// <param name="TarLength">Bytes of its tar; -1 for a layer that has no recipe, which an earlier version unpacked.</param>
 /// <param name="Parent">Chain id of the layer below, or none.</param>
 internal sealed record LayerFacts(long Size, long TarLength, Digest Parent)
 {
@@ -23,7 +23,7 @@ internal sealed record LayerFacts(long Size, long TarLength, Digest Parent)
         ReadOnlySpan<byte> bytes = Descriptors.ReadToEnd(file, MaximumLength);
         return new LayerFacts(
             BitConverter.ToInt64(bytes),
-            bytes.Length < HeadLength ? 0 : BitConverter.ToInt64(bytes[sizeof(long)..]),
+            bytes.Length < HeadLength ? -1 : BitConverter.ToInt64(bytes[sizeof(long)..]),
             bytes.Length <= HeadLength ? default : Digest.Parse(Encoding.ASCII.GetString(bytes[HeadLength..])));
     }
 

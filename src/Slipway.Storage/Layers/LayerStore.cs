@@ -114,12 +114,12 @@ internal sealed class LayerStore : IDisposable
     public long SizeOf(Digest chainId) => Describe(chainId).Size;
 
     /// <summary>The exact tar, made again from the recipe; null for a layer without one, which an earlier version unpacked.</summary>
-    /// <param name="length">Bytes of the tar.</param>
+    /// <param name="length">Bytes of the tar; -1 where that is not known.</param>
     public Stream? TryOpenTar(Digest chainId, out long length)
     {
         length = Describe(chainId).TarLength;
         var layer = DirectoryEntry.Open(_layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory);
-        if (length > 0)
+        if (length >= 0)
         {
             return new RecipeStream(layer);
         }

@@ -12,7 +12,7 @@ internal sealed class LayerTars(LayerStore layers, ContentStore content)
     public long LengthOf(Layer layer)
     {
         using var tar = layers.TryOpenTar(layer.ChainId, out var length);
-        return tar is null ? -1 : length;
+        return length;
     }
 
     /// <summary>
