@@ -37,9 +37,9 @@ internal sealed class FileArchiver(Stream output)
                 return;
             }
         }
-        catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ESTALE)
+        catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ESTALE or Errno.EINVAL)
         {
-            // Removed meanwhile, before anything of it was written: an entry is started when its file is open.
+            // Removed meanwhile, or no link any more, before anything of it was written: an entry is started when its file is open.
             return;
         }
 
@@ -129,13 +129,20 @@ internal sealed class FileArchiver(Stream output)
     private static List<TarXattr> Xattrs(SafeFileHandle directory, ReadOnlySpan<byte> name)
     {
         var xattrs = new List<TarXattr>();
-        foreach (var attribute in ExtendedAttributes.List(directory, name))
+        try
         {
-            if (!attribute.AsSpan().StartsWith("trusted.overlay."u8) && !attribute.AsSpan().StartsWith("user.overlay."u8) && !attribute.AsSpan().SequenceEqual("security.selinux"u8)
-                && ExtendedAttributes.Get(directory, name, attribute) is { } value)
+            foreach (var attribute in ExtendedAttributes.List(directory, name))
             {
-                xattrs.Add(new TarXattr(attribute, value));
+                if (!attribute.AsSpan().StartsWith("trusted.overlay."u8) && !attribute.AsSpan().StartsWith("user.overlay."u8) && !attribute.AsSpan().SequenceEqual("security.selinux"u8)
+                    && ExtendedAttributes.Get(directory, name, attribute) is { } value)
+                {
+                    xattrs.Add(new TarXattr(attribute, value));
+                }
             }
+        }
+        catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ESTALE)
+        {
+            // Removed meanwhile.
         }
 
         return xattrs;

@@ -6,7 +6,7 @@ namespace Slipway.Storage.Changes;
 
 /// <summary>
 /// A container's own layer as the tar of an image layer: overlay whiteouts become <c>.wh.</c> files, opaque directories get their
-/// marker. Directories that are there only because something was mounted inside are left out.
+/// marker. Left out are directories that are there only because something was mounted inside, and files whose names mean a whiteout.
 /// </summary>
 internal sealed class LayerArchive : TreeWalk
 {
@@ -43,7 +43,7 @@ internal sealed class LayerArchive : TreeWalk
             var directory = file.Path[..^file.Name.Length];
             _archiver.AddMarker([.. directory, .. Whiteout.Prefix, .. file.Name], file.Status);
         }
-        else if (!UpperTree.IsMountPoint(file.Path, file.Status) || _lower.Find(file.Path) is not null)
+        else if (!IsUnwritable(file.Name) && (!UpperTree.IsMountPoint(file.Path, file.Status) || _lower.Find(file.Path) is not null))
         {
             WritePending();
             _archiver.AddFile(file, _cancellationToken);
@@ -52,6 +52,11 @@ internal sealed class LayerArchive : TreeWalk
 
     protected override bool Enter(in WalkedFile directory)
     {
+        if (IsUnwritable(directory.Name))
+        {
+            return false;
+        }
+
         var below = _lower.Find(directory.Path);
         _pending.Add(new PendingDirectory(Descriptors.Duplicate(directory.Directory), directory.Path.ToArray(), directory.Status));
         var opaque = below is { IsDirectory: true } && UpperTree.IsOpaque(directory);
@@ -76,6 +81,9 @@ internal sealed class LayerArchive : TreeWalk
             _pending.RemoveAt(_pending.Count - 1);
         }
     }
+
+    /// <summary>No image can hold a file of such a name: written down, it would take away another.</summary>
+    private static bool IsUnwritable(ReadOnlySpan<byte> name) => name.StartsWith(Whiteout.Prefix);
 
     /// <summary>Something is to be written: the directories it is in come before it.</summary>
     private void WritePending()

@@ -57,7 +57,7 @@ internal sealed class LowerView(SafeFileHandle root) : IDisposable
 
     public void Dispose() => _root.Dispose();
 
-    private static byte[] CapabilitiesOf(SafeFileHandle directory, ReadOnlySpan<byte> name) => ExtendedAttributes.Get(directory, name, Capability) ?? [];
+    private static byte[] CapabilitiesOf(SafeFileHandle directory, ReadOnlySpan<byte> name) => UpperTree.Attribute(directory, name, Capability) ?? [];
 
     private byte[] CapabilitiesBelow(ReadOnlySpan<byte> path)
     {

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
 using Slipway.Kernel.Files;
 
 namespace Slipway.Storage.Changes;
@@ -11,7 +13,20 @@ internal static class UpperTree
     public static bool IsWhiteout(in FileStatus status) => status.Type == FileType.CharacterDevice && status.SpecialDevice == default;
 
     /// <summary>Whether a directory hides all that the layers below have at its path.</summary>
-    public static bool IsOpaque(in WalkedFile directory) => ExtendedAttributes.Get(directory.Directory, directory.Name, Opaque) is [(byte)'y'];
+    public static bool IsOpaque(in WalkedFile directory) => Attribute(directory.Directory, directory.Name, Opaque) is [(byte)'y'];
+
+    /// <summary>An extended attribute, or null where it is not set, or the file was removed meanwhile.</summary>
+    public static byte[]? Attribute(SafeFileHandle directory, ReadOnlySpan<byte> name, ReadOnlySpan<byte> attribute)
+    {
+        try
+        {
+            return ExtendedAttributes.Get(directory, name, attribute);
+        }
+        catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ESTALE)
+        {
+            return null;
+        }
+    }
 
     /// <summary>
     /// Whether an image without this path gets it when a container starts, as a place to mount something on: Docker has these in a

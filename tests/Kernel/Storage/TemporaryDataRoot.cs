@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Globalization;
 using Slipway.Kernel.Files;
 using Slipway.Storage;
 using Xunit;
@@ -23,7 +25,10 @@ public sealed class TemporaryDataRoot : IAsyncDisposable
         return temporary;
     }
 
-    public async Task OpenAsync() => _root = await DataRoot.OpenAsync(new DataRootOptions { Path = Path, Limits = _limits }, TestContext.Current.CancellationToken);
+    public Task OpenAsync() => OpenAsync(TimeProvider.System);
+
+    public async Task OpenAsync(TimeProvider time) => _root = await DataRoot.OpenAsync(
+        new DataRootOptions { Path = Path, Limits = _limits, TimeProvider = time }, TestContext.Current.CancellationToken);
 
     public async Task CloseAsync()
     {
@@ -34,6 +39,15 @@ public sealed class TemporaryDataRoot : IAsyncDisposable
     /// <summary>What is in the store, so that a test can see that nothing was left behind.</summary>
     public string[] Contents() =>
         [.. new[] { "blobs/sha256", "layers", "tmp", "containers" }.SelectMany(directory => Directory.EnumerateFileSystemEntries(System.IO.Path.Combine(Path, directory)))];
+
+    /// <summary>What du(1) says the data root takes, in bytes.</summary>
+    public async Task<long> DuAsync()
+    {
+        using var du = System.Diagnostics.Process.Start(new ProcessStartInfo("du", ["-s", "-B1", Path]) { RedirectStandardOutput = true })!;
+        var output = await du.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await du.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return long.Parse(output.Split('\t')[0], CultureInfo.InvariantCulture);
+    }
 
     public async ValueTask DisposeAsync()
     {
