@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Slipway.Cli.Output;
 
 namespace Slipway.Cli.Commands;
 
@@ -13,41 +14,11 @@ internal static class SaveCommand
         command.SetEngineAction(async (result, client, cancellationToken) =>
         {
             string? path = result.GetValue(output);
-            if (path is null && !Console.IsOutputRedirected)
-            {
-                throw new CommandException("cowardly refusing to save to a terminal. Use the -o flag or redirect", 1);
-            }
-
+            ArchiveOutput.RequireDestination(path);
             Stream archive = await client.SaveImagesAsync(result.GetValue(images)!, cancellationToken).ConfigureAwait(false);
             await using (archive.ConfigureAwait(false))
             {
-                if (path is null)
-                {
-                    Stream stdout = Console.OpenStandardOutput();
-                    await using (stdout.ConfigureAwait(false))
-                    {
-                        await archive.CopyToAsync(stdout, cancellationToken).ConfigureAwait(false);
-                    }
-
-                    return 0;
-                }
-
-                // The file appears under its name only when it is whole.
-                string partial = path + ".partial";
-                try
-                {
-                    FileStream file = File.Create(partial);
-                    await using (file.ConfigureAwait(false))
-                    {
-                        await archive.CopyToAsync(file, cancellationToken).ConfigureAwait(false);
-                    }
-
-                    File.Move(partial, path, overwrite: true);
-                }
-                finally
-                {
-                    File.Delete(partial);
-                }
+                await ArchiveOutput.WriteAsync(archive, path, cancellationToken).ConfigureAwait(false);
             }
 
             return 0;

@@ -59,6 +59,10 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("max-download-attempts")]
     public int? MaxDownloadAttempts { get; init; }
 
+    /// <summary>Slipway's own: a size with a unit.</summary>
+    [JsonPropertyName("disk-budget")]
+    public string? DiskBudget { get; init; }
+
     [JsonPropertyName("debug")]
     public bool? Debug { get; init; }
 
@@ -104,6 +108,7 @@ internal sealed record DaemonConfiguration
             MaxConcurrentDownloads = PickNumber(MaxConcurrentDownloads, file.MaxConcurrentDownloads, "max-concurrent-downloads"),
             MaxConcurrentUploads = PickNumber(MaxConcurrentUploads, file.MaxConcurrentUploads, "max-concurrent-uploads"),
             MaxDownloadAttempts = PickNumber(MaxDownloadAttempts, file.MaxDownloadAttempts, "max-download-attempts"),
+            DiskBudget = Pick(DiskBudget, file.DiskBudget, "disk-budget"),
             Debug = Debug ?? file.Debug,
         } is var merged && both.Count == 0
             ? merged

@@ -59,6 +59,7 @@ internal sealed partial class ContainerService
             }
         }
 
+        _services.Data.Ledger.Touch(image.Id);
         if (name is not null)
         {
             _services.Events.Publish("image", "tag", image.Id.ToString(), new Dictionary<string, string>(config.Labels ?? []) { ["name"] = name.Familiar });

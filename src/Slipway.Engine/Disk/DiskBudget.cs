@@ -68,8 +68,7 @@ internal sealed class DiskBudget(long budget, IImageStore store, IDiskLedger led
         }
     }
 
-    private DateTimeOffset LastUsed(Image image) =>
-        new[] { ledger.LastUsed(image.Id), image.LastTagTime }.Max() ?? DateTimeOffset.MinValue;
+    private DateTimeOffset LastUsed(Image image) => LastUse.Of(ledger, image) ?? DateTimeOffset.MinValue;
 
     private async Task RunAsync(CancellationToken stop)
     {

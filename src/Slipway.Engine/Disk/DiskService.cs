@@ -69,7 +69,7 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog
                 LedgerKind.Volume => [.. UsersOf(entry.Id).Select(container => container.Name)],
                 _ => [.. entry.Images.Select(id => images.GetValueOrDefault(id)?.RepoTags is [var tag, ..] ? tag : id.ToString())],
             },
-            LastUsed = entry.Images.Select(data.Ledger.LastUsed).Max() is { } last ? Rfc3339.Format(last) : null,
+            LastUsed = entry.Images.Select(id => images.TryGetValue(id, out Image? image) ? LastUse.Of(data.Ledger, image) : null).Max() is { } last ? Rfc3339.Format(last) : null,
         };
     }
 
