@@ -30,15 +30,16 @@ internal sealed class PruneFilter
     /// <exception cref="EngineException">InvalidParameter: neither, or both.</exception>
     public static bool Flag(Filters filters, string key, bool missing)
     {
-        IReadOnlyList<string> values = filters[key];
-        return values.Count == 0 ? missing : values.Count > 1 ? throw Invalid() : values[0] switch
+        if (!filters.Has(key))
         {
-            "1" or "true" => true,
-            "0" or "false" => false,
-            _ => throw Invalid(),
-        };
+            return missing;
+        }
 
-        EngineException Invalid() => new(ErrorKind.InvalidParameter, $"invalid filter '{key}=[{string.Join(' ', values)}]'");
+        // What is neither counts as nothing beside what is one of them: the CLI adds its own value to the user's.
+        IReadOnlyList<string> values = filters[key];
+        bool yes = values.Contains("1") || values.Contains("true");
+        bool no = values.Contains("0") || values.Contains("false");
+        return yes != no ? yes : throw new EngineException(ErrorKind.InvalidParameter, $"invalid filter '{key}=[{string.Join(' ', values)}]'");
     }
 
     private static bool HasLabel(IReadOnlyDictionary<string, string>? labels, string filter)

@@ -18,9 +18,9 @@ public sealed record CliResult(string Command, int ExitCode, string Output, stri
     }
 
     /// <summary>Both streams contain, together, the given text.</summary>
-    public CliResult Says(string text)
+    public CliResult Says(string text, bool ignoreCase = false)
     {
-        Assert.True((Output + Error).Contains(text, StringComparison.Ordinal), $"expected \"{text}\" in: {this}");
+        Assert.True((Output + Error).Contains(text, ignoreCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal), $"expected \"{text}\" in: {this}");
         return this;
     }
 

@@ -9,7 +9,7 @@ public sealed record ContainersPruneReport(List<string>? ContainersDeleted, long
 public sealed record ImagesPruneReport(List<ImageDeleteItem>? ImagesDeleted, long SpaceReclaimed);
 
 /// <summary>POST /volumes/prune.</summary>
-public sealed record VolumesPruneReport(List<string>? VolumesDeleted, long SpaceReclaimed);
+public sealed record VolumesPruneReport(List<string> VolumesDeleted, long SpaceReclaimed);
 
 /// <summary>POST /networks/prune.</summary>
 public sealed record NetworksPruneReport(List<string>? NetworksDeleted);

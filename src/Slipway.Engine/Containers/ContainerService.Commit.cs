@@ -46,10 +46,17 @@ internal sealed partial class ContainerService
         ContainerConfig config = StorageErrors.Of(() => ImageConfigOf(commit, snapshot));
         Image parent = FindImage(snapshot.ImageId, platform: null);
         bool paused = commit.Pause && await TryPauseForCommitAsync(container, cancellationToken);
-        Image image;
         try
         {
-            image = await StorageErrors.OfAsync(() => CommitLayerAsync(commit, container, config, parent, name, cancellationToken));
+            Image image = await StorageErrors.OfAsync(() => CommitLayerAsync(commit, container, config, parent, name, cancellationToken));
+            _services.Data.Ledger.Touch(image.Id);
+            if (name is not null)
+            {
+                _services.Events.Publish("image", "tag", image.Id.ToString(), new Dictionary<string, string>(config.Labels ?? []) { ["name"] = name.Familiar });
+            }
+
+            _events.Publish(container.Snapshot, "commit", ("comment", commit.Comment ?? ""), ("imageID", image.Id.ToString()), ("imageRef", name?.Familiar ?? ""));
+            return image.Id.ToString();
         }
         finally
         {
@@ -58,15 +65,6 @@ internal sealed partial class ContainerService
                 await EndPauseForCommitAsync(container);
             }
         }
-
-        _services.Data.Ledger.Touch(image.Id);
-        if (name is not null)
-        {
-            _services.Events.Publish("image", "tag", image.Id.ToString(), new Dictionary<string, string>(config.Labels ?? []) { ["name"] = name.Familiar });
-        }
-
-        _events.Publish(container.Snapshot, "commit", ("comment", commit.Comment ?? ""), ("imageID", image.Id.ToString()), ("imageRef", name?.Familiar ?? ""));
-        return image.Id.ToString();
     }
 
     private async Task<bool> ExportAsync(IReadOnlyList<Digest> layers, string id, Stream output, CancellationToken cancellationToken)

@@ -103,7 +103,7 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog
             }
 
             events.Publish("volume", "prune", "", new Dictionary<string, string> { ["reclaimed"] = reclaimed.ToString(CultureInfo.InvariantCulture) });
-            return new VolumesPruneReport(deleted.Count > 0 ? deleted : null, reclaimed);
+            return new VolumesPruneReport(deleted, reclaimed);
         });
     }
 

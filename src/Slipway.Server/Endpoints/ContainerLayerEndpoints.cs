@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Slipway.Api;
 using Slipway.Api.Containers;
-using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Server.Http;
 
@@ -41,7 +40,7 @@ internal static class ContainerLayerEndpoints
         ContainerConfig? config = hasBody ? await request.ReadJsonAsync(EngineJson.Wire.ContainerConfig) : null;
         string id = await request.Engine.Containers.CommitAsync(
             new ContainerCommit(
-                query.Text("container") ?? throw new EngineException(ErrorKind.InvalidParameter, "no container was named"),
+                query["container"],
                 query["repo"],
                 query.Text("tag"),
                 query.Text("comment"),

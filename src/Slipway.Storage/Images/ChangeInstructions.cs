@@ -15,7 +15,13 @@ public static class ChangeInstructions
         var commandGiven = false;
         foreach (var line in changes.SelectMany(change => change.Split('\n')).Select(line => line.Trim()).Where(line => line.Length > 0 && line[0] != '#'))
         {
-            var (keyword, text) = Split(line);
+            var (typed, text) = Split(line);
+            var keyword = typed.ToUpperInvariant();
+            if (!IsChange(keyword))
+            {
+                throw Invalid($"{typed} is not a valid change command");
+            }
+
             config = Apply(config, keyword, text);
             commandGiven |= keyword == "CMD";
             if (keyword == "ENTRYPOINT" && !commandGiven)
@@ -31,14 +37,14 @@ public static class ChangeInstructions
     private static (string Keyword, string Text) Split(string line)
     {
         var space = line.AsSpan().IndexOfAny(' ', '\t');
-        return space < 0 ? (line.ToUpperInvariant(), "") : (line[..space].ToUpperInvariant(), line[space..].Trim());
+        return space < 0 ? (line, "") : (line[..space], line[space..].Trim());
     }
 
     private static ImageRunConfig Apply(ImageRunConfig config, string keyword, string text)
     {
         if (text.Length == 0 && keyword is not ("CMD" or "ENTRYPOINT"))
         {
-            throw Invalid(!IsKnown(keyword) ? $"unknown instruction: {keyword}" : $"{keyword} requires at least one argument");
+            throw Invalid($"{keyword} requires at least one argument");
         }
 
         if (keyword is "ENV" or "LABEL" or "EXPOSE" or "VOLUME" or "STOPSIGNAL" or "USER" or "WORKDIR")
@@ -59,7 +65,7 @@ public static class ChangeInstructions
             "USER" => config with { User = Words(text) is [var user] ? user : throw Invalid("USER requires exactly one argument") },
             "WORKDIR" => config with { WorkingDir = WorkingDirectory(config.WorkingDir, Unquote(text)) },
             "HEALTHCHECK" => config with { Healthcheck = HealthcheckInstruction.Parse(text) },
-            _ => throw Invalid(IsKnown(keyword) ? $"{keyword} is not a valid change command" : $"unknown instruction: {keyword}"),
+            _ => throw new ArgumentOutOfRangeException(nameof(keyword)),
         };
     }
 
@@ -118,9 +124,8 @@ public static class ChangeInstructions
         return words;
     }
 
-    private static bool IsKnown(string keyword) =>
-        keyword is "ADD" or "ARG" or "CMD" or "COPY" or "ENTRYPOINT" or "ENV" or "EXPOSE" or "FROM" or "HEALTHCHECK" or "LABEL" or "MAINTAINER" or "ONBUILD" or "RUN"
-            or "SHELL" or "STOPSIGNAL" or "USER" or "VOLUME" or "WORKDIR";
+    private static bool IsChange(string keyword) =>
+        keyword is "CMD" or "ENTRYPOINT" or "ENV" or "EXPOSE" or "HEALTHCHECK" or "LABEL" or "ONBUILD" or "STOPSIGNAL" or "USER" or "VOLUME" or "WORKDIR";
 
     private static List<string>? JsonList(string text)
     {

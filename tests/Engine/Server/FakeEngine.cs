@@ -140,7 +140,7 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     Task<DiskLedger> IDisk.LedgerAsync(CancellationToken cancellationToken) => Task.FromResult(new DiskLedger { Total = 1 });
 
-    Task<VolumesPruneReport> IDisk.PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : null, 0));
+    Task<VolumesPruneReport> IDisk.PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : [], 0));
 
     Task<string> IContainers.ExplainAsync(string reference, CancellationToken cancellationToken) => Task.FromResult($"plan of {reference}\n");
 
