@@ -59,15 +59,16 @@ internal sealed class RegistryContent(IRegistryStorage storage, ManifestCache ca
         return (new ManifestEntry(digest, content, document.MediaType), document.Subject);
     }
 
-    /// <returns>False where there was none.</returns>
-    public async Task<bool> RemoveManifestAsync(RepositoryName repository, Digest digest, CancellationToken cancellationToken)
+    /// <param name="unusedSince">See <see cref="IManifestStorage.RemoveManifestAsync"/>.</param>
+    /// <returns>False where there was none, or it was used.</returns>
+    public async Task<bool> RemoveManifestAsync(RepositoryName repository, Digest digest, DateTimeOffset? unusedSince, CancellationToken cancellationToken)
     {
         if (await Storage.ReadManifestAsync(repository, digest, cancellationToken) is not { } content)
         {
             return false;
         }
 
-        IReadOnlyList<string>? tags = await Storage.RemoveManifestAsync(repository, digest, ManifestDocument.Parse(content).Subject, cancellationToken);
+        IReadOnlyList<string>? tags = await Storage.RemoveManifestAsync(repository, digest, ManifestDocument.Parse(content).Subject, unusedSince, cancellationToken);
         cache.Remove(repository, [digest.ToString(), .. tags ?? []]);
         return tags is not null;
     }

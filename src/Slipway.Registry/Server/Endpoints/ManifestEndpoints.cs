@@ -77,7 +77,7 @@ internal sealed class ManifestEndpoints(RegistryContent content, IContentSource 
     public async Task DeleteAsync(RegistryRequest request)
     {
         bool removed = Digest.TryParse(request.Reference, out Digest digest)
-            ? await content.RemoveManifestAsync(request.Repository, digest, request.Aborted)
+            ? await content.RemoveManifestAsync(request.Repository, digest, unusedSince: null, request.Aborted)
             : Reference.IsTag(request.Reference) ? await content.RemoveTagAsync(request.Repository, request.Reference, request.Aborted)
             : throw RegistryError.TagInvalid();
         if (!removed)

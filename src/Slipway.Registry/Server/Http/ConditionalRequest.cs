@@ -18,7 +18,7 @@ internal static class ConditionalRequest
 
         // Weak comparison (13.1.2). Clients are seen that leave the quotes away.
         return header.SelectMany(value => (value ?? "").Split(',', StringSplitOptions.TrimEntries)).Any(candidate =>
-            candidate == "*" || Bare(candidate) == etag.AsSpan(1, etag.Length - 2));
+            candidate == "*" || Bare(candidate).SequenceEqual(etag.AsSpan(1, etag.Length - 2)));
 
         static ReadOnlySpan<char> Bare(ReadOnlySpan<char> text) => (text.StartsWith("W/") ? text[2..] : text).Trim('"');
     }

@@ -44,6 +44,9 @@ internal sealed class RegistryError(int status, string code, string message) : E
 
     public static RegistryError Denied(string message = "requested access to the resource is denied") => new(StatusCodes.Status403Forbidden, "DENIED", message);
 
+    /// <summary>A token that does not allow it; another might.</summary>
+    public static RegistryError Insufficient() => new(StatusCodes.Status401Unauthorized, "DENIED", "requested access to the resource is denied");
+
     public static RegistryError Unsupported(string message) => new(StatusCodes.Status405MethodNotAllowed, "UNSUPPORTED", message);
 
     public static RegistryError TooManyRequests(string message) => new(StatusCodes.Status429TooManyRequests, "TOOMANYREQUESTS", message);

@@ -7,14 +7,14 @@ namespace Slipway.Registry.Server.Http;
 /// <summary>Finds what a request is for, lets it in or not, and hands it to its endpoint.</summary>
 internal sealed class RegistryRouter
 {
-    private readonly IAccessControl _access;
+    private readonly AccessControl _access;
     private readonly bool _readOnly;
     private readonly Dictionary<(RegistryResource, string), Endpoint> _endpoints;
     private readonly IReadOnlyList<IPage> _pages;
 
     /// <param name="readOnly">Nothing can be pushed or deleted.</param>
     public RegistryRouter(
-        IAccessControl access, ManifestEndpoints manifests, BlobEndpoints blobs, UploadEndpoints uploads, ListEndpoints lists, IReadOnlyList<IPage> pages, bool readOnly)
+        AccessControl access, ManifestEndpoints manifests, BlobEndpoints blobs, UploadEndpoints uploads, ListEndpoints lists, IReadOnlyList<IPage> pages, bool readOnly)
     {
         (_access, _readOnly, _pages) = (access, readOnly, pages);
         _endpoints = new()
@@ -77,37 +77,45 @@ internal sealed class RegistryRouter
             ? endpoint : throw RegistryError.Unsupported($"{method} is not supported here");
     }
 
-    /// <summary>Without rights: 401 and how to say who one is, for a client that has not; 403 for one that has.</summary>
+    /// <summary>Without rights: 401 and how to say who one is; 403 for one that has said so and cannot say it better.</summary>
     private async ValueTask<Caller> AuthorizeAsync(HttpContext context, AccessRequest access, RegistryResource resource, RequestOutcome outcome)
     {
-        Caller? caller = await _access.IdentifyAsync(context, context.RequestAborted);
+        Caller? caller = await _access.Requests.IdentifyAsync(context, context.RequestAborted);
         outcome.User = caller?.Name;
-        bool allowed = caller is not null
-            && (access.Repository is { } repository ? caller.May(access.Rights, repository) : caller.Name is not null || _access.AnonymousBase || resource != RegistryResource.Base);
-        if (allowed)
+        if (caller is not null
+            && (access.Repository is { } repository ? caller.May(access.Rights, repository) : caller.Name is not null || _access.Requests.AdmitsAnonymous(resource)))
         {
-            return caller!;
+            return caller;
         }
 
-        if (caller?.Name is not null && context.Request.Headers.Authorization.ToString().StartsWith("Basic ", StringComparison.OrdinalIgnoreCase))
+        bool known = caller?.Name is not null;
+        bool isBasic = context.Request.Headers.Authorization.ToString().StartsWith("Basic ", StringComparison.OrdinalIgnoreCase);
+        if ((known && isBasic) || _access.Requests.Challenge(context, access) is not { } challenge)
         {
             throw RegistryError.Denied();
         }
 
-        if (_access.Challenge(context, access) is { } challenge)
-        {
-            context.Response.Headers.WWWAuthenticate = challenge;
-            throw RegistryError.Unauthorized();
-        }
-
-        throw RegistryError.Denied();
+        // A token that does not reach so far: the client may ask for one that does.
+        context.Response.Headers.WWWAuthenticate = challenge;
+        throw known ? RegistryError.Insufficient() : RegistryError.Unauthorized();
     }
 
     private async Task HandlePageAsync(HttpContext context, string path, RequestOutcome outcome)
     {
         IPage page = _pages.FirstOrDefault(page => page.Matches(context.Request.Method, path)) ?? throw RegistryError.PageNotFound();
-        Caller? caller = await _access.IdentifyAsync(context, context.RequestAborted);
+        Caller? caller = page.IsPublic ? null : await _access.Pages.IdentifyAsync(context, context.RequestAborted);
         outcome.User = caller?.Name;
+        if (!page.IsPublic && (caller is null || !page.Admits(caller, path)))
+        {
+            if (caller?.Name is null && _access.Pages.Challenge(context, default) is { } challenge)
+            {
+                context.Response.Headers.WWWAuthenticate = challenge;
+                throw RegistryError.Unauthorized();
+            }
+
+            throw RegistryError.Denied();
+        }
+
         await page.AnswerAsync(context, path, caller);
     }
 
@@ -119,6 +127,11 @@ internal interface IPage
 {
     bool Matches(string method, string path);
 
-    /// <param name="caller">Null where credentials were given that are not valid.</param>
+    /// <summary>Whether it sees to access itself.</summary>
+    bool IsPublic { get; }
+
+    bool Admits(Caller caller, string path);
+
+    /// <param name="caller">Null where the page is public.</param>
     Task AnswerAsync(HttpContext context, string path, Caller? caller);
 }

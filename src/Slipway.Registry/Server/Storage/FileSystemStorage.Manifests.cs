@@ -16,8 +16,16 @@ internal sealed partial class FileSystemStorage
 
     public ValueTask<bool> HasManifestAsync(RepositoryName repository, Digest digest, CancellationToken cancellationToken)
     {
-        using SafeFileHandle? file = TryOpen(repository, Manifests, digest.ToString(), OpenFlags.Path | OpenFlags.NoFollow);
-        return ValueTask.FromResult(file is not null);
+        lock (Stripe(repository))
+        {
+            using SafeFileHandle? file = TryOpen(repository, Manifests, digest.ToString(), OpenFlags.Path | OpenFlags.NoFollow);
+            if (file is not null)
+            {
+                Touch(file, FileStatus.Of(file));
+            }
+
+            return ValueTask.FromResult(file is not null);
+        }
     }
 
     public Task WriteManifestAsync(
@@ -46,31 +54,29 @@ internal sealed partial class FileSystemStorage
         },
         cancellationToken);
 
-    public Task<IReadOnlyList<string>?> RemoveManifestAsync(RepositoryName repository, Digest digest, Digest? subject, CancellationToken cancellationToken) => ChangeAsync(
+    public Task<IReadOnlyList<string>?> RemoveManifestAsync(
+        RepositoryName repository, Digest digest, Digest? subject, DateTimeOffset? unusedSince, CancellationToken cancellationToken) => ChangeAsync(
         () =>
         {
-            List<string> removed = [];
+            List<string> tags;
             lock (Stripe(repository))
             {
-                using (SafeFileHandle manifests = EnsureDirectory(_repositories, repository.FileName, Manifests))
+                using SafeFileHandle manifests = EnsureDirectory(_repositories, repository.FileName, Manifests);
+                if (FileStatus.TryOf(manifests, digest.ToString()) is not { } status)
                 {
-                    if (FileStatus.TryOf(manifests, digest.ToString()) is null)
-                    {
-                        return (IReadOnlyList<string>?)null;
-                    }
-
-                    // A tag without its manifest does not resolve, so a crash between the two leaves nothing wrong.
-                    DirectoryEntry.Unlink(manifests, digest.ToString());
-                    Descriptors.Sync(manifests);
+                    return (IReadOnlyList<string>?)null;
                 }
 
-                removed.AddRange(List(repository, Tags).Where(tag => ReadTag(repository, tag) == digest));
-                if (removed.Count > 0)
+                tags = [.. List(repository, Tags).Where(tag => ReadTag(repository, tag) == digest)];
+                if (unusedSince is { } limit && (LastUsed(status) >= limit || tags.Count > 0))
                 {
-                    using SafeFileHandle tags = EnsureDirectory(_repositories, repository.FileName, Tags);
-                    removed.ForEach(tag => DirectoryEntry.Unlink(tags, tag));
-                    Descriptors.Sync(tags);
+                    return null;
                 }
+
+                // A tag without its manifest does not resolve, so a crash between the two leaves nothing wrong.
+                DirectoryEntry.Unlink(manifests, digest.ToString());
+                Descriptors.Sync(manifests);
+                RemoveTags(repository, tags);
             }
 
             if (subject is { } named)
@@ -78,7 +84,7 @@ internal sealed partial class FileSystemStorage
                 RemoveReferrer(repository, named, digest);
             }
 
-            return removed;
+            return tags;
         },
         cancellationToken);
 
@@ -126,6 +132,16 @@ internal sealed partial class FileSystemStorage
     {
         using SafeFileHandle? file = TryOpen(repository, kind, name, OpenFlags.ReadOnly | OpenFlags.NoFollow);
         return file is null ? null : Descriptors.ReadToEnd(file, maximum);
+    }
+
+    private void RemoveTags(RepositoryName repository, List<string> tags)
+    {
+        if (tags.Count > 0)
+        {
+            using SafeFileHandle directory = EnsureDirectory(_repositories, repository.FileName, Tags);
+            tags.ForEach(tag => DirectoryEntry.Unlink(directory, tag));
+            Descriptors.Sync(directory);
+        }
     }
 
     private void RemoveReferrer(RepositoryName repository, Digest subject, Digest digest)

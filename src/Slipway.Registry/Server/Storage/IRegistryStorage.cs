@@ -58,6 +58,7 @@ internal interface IManifestStorage
     /// <summary>The bytes of a manifest, or null.</summary>
     ValueTask<byte[]?> ReadManifestAsync(RepositoryName repository, Digest digest, CancellationToken cancellationToken);
 
+    /// <summary>Counts as use: see <see cref="RemoveManifestAsync"/>.</summary>
     ValueTask<bool> HasManifestAsync(RepositoryName repository, Digest digest, CancellationToken cancellationToken);
 
     /// <summary>Keeps a manifest, then its tags, then its place in the list of its subject's referrers.</summary>
@@ -65,8 +66,10 @@ internal interface IManifestStorage
         RepositoryName repository, Digest digest, ReadOnlyMemory<byte> content, IReadOnlyList<string> tags, Digest? subject, CancellationToken cancellationToken);
 
     /// <summary>Removes a manifest, the tags that name it, and its place in the list of its subject's referrers.</summary>
-    /// <returns>The tags that were removed; null where there was no such manifest.</returns>
-    Task<IReadOnlyList<string>?> RemoveManifestAsync(RepositoryName repository, Digest digest, Digest? subject, CancellationToken cancellationToken);
+    /// <param name="unusedSince">Only if it was neither written nor used since, and no tag names it; null: in any case.</param>
+    /// <returns>The tags that were removed; null where there was no such manifest, or it was used.</returns>
+    Task<IReadOnlyList<string>?> RemoveManifestAsync(
+        RepositoryName repository, Digest digest, Digest? subject, DateTimeOffset? unusedSince, CancellationToken cancellationToken);
 
     IEnumerable<Digest> EnumerateManifests(RepositoryName repository);
 
