@@ -10,7 +10,7 @@ internal static class RegistryCommand
     private static readonly Option<string?> s_config = new("--config") { Description = "Configuration file (JSON)" };
     private static readonly Option<string?> s_root = new("--root") { Description = "Directory that holds the registry" };
 
-    public static Command Create() => new("registry", "Run a registry") { CreateServe() };
+    public static Command Create() => new("registry", "Run a registry") { CreateServe(), CreateCollect() };
 
     private static Command CreateServe()
     {
@@ -22,7 +22,7 @@ internal static class RegistryCommand
         Command command = new("serve", "Serve a registry until interrupted") { s_config, s_root, listen, readOnly, certificate, key, htpasswd };
         command.SetRegistryAction(async (result, cancellationToken) =>
         {
-            RegistryConfiguration configuration = Read(result);
+            RegistryServerConfiguration configuration = Read(result);
             if (result.GetValue(listen) is { Length: > 0 } addresses)
             {
                 configuration = configuration with { Listen = addresses };
@@ -46,9 +46,25 @@ internal static class RegistryCommand
         return command;
     }
 
-    private static RegistryConfiguration Read(ParseResult result)
+    private static Command CreateCollect()
     {
-        RegistryConfiguration configuration = result.GetValue(s_config) is { } file ? RegistryConfiguration.Read(file) : new RegistryConfiguration();
+        Option<bool> untagged = new("--untagged") { Description = "Remove manifests that no tag leads to" };
+        Command command = new("gc", "Collect the garbage of a registry that is not being served; one that is collects by itself, or at POST /-/gc")
+        {
+            s_config, s_root, untagged,
+        };
+        command.SetRegistryAction(async (result, cancellationToken) =>
+        {
+            RegistryServerConfiguration configuration = Read(result);
+            configuration = configuration with { Collection = configuration.Collection with { Untagged = configuration.Collection.Untagged || result.GetValue(untagged) } };
+            Console.WriteLine(await RegistryServer.CollectAsync(configuration, new RegistryEnvironment { Logging = new DaemonLog(debug: false) }, cancellationToken).ConfigureAwait(false));
+        });
+        return command;
+    }
+
+    private static RegistryServerConfiguration Read(ParseResult result)
+    {
+        RegistryServerConfiguration configuration = result.GetValue(s_config) is { } file ? RegistryServerConfiguration.Read(file) : new RegistryServerConfiguration();
         return result.GetValue(s_root) is { } root ? configuration with { Root = Path.GetFullPath(root) } : configuration;
     }
 

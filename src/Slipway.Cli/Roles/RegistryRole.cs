@@ -7,7 +7,7 @@ namespace Slipway.Cli.Roles;
 /// <summary>A registry server as a process: its log on standard error, its access log on standard output, an orderly end on signals.</summary>
 internal static class RegistryRole
 {
-    public static async Task RunAsync(RegistryConfiguration configuration, CancellationToken cancellationToken)
+    public static async Task RunAsync(RegistryServerConfiguration configuration, CancellationToken cancellationToken)
     {
         using CancellationTokenSource stopping = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using PosixSignalRegistration terminate = StopOn(PosixSignal.SIGTERM, stopping);

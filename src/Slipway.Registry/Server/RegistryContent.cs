@@ -59,6 +59,22 @@ internal sealed class RegistryContent(IRegistryStorage storage, ManifestCache ca
         return (new ManifestEntry(digest, content, document.MediaType), document.Subject);
     }
 
+    /// <summary>Keeps a manifest of another registry, whose blobs and children are not here yet.</summary>
+    /// <exception cref="OciException">It is no manifest, or not the one of this digest.</exception>
+    public async Task<ManifestEntry> KeepManifestAsync(
+        RepositoryName repository, byte[] content, Digest digest, IReadOnlyList<string> tags, CancellationToken cancellationToken)
+    {
+        if (Compute(content, digest) != digest)
+        {
+            throw new OciException($"a manifest was sent that is not {digest}");
+        }
+
+        ManifestDocument document = ManifestDocument.Parse(content);
+        await Storage.WriteManifestAsync(repository, digest, content, tags, document.Subject, cancellationToken);
+        cache.Remove(repository, [digest.ToString(), .. tags]);
+        return new ManifestEntry(digest, content, document.MediaType);
+    }
+
     /// <param name="unusedSince">See <see cref="IManifestStorage.RemoveManifestAsync"/>.</param>
     /// <returns>False where there was none, or it was used.</returns>
     public async Task<bool> RemoveManifestAsync(RepositoryName repository, Digest digest, DateTimeOffset? unusedSince, CancellationToken cancellationToken)

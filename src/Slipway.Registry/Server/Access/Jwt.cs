@@ -50,7 +50,7 @@ internal sealed record TokenHeader([property: JsonPropertyName("alg")] string? A
 [JsonSerializable(typeof(TokenClaims))]
 [JsonSerializable(typeof(TokenHeader))]
 [JsonSerializable(typeof(TokenAnswer))]
-internal sealed partial class TokenJson : JsonSerializerContext;
+internal sealed partial class AccessJson : JsonSerializerContext;
 
 /// <summary>JSON web tokens in the compact form (RFC 7515, RFC 7519), signed by RSA or ECDSA.</summary>
 internal static class Jwt
@@ -70,8 +70,8 @@ internal static class Jwt
         byte[] signed = Encoding.ASCII.GetBytes(token[..token.LastIndexOf('.')]);
         try
         {
-            string algorithm = JsonSerializer.Deserialize(header, TokenJson.Default.TokenHeader)?.Algorithm ?? "";
-            return keys.Any(key => IsSigned(key, algorithm, signed, signature)) ? JsonSerializer.Deserialize(payload, TokenJson.Default.TokenClaims) : null;
+            string algorithm = JsonSerializer.Deserialize(header, AccessJson.Default.TokenHeader)?.Algorithm ?? "";
+            return keys.Any(key => IsSigned(key, algorithm, signed, signature)) ? JsonSerializer.Deserialize(payload, AccessJson.Default.TokenClaims) : null;
         }
         catch (JsonException)
         {
@@ -82,7 +82,7 @@ internal static class Jwt
     /// <summary>Signs with ES256.</summary>
     public static string Sign(TokenClaims claims, ECDsa key)
     {
-        string signed = $"{Base64Url.EncodeToString("""{"alg":"ES256","typ":"JWT"}"""u8)}.{Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(claims, TokenJson.Default.TokenClaims))}";
+        string signed = $"{Base64Url.EncodeToString("""{"alg":"ES256","typ":"JWT"}"""u8)}.{Base64Url.EncodeToString(JsonSerializer.SerializeToUtf8Bytes(claims, AccessJson.Default.TokenClaims))}";
         byte[] signature = key.SignData(Encoding.ASCII.GetBytes(signed), HashAlgorithmName.SHA256);
         return $"{signed}.{Base64Url.EncodeToString(signature)}";
     }

@@ -67,7 +67,7 @@ internal sealed class TokenPage(TokenConfiguration configuration, ECDsa key, Pas
         await JsonAnswer.WriteAsync(
             context.Response,
             new TokenAnswer(token, token, (int)_lifetime.TotalSeconds, now.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture)),
-            TokenJson.Default.TokenAnswer,
+            AccessJson.Default.TokenAnswer,
             context.RequestAborted);
     }
 

@@ -37,6 +37,11 @@ internal sealed class RegistryRouter
         };
     }
 
+    private RegistryRouter(AccessControl access, IReadOnlyList<IPage> pages) => (_access, _endpoints, _pages) = (access, [], pages);
+
+    /// <summary>Nothing but these pages.</summary>
+    public RegistryRouter WithPages(IReadOnlyList<IPage> pages) => new(_access, pages);
+
     public async Task HandleAsync(HttpContext context, RequestOutcome outcome)
     {
         // Kestrel decodes all but %2F, which some clients send in names.

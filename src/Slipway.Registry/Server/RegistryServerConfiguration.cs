@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 namespace Slipway.Registry.Server;
 
 /// <summary>What a registry is told by its configuration file and by flags. Durations are written as <c>90s</c>, <c>30m</c>, <c>24h</c>, <c>7d</c>.</summary>
-public sealed record RegistryConfiguration
+public sealed record RegistryServerConfiguration
 {
     /// <summary>Addresses: <c>127.0.0.1:5000</c>, <c>:5000</c>.</summary>
     [JsonPropertyName("listen")]
@@ -49,11 +49,11 @@ public sealed record RegistryConfiguration
 
     /// <summary>Reads a file; an unknown key is an error that names it.</summary>
     /// <exception cref="RegistryConfigurationException">It cannot be read or understood.</exception>
-    public static RegistryConfiguration Read(string path)
+    public static RegistryServerConfiguration Read(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), RegistryConfigurationJson.Default.RegistryConfiguration) ?? new RegistryConfiguration();
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), RegistryServerConfigurationJson.Default.RegistryServerConfiguration) ?? new RegistryServerConfiguration();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -177,9 +177,17 @@ public sealed record CacheConfiguration
     [JsonPropertyName("tagLifetime")]
     public string TagLifetime { get; init; } = "1m";
 
-    /// <summary>Whether the other registry is spoken to without TLS.</summary>
+    /// <summary>Whether the other registry may be spoken to without TLS, or with a certificate that is not verified.</summary>
     [JsonPropertyName("insecure")]
     public bool Insecure { get; init; }
+
+    /// <summary>PEM file with authorities to trust for the other registry besides the system's.</summary>
+    [JsonPropertyName("ca")]
+    public string? CertificateAuthority { get; init; }
+
+    /// <summary>Hosts, besides the other registry's own domain, that its credentials may be sent to for a token (CVE-2026-33540).</summary>
+    [JsonPropertyName("tokenRealms")]
+    public IReadOnlyList<string> TokenRealms { get; init; } = [];
 }
 
 public sealed record MetricsConfiguration
@@ -191,5 +199,5 @@ public sealed record MetricsConfiguration
 
 [JsonSourceGenerationOptions(
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowDuplicateProperties = false, ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true)]
-[JsonSerializable(typeof(RegistryConfiguration))]
-internal sealed partial class RegistryConfigurationJson : JsonSerializerContext;
+[JsonSerializable(typeof(RegistryServerConfiguration))]
+internal sealed partial class RegistryServerConfigurationJson : JsonSerializerContext;
