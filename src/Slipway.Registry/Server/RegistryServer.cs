@@ -1,7 +1,6 @@
 using System.Net;
-using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Slipway.Registry.Server.Access;
@@ -53,7 +52,7 @@ public static class RegistryServer
         List<IPage> pages = [.. access.OwnPages, new CollectionPage(collector)];
         if (configuration.Page)
         {
-            pages.Add(new BrowserPage(content));
+            pages.Add(new BrowserPage(content, access.Pages));
         }
 
         if (configuration.Metrics.Listen is null)
@@ -72,9 +71,9 @@ public static class RegistryServer
 
         using ListeningSockets sockets = new();
         List<EndPoint> bound = [.. addresses.Select(sockets.Open)];
-        using KestrelServer server = Kestrel(KestrelOptions(bound, configuration, environment), sockets, environment);
+        using KestrelServer server = Kestrel(KestrelOptions(bound, configuration), sockets, environment);
         using ListeningSockets metricsSockets = new();
-        using KestrelServer? metricsServer = configuration.Metrics.Listen is { } own ? Kestrel(Listen([metricsSockets.Open(own)], null, environment), metricsSockets, environment) : null;
+        using KestrelServer? metricsServer = configuration.Metrics.Listen is { } own ? Kestrel(Listen([metricsSockets.Open(own)], tls: null), metricsSockets, environment) : null;
 
         await server.StartAsync(new RegistryApplication(router, metrics, log, environment.Time, environment.Logging), cancellationToken);
         if (metricsServer is not null)
@@ -121,9 +120,9 @@ public static class RegistryServer
     private static KestrelServer Kestrel(KestrelServerOptions options, ListeningSockets sockets, RegistryEnvironment environment) =>
         new(Options.Create(options), new SocketTransport(sockets.ByEndPoint), environment.Logging);
 
-    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints, RegistryServerConfiguration configuration, RegistryEnvironment environment)
+    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints, RegistryServerConfiguration configuration)
     {
-        KestrelServerOptions options = Listen(endPoints, configuration.Tls, environment);
+        KestrelServerOptions options = Listen(endPoints, configuration.Tls);
 
         // Blobs are as long as they are; manifests are bounded where they are read.
         options.Limits.MaxRequestBodySize = null;
@@ -134,28 +133,22 @@ public static class RegistryServer
         return options;
     }
 
-    private static KestrelServerOptions Listen(IEnumerable<EndPoint> endPoints, TlsConfiguration? tls, RegistryEnvironment environment)
+    private static KestrelServerOptions Listen(IEnumerable<EndPoint> endPoints, TlsConfiguration? tls)
     {
-        KestrelServerOptions options = new() { AddServerHeader = false, ApplicationServices = new LoggingServices(environment.Logging) };
-        HttpsConnectionAdapterOptions? https = tls is null ? null : TlsFiles.Load(tls);
+        KestrelServerOptions options = new() { AddServerHeader = false };
+        TlsLayer? layer = tls is null ? null : new TlsLayer(TlsFiles.Load(tls));
         foreach (EndPoint endPoint in endPoints)
         {
             options.Listen(endPoint, listen =>
             {
-                listen.Protocols = https is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
-                if (https is not null)
+                listen.Protocols = HttpProtocols.Http1;
+                if (layer is not null)
                 {
-                    listen.UseHttps(https);
+                    listen.Use(layer.Wrap);
                 }
             });
         }
 
         return options;
-    }
-
-    /// <summary>What Kestrel's TLS asks of a host: where to log.</summary>
-    private sealed class LoggingServices(ILoggerFactory logging) : IServiceProvider
-    {
-        public object? GetService(Type serviceType) => serviceType == typeof(ILoggerFactory) ? logging : null;
     }
 }

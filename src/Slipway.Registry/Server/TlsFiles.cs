@@ -1,6 +1,7 @@
+using System.Net.Security;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 
 namespace Slipway.Registry.Server;
 
@@ -8,23 +9,24 @@ namespace Slipway.Registry.Server;
 internal static class TlsFiles
 {
     /// <exception cref="RegistryConfigurationException">A file cannot be read or is not what it should be.</exception>
-    public static HttpsConnectionAdapterOptions Load(TlsConfiguration configuration)
+    public static SslServerAuthenticationOptions Load(TlsConfiguration configuration)
     {
         try
         {
+            X509Certificate2 certificate = X509Certificate2.CreateFromPemFile(configuration.Certificate, configuration.Key);
             X509Certificate2Collection chain = [];
             chain.ImportFromPemFile(configuration.Certificate);
-            HttpsConnectionAdapterOptions options = new()
+            SslServerAuthenticationOptions options = new()
             {
-                ServerCertificate = X509Certificate2.CreateFromPemFile(configuration.Certificate, configuration.Key),
-                ServerCertificateChain = chain,
+                EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                ServerCertificateContext = SslStreamCertificateContext.Create(certificate, chain, offline: true),
             };
             if (configuration.ClientCa is { } authorities)
             {
                 X509Certificate2Collection trusted = [];
                 trusted.ImportFromPemFile(authorities);
-                options.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
-                options.ClientCertificateValidation = (certificate, _, _) => IsIssuedBy(certificate, trusted);
+                options.ClientCertificateRequired = true;
+                options.RemoteCertificateValidationCallback = (_, shown, _, _) => shown is X509Certificate2 client && IsIssuedBy(client, trusted);
             }
 
             return options;

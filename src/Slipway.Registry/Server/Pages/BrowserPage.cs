@@ -10,7 +10,7 @@ namespace Slipway.Registry.Server.Pages;
 /// What people see with a browser: <c>/</c> lists repositories, <c>/-/r/NAME</c> the tags of one, <c>/-/r/NAME:TAG</c> and
 /// <c>/-/r/NAME@DIGEST</c> an image. Written by the server, without scripts; what a caller may not pull is not shown.
 /// </summary>
-internal sealed class BrowserPage(RegistryContent content) : IPage
+internal sealed class BrowserPage(RegistryContent content, IAccessControl access) : IPage
 {
     private const string Prefix = "/-/r/";
 
@@ -19,9 +19,13 @@ internal sealed class BrowserPage(RegistryContent content) : IPage
     public bool Matches(string method, string path) =>
         (HttpMethods.IsGet(method) || HttpMethods.IsHead(method)) && (path is "/" or StyleSheet.Path || path.StartsWith(Prefix, StringComparison.Ordinal));
 
-    /// <summary>Everybody may look at the list, which holds what he may pull; nobody is in without credentials where nothing is open to all.</summary>
-    public bool Admits(Caller caller, string path) =>
-        path == StyleSheet.Path || caller.Name is not null || (path == "/" ? VisibleTo(caller).Any() || !content.Storage.EnumerateRepositories().Any() : Locate(path) is var (name, _) && caller.May(Rights.Pull, name));
+    /// <summary>The list holds what its reader may pull; where nothing is open to all, a reader says first who he is.</summary>
+    public bool Admits(Caller caller, string path) => caller.Name is not null || path switch
+    {
+        StyleSheet.Path => true,
+        "/" => access.AdmitsAnonymous(RegistryResource.Catalog),
+        _ => Locate(path) is var (name, _) && caller.May(Rights.Pull, name),
+    };
 
     public async Task AnswerAsync(HttpContext context, string path, Caller? caller)
     {

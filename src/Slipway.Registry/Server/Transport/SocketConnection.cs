@@ -9,7 +9,7 @@ using Slipway.Kernel.Streams;
 namespace Slipway.Registry.Server.Transport;
 
 /// <summary>A client's connection. The HTTP server reads from the socket when it wants to, and writes to it when it flushes.</summary>
-internal sealed class SocketConnection : DefaultConnectionContext, IMemoryPoolFeature
+internal sealed class SocketConnection : DefaultConnectionContext, IMemoryPoolFeature, IConnectionSocketFeature
 {
     /// <summary>Uploads are read in pieces of this size; an idle connection waits with none.</summary>
     private const int ReadSize = 128 * 1024;
@@ -39,10 +39,13 @@ internal sealed class SocketConnection : DefaultConnectionContext, IMemoryPoolFe
             new StreamPipeReaderOptions(BlockMemoryPool.Instance, bufferSize: ReadSize, minimumReadSize: 4096, leaveOpen: true, useZeroByteReads: true));
         Transport = new Duplex(input, output);
         Features.Set<IMemoryPoolFeature>(this);
+        Features.Set<IConnectionSocketFeature>(this);
         Features.Set<IFileOutput>(output);
     }
 
     public MemoryPool<byte> MemoryPool => BlockMemoryPool.Instance;
+
+    public Socket Socket => _socket;
 
     public override void Abort(ConnectionAbortedException abortReason)
     {
