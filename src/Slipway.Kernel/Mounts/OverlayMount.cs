@@ -70,7 +70,7 @@ public static unsafe class OverlayMount
             {
                 return Create(lowers, upper, work, options, method);
             }
-            catch (KernelException e) when (method < OverlayMethod.PrivateNamespace && e.Errno is Errno.EINVAL or Errno.EBADF && !Knows(method))
+            catch (KernelException e) when (method < OverlayMethod.PrivateNamespace && e.Errno is Errno.EINVAL or Errno.EBADF or Errno.EOPNOTSUPP && !Knows(method))
             {
                 s_known = method + 1;
             }
