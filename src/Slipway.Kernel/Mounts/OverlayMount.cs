@@ -100,12 +100,22 @@ public static unsafe class OverlayMount
             {
                 context.Set("lowerdir+", "/");
             }
-
-            return true;
         }
         catch (KernelException)
         {
             return false;
+        }
+
+        // Before 6.5 the overlay took one option string, and fsconfig adds any key to such (fs/fs_context.c, legacy_parse_param); the
+        // overlay refuses it when it is mounted.
+        try
+        {
+            context.Set("slipway_probe", "x");
+            return false;
+        }
+        catch (KernelException)
+        {
+            return true;
         }
     }
 
@@ -181,14 +191,6 @@ public static unsafe class OverlayMount
     private static SafeFileHandle InPrivateNamespace(
         IReadOnlyList<SafeFileHandle> lowers, SafeFileHandle? upper, SafeFileHandle? work, OverlayOptions options)
     {
-        var data = new StringBuilder("lowerdir=").AppendJoin(':', lowers.Select(ProcPath));
-        if (upper is not null)
-        {
-            data.Append(",upperdir=").Append(ProcPath(upper)).Append(",workdir=").Append(ProcPath(work!));
-        }
-
-        Features(upper is not null, options, option => data.Append(',').Append(option));
-
         // unshare(CLONE_NEWNS) changes the calling thread only, for good: the thread ends with it.
         SafeFileHandle? mount = null;
         ExceptionDispatchInfo? failure = null;
@@ -196,7 +198,7 @@ public static unsafe class OverlayMount
         {
             try
             {
-                mount = MountAndTake(data.ToString());
+                mount = MountAndTake(lowers, upper, work, options);
             }
             catch (KernelException e)
             {
@@ -210,10 +212,53 @@ public static unsafe class OverlayMount
         return mount!;
     }
 
+    private static SafeFileHandle MountAndTake(IReadOnlyList<SafeFileHandle> lowers, SafeFileHandle? upper, SafeFileHandle? work, OverlayOptions options)
+    {
+        Check(NativeMounts.Unshare(NativeMounts.CLONE_NEWNS), "unshare the mount namespace");
+        var opened = new List<SafeFileHandle>();
+        try
+        {
+            var text = new StringBuilder("lowerdir=").AppendJoin(':', lowers.Select(Here));
+            if (upper is not null)
+            {
+                text.Append(",upperdir=").Append(Here(upper)).Append(",workdir=").Append(Here(work!));
+            }
+
+            Features(upper is not null, options, option => text.Append(',').Append(option));
+            return MountAndTake(text.ToString());
+        }
+        finally
+        {
+            opened.ForEach(directory => directory.Dispose());
+        }
+
+        string Here(SafeFileHandle directory)
+        {
+            opened.Add(InThisNamespace(directory));
+            return ProcPath(opened[^1]);
+        }
+    }
+
+    /// <summary>
+    /// The same directory through the mounts of this thread's namespace: older kernels refuse layers on mounts of another one
+    /// (fs/namespace.c, clone_private_mount). One that has no path here, since its mount is detached, is used as it is, as newer kernels allow.
+    /// </summary>
+    private static SafeFileHandle InThisNamespace(SafeFileHandle directory)
+    {
+        byte[] path = DirectoryEntry.ReadLinkCore(NativeOpen.CurrentDirectory, Encoding.UTF8.GetBytes(ProcPath(directory)), "readlink of a layer's descriptor");
+        int errno = NativeOpen.TryOpen(NativeOpen.CurrentDirectory, path, OpenFlags.Path | OpenFlags.Directory, 0, Resolution.None, out SafeFileHandle? here);
+        if (errno == 0 && FileStatus.Of(here!).IsSameFile(FileStatus.Of(directory)))
+        {
+            return here!;
+        }
+
+        here?.Dispose();
+        return Descriptors.Duplicate(directory);
+    }
+
     [SkipLocalsInit]
     private static SafeFileHandle MountAndTake(string options)
     {
-        Check(NativeMounts.Unshare(NativeMounts.CLONE_NEWNS), "unshare the mount namespace");
         byte[] data = new byte[4096]; // mount(2) reads at most a page.
         if (Encoding.UTF8.GetByteCount(options) >= data.Length)
         {
