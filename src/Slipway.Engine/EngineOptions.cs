@@ -1,4 +1,5 @@
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Peers;
 
 namespace Slipway.Engine;
 
@@ -42,6 +43,9 @@ public sealed record EngineOptions
 
     /// <summary>Mirrors, insecure registries, proxies, certificates, retries.</summary>
     public RegistryConfiguration Registries { get; init; } = new();
+
+    /// <summary>Engines that layers are shared with.</summary>
+    public PeerConfiguration Peers { get; init; } = new();
 
     /// <summary>The proxies that <see cref="Registries"/> uses, for display; null: those of the environment.</summary>
     public string? HttpProxy { get; init; }

@@ -1,10 +1,13 @@
 using System.Net;
 using Slipway.Engine.Events;
+using Slipway.Engine.Images.Sharing;
 using Slipway.Engine.Recovery;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Peers;
+using Slipway.Registry.Server;
 using Slipway.Runtime.Confinement;
 using Slipway.Runtime.Supervision;
 using Slipway.Storage;
@@ -28,6 +31,12 @@ internal sealed record EngineServices : IAsyncDisposable
 
     /// <summary>The client side of registries.</summary>
     public required DistributionClient Distribution { get; init; }
+
+    /// <summary>Engines that are asked for layers; null where none is configured.</summary>
+    public required LayerPeers? Peers { get; init; }
+
+    /// <summary>Serves this engine's layers to others; null where that is not configured.</summary>
+    public required LayerShare? Share { get; init; }
 
     public required EventLog Events { get; init; }
 
@@ -63,6 +72,12 @@ internal sealed record EngineServices : IAsyncDisposable
             opened.Add(events);
             (INetworkDriver network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, cancellationToken);
             opened.Add(network);
+            LayerShare? share = await ShareAsync(options, data, log, cancellationToken);
+            if (share is not null)
+            {
+                opened.Add(share);
+            }
+
             ContainerCgroups cgroups = new(CgroupHierarchy.Detect());
             string cgroupParent = CgroupParentOf(options);
             return new EngineServices
@@ -72,6 +87,8 @@ internal sealed record EngineServices : IAsyncDisposable
                 Log = log,
                 Data = data,
                 Distribution = new DistributionClient(options.Registries, time),
+                Peers = Peering(options, time),
+                Share = share,
                 Events = events,
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),
@@ -108,12 +125,51 @@ internal sealed record EngineServices : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Share is not null)
+        {
+            await Share.DisposeAsync();
+        }
+
         await Supervisor.Current.DisposeAsync();
         await Network.DisposeAsync();
         await Events.DisposeAsync();
         Distribution.Dispose();
+        Peers?.Dispose();
         Cgroups.Dispose();
         await Data.DisposeAsync();
+    }
+
+    private static LayerPeers? Peering(EngineOptions options, TimeProvider time)
+    {
+        try
+        {
+            return options.Peers.Peers.Count > 0 ? new LayerPeers(options.Peers, time) : null;
+        }
+        catch (FormatException error)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, error.Message, error);
+        }
+    }
+
+    private static async Task<LayerShare?> ShareAsync(EngineOptions options, DataRoot data, IEngineLog log, CancellationToken cancellationToken)
+    {
+        if (options.Peers.Listen is null)
+        {
+            return null;
+        }
+
+        try
+        {
+            return await LayerShare.StartAsync(
+                options.Peers,
+                new StoredLayers(data.Images),
+                error => log.Write(EngineLogLevel.Warning, "a layer could not be sent to another engine", error),
+                cancellationToken);
+        }
+        catch (Exception error) when (error is FormatException or RegistryConfigurationException)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"layers cannot be shared: {error.Message}", error);
+        }
     }
 
     /// <summary>Tells what was found wrong in the data root: something other than an engine has been there.</summary>

@@ -36,7 +36,7 @@ public sealed class SlipwayEngine : IEngine
         Images = images;
         Disk = new DiskService(services.Options, services.Data, services.Events, containers, () => containers.Index.All.Select(container => container.Snapshot));
         _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
-        _registries = new RegistryService(services.Data.Images, services.Distribution, services.Events, services.Time, services.Options);
+        _registries = new RegistryService(services.Data.Images, services.Distribution, services.Peers, services.Events, services.Time, services.Options);
         Daemon = new DaemonService(new DaemonParts
         {
             Options = services.Options,

@@ -50,6 +50,15 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("proxies")]
     public ProxyDirectives? Proxies { get; init; }
 
+    [JsonPropertyName("layer-peers")]
+    public List<string>? LayerPeers { get; init; }
+
+    [JsonPropertyName("layer-share")]
+    public string? LayerShare { get; init; }
+
+    [JsonPropertyName("layer-tls")]
+    public PeerTlsDirectives? LayerTls { get; init; }
+
     [JsonPropertyName("max-concurrent-downloads")]
     public int? MaxConcurrentDownloads { get; init; }
 
@@ -104,6 +113,9 @@ internal sealed record DaemonConfiguration
             RegistryMirrors = Pick(RegistryMirrors, file.RegistryMirrors, "registry-mirrors"),
             InsecureRegistries = Pick(InsecureRegistries, file.InsecureRegistries, "insecure-registries"),
             Registries = file.Registries,
+            LayerPeers = file.LayerPeers,
+            LayerShare = file.LayerShare,
+            LayerTls = file.LayerTls,
             Proxies = Pick(Proxies, file.Proxies, "proxies"),
             MaxConcurrentDownloads = PickNumber(MaxConcurrentDownloads, file.MaxConcurrentDownloads, "max-concurrent-downloads"),
             MaxConcurrentUploads = PickNumber(MaxConcurrentUploads, file.MaxConcurrentUploads, "max-concurrent-uploads"),

@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Slipway.Engine;
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Peers;
 
 namespace Slipway.Cli.Roles;
 
@@ -15,6 +16,20 @@ internal sealed record ProxyDirectives
 
     [JsonPropertyName("no-proxy")]
     public string? Exceptions { get; init; }
+}
+
+/// <summary>Who this engine is to engines it shares layers with (<c>layer-tls</c>): PEM files.</summary>
+internal sealed record PeerTlsDirectives
+{
+    /// <summary>Authorities that certify the engines.</summary>
+    [JsonPropertyName("ca")]
+    public required string CertificateAuthority { get; init; }
+
+    [JsonPropertyName("cert")]
+    public required string Certificate { get; init; }
+
+    [JsonPropertyName("key")]
+    public required string Key { get; init; }
 }
 
 /// <summary>Settings of one registry (<c>registries</c>), which dockerd does not have.</summary>
@@ -52,9 +67,19 @@ internal sealed record RegistryDirectives
                 Retry = retry with { Attempts = Count(configuration.MaxDownloadAttempts, "max download attempts", lowest: 1) ?? retry.Attempts },
             };
             registries.Validate();
+            PeerConfiguration peers = new()
+            {
+                Peers = configuration.LayerPeers ?? [],
+                Listen = configuration.LayerShare,
+                Tls = configuration.LayerTls is { } tls
+                    ? new PeerTls { CertificateAuthority = tls.CertificateAuthority, Certificate = tls.Certificate, Key = tls.Key }
+                    : null,
+            };
+            peers.Validate();
             return options with
             {
                 Registries = registries,
+                Peers = peers,
                 MaxConcurrentDownloads = Count(configuration.MaxConcurrentDownloads, "max concurrent downloads", lowest: 0) ?? options.MaxConcurrentDownloads,
                 MaxConcurrentUploads = Count(configuration.MaxConcurrentUploads, "max concurrent uploads", lowest: 0) ?? options.MaxConcurrentUploads,
                 HttpProxy = configuration.Proxies?.Http,

@@ -21,7 +21,7 @@ public sealed class DistributionClient : IDistribution, IDisposable
         _clock = clock ?? TimeProvider.System;
         _directory = new EndpointDirectory(configuration, _clock);
         _handlers = new HandlerPool(configuration, _directory);
-        _sender = new RequestSender(_handlers, configuration.Retry, _clock);
+        _sender = new RequestSender(_handlers.SendAsync, configuration.Retry, _clock);
         _tokens = new TokenClient(_sender, _clock);
     }
 

@@ -37,6 +37,9 @@ public interface IImageStore
     /// <exception cref="StorageException">NotFound: no such image, or not for this platform.</exception>
     Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken);
 
+    /// <summary>The tar of a layer that an image has, by its digest; null where none has it, or its tar cannot be made again.</summary>
+    LayerTar? FindLayer(Digest diffId);
+
     /// <summary>
     /// <c>docker load</c>: an archive of <c>docker save</c> or an OCI layout, as a tar, plain or compressed by gzip, xz or
     /// zstd. Read once, in bounded memory.

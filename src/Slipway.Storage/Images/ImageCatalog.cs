@@ -23,6 +23,23 @@ internal sealed class ImageCatalog
     /// <summary>Newest first.</summary>
     public IReadOnlyList<Image> All { get; }
 
+    /// <summary>A layer of an image by its diff id, with the blob it came in.</summary>
+    public (Layer Layer, Digest Blob)? FindLayer(Digest diffId)
+    {
+        foreach (var entry in _byId.Values)
+        {
+            for (var i = 0; i < entry.Image.Layers.Count; i++)
+            {
+                if (entry.Image.Layers[i].DiffId == diffId)
+                {
+                    return (entry.Image.Layers[i], entry.Blobs[i]);
+                }
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Reads what the database has; images that <paramref name="previous"/> knows are not parsed again.</summary>
     public static ImageCatalog Read(DatabaseConnection connection, ImageCatalog previous)
     {

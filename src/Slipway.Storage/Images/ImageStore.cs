@@ -64,6 +64,8 @@ internal sealed class ImageStore : IImageStore, IDisposable
         return await _publisher.PublishAsync(entry, name is null ? default : catalog.TargetOf(name), name is null || platform is not null ? [entry] : catalog.AllByName(name), cancellationToken).ConfigureAwait(false);
     }
 
+    public LayerTar? FindLayer(Digest diffId) => Volatile.Read(ref _catalog).FindLayer(diffId) is { } found ? _tars.TryHold(found.Layer, found.Blob) : null;
+
     public ReadOnlyMemory<byte> RawConfig(Digest imageId) =>
         (Volatile.Read(ref _catalog).ById(imageId) ?? throw NoSuchImage(imageId.ToString())).RawConfig;
 

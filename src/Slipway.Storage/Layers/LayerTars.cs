@@ -2,12 +2,15 @@ using Slipway.Kernel.Compression;
 using Slipway.Oci;
 using Slipway.Storage.Content;
 using Slipway.Storage.Images;
+using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Layers;
 
 /// <summary>The tars of layers that are in the store.</summary>
 internal sealed class LayerTars(LayerStore layers, ContentStore content)
 {
+    private const int BufferSize = 256 << 10;
+
     /// <summary>Bytes of the exact uncompressed tar; -1 where only reading it tells.</summary>
     public long LengthOf(Layer layer)
     {
@@ -23,6 +26,36 @@ internal sealed class LayerTars(LayerStore layers, ContentStore content)
     /// <exception cref="StorageException">NotFound: there is neither.</exception>
     public Stream Open(Layer layer, Digest blob) =>
         new IntactStream(layers.TryOpenTar(layer.ChainId, out _) ?? Decompression.Open(content.OpenRead(blob), limits: null), layer);
+
+    /// <summary>Keeps a layer for who reads its tar; null where it is gone, or where the tar's length is not known beforehand.</summary>
+    public LayerTar? TryHold(Layer layer, Digest blob)
+    {
+        if (layers.TryPin(layer.ChainId) is not { } pin)
+        {
+            return null;
+        }
+
+        var length = LengthOf(layer);
+        if (length >= 0)
+        {
+            return new LayerTar(length, () => Produce(layer, blob), pin);
+        }
+
+        pin.Dispose();
+        return null;
+    }
+
+    /// <summary>As <see cref="Open"/>, for an asynchronous reader; a thread makes the tar ahead of it.</summary>
+    private ProducedStream Produce(Layer layer, Digest blob) => new ProducedStream("layer-tar", (output, cancellationToken) =>
+    {
+        using var tar = Open(layer, blob);
+        var buffer = new byte[BufferSize];
+        for (var count = tar.Read(buffer); count > 0; count = tar.Read(buffer))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            output.Write(buffer, 0, count);
+        }
+    });
 
     private sealed class IntactStream(Stream tar, Layer layer) : ReadOnlyStream
     {

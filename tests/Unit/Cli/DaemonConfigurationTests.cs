@@ -1,5 +1,6 @@
 using Slipway.Cli;
 using Slipway.Cli.Roles;
+using Slipway.Engine;
 using Xunit;
 
 namespace Slipway.Tests.Unit.Cli;
@@ -38,5 +39,29 @@ public sealed class DaemonConfigurationTests : IDisposable
     {
         File.WriteAllText(_path, "{");
         Assert.Throws<CommandException>(() => DaemonConfiguration.Read(_path, required: false));
+    }
+
+    [Theory]
+    [InlineData("""{"layer-peers":["10.0.0.2:2390"]}""", "layer-tls")]
+    [InlineData("""{"layer-share":"127.0.0.1:2390"}""", "layer-tls")]
+    [InlineData("""{"layer-peers":["nowhere"],"layer-tls":{"ca":"a","cert":"b","key":"c"}}""", "nowhere")]
+    public void Sharing_of_layers_that_cannot_be_meant_is_refused(string json, string named)
+    {
+        File.WriteAllText(_path, json);
+        DaemonConfiguration configuration = DaemonConfiguration.Read(_path, required: true);
+        Assert.Contains(named, Assert.Throws<CommandException>(() => RegistryDirectives.Apply(configuration, new EngineOptions())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Sharing_of_layers_is_off_unless_configured()
+    {
+        EngineOptions options = RegistryDirectives.Apply(new DaemonConfiguration(), new EngineOptions());
+        Assert.Empty(options.Peers.Peers);
+        Assert.Null(options.Peers.Listen);
+        File.WriteAllText(_path, """{"layer-peers":["10.0.0.2:2390"],"layer-share":"127.0.0.1:2390","layer-tls":{"ca":"a","cert":"b","key":"c"}}""");
+        options = RegistryDirectives.Apply(new DaemonConfiguration().Over(DaemonConfiguration.Read(_path, required: true), _path), new EngineOptions());
+        Assert.Equal(["10.0.0.2:2390"], options.Peers.Peers);
+        Assert.Equal("127.0.0.1:2390", options.Peers.Listen);
+        Assert.Equal("b", options.Peers.Tls!.Certificate);
     }
 }

@@ -218,6 +218,8 @@ public sealed class ImageServiceTests : IAsyncDisposable
 
         public Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public LayerTar? FindLayer(Digest diffId) => throw new NotSupportedException();
+
         public ReadOnlyMemory<byte> RawConfig(Digest imageId) => throw new NotSupportedException();
 
         public async Task<IReadOnlyList<LoadedImage>> LoadAsync(Stream archive, Platform? platform, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)

@@ -1,13 +1,16 @@
 using Slipway.Engine.Images.Progress;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Peers;
 using Slipway.Storage.Images;
 
 namespace Slipway.Engine.Images.Pull;
 
 /// <summary>One pull of one name: resolve, choose, fetch what is missing, make it visible at once.</summary>
+/// <param name="peers">Engines that are asked for a layer before the registry is, or null.</param>
 /// <param name="maxDownloads">Layers that are fetched at the same time.</param>
-internal sealed class ImagePull(IImageStore store, IRemoteRepository repository, PlatformPreference platform, int maxDownloads, TransferProgress progress)
+internal sealed class ImagePull(
+    IImageStore store, IRemoteRepository repository, LayerPeers? peers, PlatformPreference platform, int maxDownloads, TransferProgress progress)
 {
     /// <param name="name">With a tag or a digest.</param>
     /// <returns>The image, and whether the name did not stand for it before.</returns>
@@ -37,7 +40,21 @@ internal sealed class ImagePull(IImageStore store, IRemoteRepository repository,
             Names = name.Tag is not null && name.Digest.IsNone ? [name, name.WithDigest(digest)] : [name.WithDigest(digest)],
             Source = repository.Name,
         };
-        await new LayerDownloads(ingest, repository, maxDownloads, progress).RunAsync(ingest.Check(arriving), documents.Layers, cancellationToken);
+        await FetchLayersAsync(ingest, ingest.Check(arriving), documents.Layers, cancellationToken);
         return await ingest.CommitAsync(arriving, cancellationToken);
+    }
+
+    /// <summary>Fetches what is missing; where a peer failed, once more without peers. Layers that came whole stay.</summary>
+    private async Task FetchLayersAsync(IImageIngest ingest, ImageConfig config, IReadOnlyList<Descriptor> layers, CancellationToken cancellationToken)
+    {
+        LayerDownloads downloads = new(ingest, repository, peers, maxDownloads, progress);
+        try
+        {
+            await downloads.RunAsync(config, layers, cancellationToken);
+        }
+        catch (Exception) when (downloads.HasPeerFailed && !cancellationToken.IsCancellationRequested)
+        {
+            await new LayerDownloads(ingest, repository, peers: null, maxDownloads, progress).RunAsync(config, layers, cancellationToken);
+        }
     }
 }

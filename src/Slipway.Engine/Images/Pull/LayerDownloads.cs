@@ -1,6 +1,7 @@
 using Slipway.Engine.Images.Progress;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Peers;
 using Slipway.Storage.Images;
 
 namespace Slipway.Engine.Images.Pull;
@@ -9,11 +10,15 @@ namespace Slipway.Engine.Images.Pull;
 /// Fetches the layers of an image that are not here, some at a time and the lower ones first: a layer that is unpacked waits for the one
 /// below it, so the lowest unfinished layer must never wait for a slot that one above it has.
 /// </summary>
+/// <param name="peers">Engines that are asked first, or null.</param>
 /// <param name="maxDownloads">Layers that are fetched at the same time.</param>
-internal sealed class LayerDownloads(IImageIngest ingest, IRemoteRepository repository, int maxDownloads, TransferProgress progress)
+internal sealed class LayerDownloads(IImageIngest ingest, IRemoteRepository repository, LayerPeers? peers, int maxDownloads, TransferProgress progress)
 {
     /// <summary>Layers that are fetched, unpacked, or wait for the one below: each has a thread.</summary>
     private const int MaxUnderWay = 16;
+
+    /// <summary>Whether a layer that a peer was to send did not come, or was not what it should be.</summary>
+    public bool HasPeerFailed { get; private set; }
 
     /// <returns>When all are held by the ingest; with the first error, all others cancelled.</returns>
     public async Task RunAsync(ImageConfig config, IReadOnlyList<Descriptor> layers, CancellationToken cancellationToken)
@@ -58,6 +63,8 @@ internal sealed class LayerDownloads(IImageIngest ingest, IRemoteRepository repo
             }
             catch
             {
+                HasPeerFailed |= download.HasPeerFailed;
+
                 // The others are of no use any more.
                 await failed.CancelAsync();
                 throw;
@@ -71,7 +78,7 @@ internal sealed class LayerDownloads(IImageIngest ingest, IRemoteRepository repo
         Digest parent = default;
         foreach ((int i, Digest chainId) in config.ChainIds.Index())
         {
-            LayerDownload download = new(repository, layers[i], progress.Line(layers[i].Digest.Short));
+            LayerDownload download = new(repository, peers, layers[i], progress.Line(layers[i].Digest.Short));
             if (ingest.TryHold(chainId))
             {
                 download.Exists();

@@ -6,12 +6,14 @@ using Slipway.Engine.Images.Pull;
 using Slipway.Engine.Images.Push;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Peers;
 using Slipway.Storage.Images;
 
 namespace Slipway.Engine.Images.Registries;
 
 /// <summary>Images on their way from and to registries: Docker's names, texts and events.</summary>
-internal sealed class RegistryService(IImageStore store, IDistribution distribution, EventLog events, TimeProvider time, EngineOptions options) : IRegistries, IDisposable
+internal sealed class RegistryService(
+    IImageStore store, IDistribution distribution, LayerPeers? peers, EventLog events, TimeProvider time, EngineOptions options) : IRegistries, IDisposable
 {
     private readonly Lazy<ImageIndex> _index = new(() => new ImageIndex(options.Registries.Proxies));
 
@@ -25,7 +27,7 @@ internal sealed class RegistryService(IImageStore store, IDistribution distribut
             time,
             async (told, end) =>
             {
-                ImagePull puller = new(store, repository, platform is null ? PlatformPreference.Host : new PlatformPreference(platform), options.MaxConcurrentDownloads, told);
+                ImagePull puller = new(store, repository, peers, platform is null ? PlatformPreference.Host : new PlatformPreference(platform), options.MaxConcurrentDownloads, told);
                 Image? image = null;
                 bool isNewer = false;
                 await foreach (Reference tagged in NamesAsync(repository, name, end))

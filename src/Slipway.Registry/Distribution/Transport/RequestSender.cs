@@ -3,7 +3,8 @@ using System.Net;
 namespace Slipway.Registry.Distribution.Transport;
 
 /// <summary>Sends requests with bounded patience: a time-out for each answer, and back-off between attempts.</summary>
-internal sealed class RequestSender(HandlerPool handlers, RetrySettings retry, TimeProvider clock)
+/// <param name="send">Sends a request and returns when the headers of its answer are there.</param>
+internal sealed class RequestSender(Func<HttpRequestMessage, CancellationToken, Task<HttpResponseMessage>> send, RetrySettings retry, TimeProvider clock)
 {
     public RetrySettings Retry => retry;
 
@@ -21,7 +22,7 @@ internal sealed class RequestSender(HandlerPool handlers, RetrySettings retry, T
 
         try
         {
-            return await handlers.SendAsync(message, either.Token).ConfigureAwait(false);
+            return await send(message, either.Token).ConfigureAwait(false);
         }
         catch (Exception error) when (upload?.SourceError is { } source && error is not RegistryException)
         {

@@ -2,8 +2,9 @@ using System.Collections.Concurrent;
 
 namespace Slipway.Tests.Unit.Registry.Distribution;
 
-/// <summary>A clock whose short waits are over at once, and written down; long ones (time-outs) take their time.</summary>
-internal sealed class FakeTime : TimeProvider
+/// <summary>A clock that can be put forward. Short waits are over at once, and written down; long ones (time-outs) take their time.</summary>
+/// <param name="skipsWaits">False: all waits take their time.</param>
+internal sealed class FakeTime(bool skipsWaits = true) : TimeProvider
 {
     private static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(90);
 
@@ -17,7 +18,7 @@ internal sealed class FakeTime : TimeProvider
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
-        if (dueTime < TimeSpan.Zero || dueTime > LongestWait)
+        if (!skipsWaits || dueTime < TimeSpan.Zero || dueTime > LongestWait)
         {
             return base.CreateTimer(callback, state, dueTime, period);
         }
