@@ -10,6 +10,11 @@ public sealed class SharedEngine : IAsyncLifetime
     /// <summary>False when the tests are proved against another engine: what only Slipway promises is skipped then.</summary>
     public bool IsSlipway => _engine is not null;
 
+    /// <summary>Null for an engine that was not started here.</summary>
+    public string? LogPath => _engine?.LogPath;
+
+    public string? DataRoot => _engine?.DataRoot;
+
     public async ValueTask InitializeAsync()
     {
         if (Environment.GetEnvironmentVariable("SLIPWAY_TEST_HOST") is { Length: > 0 } host)
@@ -37,6 +42,11 @@ public abstract class EngineTest(SharedEngine engine) : IAsyncLifetime
     protected Docker Docker => engine.Docker;
 
     protected bool IsSlipway => engine.IsSlipway;
+
+    /// <summary>Null for an engine that was not started here.</summary>
+    protected string? LogPath => engine.LogPath;
+
+    protected string? DataRoot => engine.DataRoot;
 
     protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

@@ -68,9 +68,10 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
         var candidates = index?.Manifests ?? [.. new[] { target, entry.Image.ManifestDigest }.Where(digest => !digest.IsNone).Select(TryRead).OfType<ImageContent>()];
         foreach (var candidate in candidates)
         {
-            if (ImageDocument.Parse(candidate.Content.Span) is ImageDocument.OfManifest { Value: var manifest } && manifest.Config.Digest == entry.Image.Id)
+            if (ImageDocument.Parse(candidate.Content.Span) is ImageDocument.OfManifest { Value: var manifest }
+                && manifest.Config.Digest == entry.Image.Id
+                && await TryAddStoredAsync(draft, entry, candidate, manifest, cancellationToken).ConfigureAwait(false))
             {
-                await AddStoredAsync(draft, entry, candidate, manifest, cancellationToken).ConfigureAwait(false);
                 return;
             }
         }
@@ -78,10 +79,10 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
         await AddMadeAsync(draft, entry, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task AddStoredAsync(Draft draft, ImageCatalog.Entry entry, ImageContent document, Manifest manifest, CancellationToken cancellationToken)
+    /// <returns>False where a layer of the manifest is neither here, nor can be made again, nor is known to be anywhere.</returns>
+    private async Task<bool> TryAddStoredAsync(Draft draft, ImageCatalog.Entry entry, ImageContent document, Manifest manifest, CancellationToken cancellationToken)
     {
-        Pin(draft, document.Descriptor.Digest);
-        draft.Add(Config(entry, manifest.Config, await SourcesAsync(entry.Image.Id, cancellationToken).ConfigureAwait(false)));
+        var blobs = new List<StoredBlob>();
         for (var i = 0; i < entry.Image.Layers.Count; i++)
         {
             var (layer, descriptor) = (entry.Image.Layers[i], manifest.Layers![i]);
@@ -90,15 +91,26 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             var blob = entry.Blobs[i];
             Func<Stream>? open =
                 content.Contains(descriptor.Digest) ? () => content.OpenRead(descriptor.Digest)
-                : descriptor.Digest == layer.DiffId ? () => Produce(layer, blob, descriptor, (tar, output, token) => Copy(tar, output, token))
+                : descriptor.Digest == layer.DiffId ? () => Produce(layer, blob, descriptor, Copy)
+                : (await FindEncodingAsync(layer.DiffId, cancellationToken).ConfigureAwait(false)).Digest == descriptor.Digest ? () => Produce(layer, blob, descriptor, GzipEncoder.Encode)
                 : null;
-            draft.Add(new StoredBlob(descriptor, layer.DiffId, await SourcesAsync(descriptor.Digest, cancellationToken).ConfigureAwait(false), open));
+            var sources = await SourcesAsync(descriptor.Digest, cancellationToken).ConfigureAwait(false);
+            if (open is null && sources.Count == 0)
+            {
+                return false;
+            }
+
+            blobs.Add(new StoredBlob(descriptor, layer.DiffId, sources, open));
         }
 
+        Pin(draft, document.Descriptor.Digest);
+        draft.Add(Config(entry, manifest.Config, await SourcesAsync(entry.Image.Id, cancellationToken).ConfigureAwait(false)));
+        blobs.ForEach(draft.Add);
         draft.Documents.Add(document);
+        return true;
     }
 
-    /// <summary>An image that never had a manifest gets one of Docker's schema 2, as dockerd makes it: layers compressed by gzip.</summary>
+    /// <summary>An image without a manifest that can be kept to gets one of Docker's schema 2, as dockerd makes it: layers compressed by gzip.</summary>
     private async Task AddMadeAsync(Draft draft, ImageCatalog.Entry entry, CancellationToken cancellationToken)
     {
         var config = new Descriptor { MediaType = MediaTypes.DockerConfig, Digest = entry.Image.Id, Size = entry.RawConfig.Length };
