@@ -36,6 +36,9 @@ public sealed class Engine : IAsyncDisposable
 
     public Docker Docker { get; }
 
+    /// <summary>Further flags of the daemon.</summary>
+    public IReadOnlyList<string> Flags { get; init; } = [];
+
     /// <summary>The process id of the engine.</summary>
     public int Pid => int.Parse(File.ReadAllText(PidFile), CultureInfo.InvariantCulture);
 
@@ -54,7 +57,7 @@ public sealed class Engine : IAsyncDisposable
         [
             "-c", "log=$1; shift; exec \"$@\" >> \"$log\" 2>&1 < /dev/null", "sh", LogPath, Repository.Executable!, "daemon",
             "--data-root", DataRoot, "--exec-root", ExecRoot, "-H", $"unix://{Docker.Socket}", "--pidfile", PidFile,
-            "--bridge", _bridge, "--bip", $"{Gateway}/24",
+            "--bridge", _bridge, "--bip", $"{Gateway}/24", .. Flags,
         ];
         var process = Programs.Start("sh", arguments);
         _started.Add(process);
@@ -121,6 +124,11 @@ public sealed class Engine : IAsyncDisposable
             (await Programs.Run(
                 Repository.Executable!,
                 ["daemon", "--data-root", DataRoot, "--exec-root", ExecRoot, "--bridge", _bridge, "--bip", $"{Gateway}/24", "--cleanup"])).Ok();
+        }
+        // The supervisor answers before it ends.
+        for (var clock = Stopwatch.StartNew(); FindSupervisors().Any() && clock.Elapsed < Programs.Limit(5);)
+        {
+            await Task.Delay(50);
         }
         Assert.Empty(FindSupervisors());
     }

@@ -47,7 +47,8 @@ public abstract class RegistryPullTests(SharedEngine engine, RegistryServer regi
         Assert.All(downloading, line =>
         {
             Assert.Equal(layer.Blob.Length, (long)line["progressDetail"]!["total"]!);
-            Assert.Matches(@"^\[=*> *\] +[0-9.]+[kM]?B(/3\.1\d*MB)?$", (string)line["progress"]!);
+            Assert.Matches(@"^\[=*> *\] +[0-9.]+[kM]?B/", (string)line["progress"]!);
+            Assert.EndsWith(FormattableString.Invariant($"/{layer.Blob.Length / 1e6:0.###}MB"), (string)line["progress"]!, StringComparison.Ordinal);
         });
         var statuses = lines.Where(line => (string?)line["id"] == layer.ShortId).Select(line => (string)line["status"]!).Distinct();
         Assert.Equal(["Pulling fs layer", "Downloading", "Verifying Checksum", "Download complete", "Extracting", "Pull complete"], statuses);
