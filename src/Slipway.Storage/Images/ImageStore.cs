@@ -10,7 +10,7 @@ namespace Slipway.Storage.Images;
 /// The images of a data root. Reading and unpacking archives happens side by side; what makes it visible (publishing blobs,
 /// committing rows, replacing the catalog) and what deletes happen one at a time, under <see cref="_change"/>.
 /// </summary>
-internal sealed class ImageStore : IImageStore, IDisposable
+internal sealed partial class ImageStore : IImageStore, IDisposable
 {
     private readonly StateDatabase _database;
     private readonly ContentStore _content;
@@ -245,120 +245,6 @@ internal sealed class ImageStore : IImageStore, IDisposable
     /// <summary>The name an image was asked for by, or null where it was by id.</summary>
     private Reference? NamedBy(string nameOrId) =>
         Reference.TryParse(nameOrId, out var reference) && Volatile.Read(ref _catalog) is { } catalog && reference!.WithDefaultTag() is var name && catalog.ByName(name) is not null ? name : null;
-
-    private async Task CommitAsync(StagedImages staged, CancellationToken cancellationToken)
-    {
-        await WorkerThread.RunAsync("image-publish", () =>
-        {
-            foreach (var image in staged.Images)
-            {
-                foreach (var file in image.Kept)
-                {
-                    file.Blob!.Publish();
-                }
-            }
-
-            return true;
-        }).ConfigureAwait(false);
-        var now = _options.TimeProvider.GetUtcNow();
-        await WriteAsync(
-            connection =>
-            {
-                foreach (var image in staged.Images)
-                {
-                    var manifest = image.Image.Manifest?.Digest ?? default;
-                    ImageRows.Insert(connection, new ImageRow(image.Id, ImageArchive.ReadDocument(image.Image.ConfigFile), manifest, image.Layers, image.BlobRows()));
-                    var shared = image.Image.SharedTarget;
-                    foreach (var name in image.Image.Names)
-                    {
-                        ImageRows.Tag(connection, name, image.Id, shared.IsNone ? manifest : shared, isIndex: !shared.IsNone, now);
-                    }
-                }
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    private async Task CommitAsync(ImportedImage imported, Reference? name, CancellationToken cancellationToken)
-    {
-        await WorkerThread.RunAsync("image-publish", () =>
-        {
-            imported.ConfigBlob.Publish();
-            return true;
-        }).ConfigureAwait(false);
-        var now = _options.TimeProvider.GetUtcNow();
-        await WriteAsync(
-            connection =>
-            {
-                var id = imported.ConfigBlob.Digest;
-                BlobRow[] blobs = [new(id, imported.ConfigBlob.Length)];
-                ImageRows.Insert(connection, new ImageRow(id, imported.Config!, default, [imported.Layer!], blobs));
-                if (name is not null)
-                {
-                    ImageRows.Tag(connection, name.WithDefaultTag(), id, default, isIndex: false, now);
-                }
-            },
-            cancellationToken).ConfigureAwait(false);
-    }
-
-    /// <summary>Makes an ingested image visible.</summary>
-    private async Task<Image> CommitAsync(ImageIngest ingest, IngestedImage image, CancellationToken cancellationToken)
-    {
-        var documents = IngestedDocuments.Check(image, _options.Limits);
-        var lineage = new List<StoredLayer>();
-        var parent = default(Digest);
-        for (var i = 0; i < documents.Config.DiffIds.Count; i++)
-        {
-            var diffId = documents.Config.DiffIds[i];
-            parent = LayerStore.ChainId(parent, diffId);
-            if (!ingest.Holds(parent))
-            {
-                throw new StorageException(StorageErrorKind.InvalidParameter, $"invalid image: layer {diffId} was not added");
-            }
-
-            lineage.Add(new StoredLayer(new Layer(parent, diffId, _layers.SizeOf(parent)), documents.Manifest?.Layers?[i].Digest ?? diffId));
-        }
-
-        ImageContent[] contents = [.. new[] { new ImageContent(new Descriptor { Digest = documents.ImageId, Size = image.Config.Length }, image.Config), image.Manifest, image.Index }.OfType<ImageContent>()];
-        await ChangeAsync(
-            async () =>
-            {
-                await WorkerThread.RunAsync("image-publish", () =>
-                {
-                    foreach (var document in contents)
-                    {
-                        _content.Add(document.Content.Span);
-                    }
-
-                    _layers.Flush();
-                    return true;
-                }).ConfigureAwait(false);
-                var now = _options.TimeProvider.GetUtcNow();
-                var target = image.Index?.Descriptor.Digest ?? image.Manifest?.Descriptor.Digest ?? default;
-                await WriteAsync(
-                    connection =>
-                    {
-                        BlobRow[] blobs = [.. contents.Select(document => new BlobRow(document.Descriptor.Digest, document.Descriptor.Size, document.Descriptor.MediaType))];
-                        ImageRows.Insert(connection, new ImageRow(documents.ImageId, image.Config.ToArray(), image.Manifest?.Descriptor.Digest ?? default, lineage, blobs));
-                        foreach (var layer in lineage)
-                        {
-                            LayerRows.EndHold(connection, layer.Layer.ChainId);
-                        }
-
-                        if (image.Source is not null && documents.Manifest is { } manifest)
-                        {
-                            ImageRows.AddSource(connection, [documents.ImageId, .. (manifest.Layers ?? []).Select(layer => layer.Digest)], image.Source);
-                        }
-
-                        foreach (var name in image.Names)
-                        {
-                            ImageRows.Tag(connection, name.WithDefaultTag(), documents.ImageId, target, image.Index is not null, now);
-                        }
-                    },
-                    cancellationToken).ConfigureAwait(false);
-            },
-            cancellationToken).ConfigureAwait(false);
-        return Volatile.Read(ref _catalog).ById(documents.ImageId)!.Image;
-    }
 
     private IEnumerable<LoadedImage> Loaded(StagedImage staged)
     {
