@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 namespace Slipway.Registry.Server;
 
 /// <summary>What a registry is told by its configuration file and by flags. Durations are written as <c>90s</c>, <c>30m</c>, <c>24h</c>, <c>7d</c>.</summary>
+/// <remarks>Members with a default are settable: the JSON reader would give one that is not in the file the default of its type instead.</remarks>
 public sealed record RegistryServerConfiguration
 {
     /// <summary>Addresses: <c>127.0.0.1:5000</c>, <c>:5000</c>.</summary>
@@ -24,28 +25,28 @@ public sealed record RegistryServerConfiguration
     public AuthConfiguration? Auth { get; init; }
 
     [JsonPropertyName("uploads")]
-    public UploadConfiguration Uploads { get; init; } = new();
+    public UploadConfiguration Uploads { get; set; } = new();
 
     [JsonPropertyName("gc")]
-    public CollectionConfiguration Collection { get; init; } = new();
+    public CollectionConfiguration Collection { get; set; } = new();
 
     [JsonPropertyName("cache")]
     public CacheConfiguration? Cache { get; init; }
 
     [JsonPropertyName("metrics")]
-    public MetricsConfiguration Metrics { get; init; } = new();
+    public MetricsConfiguration Metrics { get; set; } = new();
 
     /// <summary>Whether each request is logged to standard output.</summary>
     [JsonPropertyName("accessLog")]
-    public bool AccessLog { get; init; } = true;
+    public bool AccessLog { get; set; } = true;
 
     /// <summary>Whether the web page is there.</summary>
     [JsonPropertyName("page")]
-    public bool Page { get; init; } = true;
+    public bool Page { get; set; } = true;
 
     /// <summary>Megabytes of memory for manifests.</summary>
     [JsonPropertyName("manifestCacheMegabytes")]
-    public int ManifestCacheMegabytes { get; init; } = 32;
+    public int ManifestCacheMegabytes { get; set; } = 32;
 
     /// <summary>Reads a file; an unknown key is an error that names it.</summary>
     /// <exception cref="RegistryConfigurationException">It cannot be read or understood.</exception>
@@ -85,7 +86,7 @@ public sealed record AuthConfiguration
 
     /// <summary>The name shown where a browser asks for a password.</summary>
     [JsonPropertyName("realm")]
-    public string Realm { get; init; } = "Slipway registry";
+    public string Realm { get; set; } = "Slipway registry";
 
     [JsonPropertyName("token")]
     public TokenConfiguration? Token { get; init; }
@@ -96,7 +97,7 @@ public sealed record AuthConfiguration
 
     /// <summary>Users who may collect garbage, see the metrics and all repositories' names.</summary>
     [JsonPropertyName("administrators")]
-    public IReadOnlyList<string> Administrators { get; init; } = [];
+    public IReadOnlyList<string> Administrators { get; set; } = [];
 }
 
 public sealed record AccessRule
@@ -122,37 +123,37 @@ public sealed record TokenConfiguration
 
     /// <summary>The name of this registry in tokens (claim <c>aud</c>).</summary>
     [JsonPropertyName("service")]
-    public string Service { get; init; } = "slipway-registry";
+    public string Service { get; set; } = "slipway-registry";
 
     /// <summary>The name of who makes the tokens (claim <c>iss</c>).</summary>
     [JsonPropertyName("issuer")]
-    public string Issuer { get; init; } = "slipway-registry";
+    public string Issuer { get; set; } = "slipway-registry";
 
     /// <summary>PEM files with certificates or public keys; a token is valid that one of these keys has signed.</summary>
     [JsonPropertyName("trustedKeys")]
-    public IReadOnlyList<string> TrustedKeys { get; init; } = [];
+    public IReadOnlyList<string> TrustedKeys { get; set; } = [];
 
     /// <summary>How long own tokens are valid.</summary>
     [JsonPropertyName("lifetime")]
-    public string Lifetime { get; init; } = "5m";
+    public string Lifetime { get; set; } = "5m";
 }
 
 public sealed record UploadConfiguration
 {
     /// <summary>An upload that nobody continues is removed after this time.</summary>
     [JsonPropertyName("expiry")]
-    public string Expiry { get; init; } = "24h";
+    public string Expiry { get; set; } = "24h";
 }
 
 public sealed record CollectionConfiguration
 {
     /// <summary>How often garbage is collected; <c>0</c>: only when asked.</summary>
     [JsonPropertyName("interval")]
-    public string Interval { get; init; } = "24h";
+    public string Interval { get; set; } = "24h";
 
     /// <summary>A blob that no manifest needs is kept for this time after its last use: pushes send blobs first.</summary>
     [JsonPropertyName("grace")]
-    public string Grace { get; init; } = "1h";
+    public string Grace { get; set; } = "1h";
 
     /// <summary>Whether manifests are removed that no tag leads to.</summary>
     [JsonPropertyName("untagged")]
@@ -167,7 +168,7 @@ public sealed record CacheConfiguration
     public required string Upstream { get; init; }
 
     [JsonPropertyName("username")]
-    public string Username { get; init; } = "";
+    public string Username { get; set; } = "";
 
     /// <summary>File whose first line is the password.</summary>
     [JsonPropertyName("passwordFile")]
@@ -175,7 +176,7 @@ public sealed record CacheConfiguration
 
     /// <summary>How long a tag is believed before the other registry is asked again.</summary>
     [JsonPropertyName("tagLifetime")]
-    public string TagLifetime { get; init; } = "1m";
+    public string TagLifetime { get; set; } = "1m";
 
     /// <summary>Whether the other registry may be spoken to without TLS, or with a certificate that is not verified.</summary>
     [JsonPropertyName("insecure")]
@@ -187,7 +188,7 @@ public sealed record CacheConfiguration
 
     /// <summary>Hosts, besides the other registry's own domain, that its credentials may be sent to for a token (CVE-2026-33540).</summary>
     [JsonPropertyName("tokenRealms")]
-    public IReadOnlyList<string> TokenRealms { get; init; } = [];
+    public IReadOnlyList<string> TokenRealms { get; set; } = [];
 }
 
 public sealed record MetricsConfiguration
@@ -198,6 +199,6 @@ public sealed record MetricsConfiguration
 }
 
 [JsonSourceGenerationOptions(
-    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowDuplicateProperties = false, ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true)]
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowDuplicateProperties = false, RespectNullableAnnotations = true, ReadCommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true)]
 [JsonSerializable(typeof(RegistryServerConfiguration))]
 internal sealed partial class RegistryServerConfigurationJson : JsonSerializerContext;
