@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Slipway.Registry.Distribution.Authentication;
@@ -62,6 +63,11 @@ internal sealed record ErrorAnswer(HttpStatusCode Status, string Code, string Me
         try
         {
             var body = await BoundedBody.ReadAsync(answer, LargestBody, "the error", cancellationToken).ConfigureAwait(false);
+            if (answer.Content.Headers.ContentType?.MediaType == "text/plain")
+            {
+                return CodeOf(answer.StatusCode) is { Length: > 0 } plain && Clean(Encoding.UTF8.GetString(body)) is { Length: > 0 } text ? new ErrorAnswer(answer.StatusCode, plain, text) : null;
+            }
+
             document = body.Length == 0 ? null : JsonSerializer.Deserialize(body, ErrorJson.Default.ErrorDocument);
         }
         catch (Exception error) when (error is JsonException or ConnectionException or RegistryException)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Text.Json;
 using Slipway.Oci;
 using Slipway.Registry.Distribution.Transfer;
 using Slipway.Registry.Distribution.Transport;
@@ -10,6 +11,8 @@ internal sealed partial class RemoteRepository
 {
     /// <summary>Repositories that are tried as the source of a mount; each costs a request.</summary>
     private const int MostMounts = 4;
+
+    private const string SubjectHeader = "OCI-Subject";
 
     public async Task<BlobPush> PushBlobAsync(
         Descriptor blob, IReadOnlyList<string> mountFrom, Func<CancellationToken, ValueTask<Stream>> open, IProgress<long>? sent, CancellationToken cancellationToken)
@@ -59,6 +62,31 @@ internal sealed partial class RemoteRepository
         {
             throw new RegistryException(RegistryErrorKind.Invalid, $"the registry stored the manifest {manifest.Descriptor.Digest} as {stored}");
         }
+
+        await AddToFallbackTagAsync(manifest, answer, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// A registry without the referrers API does not say that it has seen the subject: then who pushes keeps the list of what refers to it,
+    /// an index under a tag (distribution-spec, "Pushing Manifests with Subject").
+    /// </summary>
+    private async Task AddToFallbackTagAsync(RemoteManifest manifest, HttpResponseMessage answer, CancellationToken cancellationToken)
+    {
+        if (answer.Headers.Contains(SubjectHeader) || Referrer.Of(manifest) is not { } referrer)
+        {
+            return;
+        }
+
+        var others = await ReadFallbackTagAsync(referrer.Subject, cancellationToken).ConfigureAwait(false);
+        if (others.Any(other => other.Digest == manifest.Descriptor.Digest))
+        {
+            return;
+        }
+
+        var index = new ImageIndex { MediaType = MediaTypes.OciIndex, Manifests = [.. others, referrer.Descriptor] };
+        var content = JsonSerializer.SerializeToUtf8Bytes(index, OciJson.Default.ImageIndex);
+        var descriptor = new Descriptor { MediaType = MediaTypes.OciIndex, Digest = Digest.Of(content), Size = content.Length };
+        await PushManifestAsync(FallbackTag(referrer.Subject), new RemoteManifest(descriptor, content), cancellationToken).ConfigureAwait(false);
     }
 
     /// <summary>Tries to mount. Not being allowed to read the source is no error: the blob is uploaded then.</summary>

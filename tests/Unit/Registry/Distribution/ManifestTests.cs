@@ -180,6 +180,21 @@ public sealed class ManifestTests : DistributionTest
         Assert.Equal(error.Message, (await RefusedAsync(kind, () => repository.ResolveAsync("v1", Cancellation))).Message);
     }
 
+    [Fact]
+    public async Task A_refusal_in_plain_text_has_its_text()
+    {
+        Registry.Answer = async context =>
+        {
+            (context.Response.StatusCode, context.Response.ContentType) = (403, "text/plain; charset=utf-8");
+            await context.Response.WriteAsync("blocked\u001b[2J by policy\n");
+            return true;
+        };
+        await using var repository = Pull();
+
+        var error = await RefusedAsync(RegistryErrorKind.NotFound, () => repository.GetManifestAsync("v1", Cancellation));
+        Assert.EndsWith("may require 'docker login': denied: blocked[2J by policy", error.Message, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("../../../etc")]
     [InlineData("v1?x=y")]

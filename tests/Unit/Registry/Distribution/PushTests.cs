@@ -257,6 +257,35 @@ public sealed class PushTests : DistributionTest
             () => repository.PushManifestAsync("v1", new RemoteManifest(new() { MediaType = MediaTypes.OciManifest, Digest = Digest.Of(content), Size = content.Length }, content), Cancellation));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task What_refers_to_a_manifest_is_listed_by_the_registry_or_by_us(bool hasApi)
+    {
+        var subject = Digest.Of("subject"u8);
+        Registry.Answer = context =>
+        {
+            if (hasApi && context.Request.Method == "PUT")
+            {
+                context.Response.Headers["OCI-Subject"] = subject.ToString();
+            }
+
+            return Task.FromResult(false);
+        };
+        await using var repository = Push();
+        foreach (var type in new[] { "sbom", "signature", "sbom" })
+        {
+            var content = ManifestJson(extra: $$"""
+                "artifactType":"{{type}}","subject":{"mediaType":"{{MediaTypes.OciManifest}}","digest":"{{subject}}","size":7},
+                """);
+            var descriptor = new Descriptor { MediaType = MediaTypes.OciManifest, Digest = Digest.Of(content), Size = content.Length };
+            await repository.PushManifestAsync(descriptor.Digest.ToString(), new RemoteManifest(descriptor, content), Cancellation);
+        }
+
+        Assert.Equal(hasApi ? [] : ["sbom", "signature"], (await repository.ListReferrersAsync(subject, null, Cancellation)).Select(referrer => referrer.ArtifactType));
+        Assert.Equal(!hasApi, Registry.Manifests.ContainsKey($"app/one:sha256-{subject.Hex}"));
+    }
+
     private ValueTask<Stream> Open(CancellationToken cancellationToken) => ValueTask.FromResult<Stream>(new MemoryStream(_content));
 
     private static Task<bool> HideBlobs(HttpContext context) => context.Request.Method == "HEAD" ? FakeRegistry.RefuseAsync(context, 404) : Task.FromResult(false);
