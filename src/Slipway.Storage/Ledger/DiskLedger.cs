@@ -48,7 +48,7 @@ internal sealed class DiskLedger : IDiskLedger, IDisposable
             var owners = await _database.ReadAsync(Owners.Read, cancellationToken).ConfigureAwait(false);
             var measured = new List<(Digest, LayerUsage.Row)>();
             var entries = await WorkerThread.RunAsync("ledger", () => Measure(owners, measured)).ConfigureAwait(false);
-            await _layers.StoreAsync(measured, cancellationToken).ConfigureAwait(false);
+            await StoreAsync(measured, cancellationToken).ConfigureAwait(false);
             return entries;
         }
         finally
@@ -65,6 +65,19 @@ internal sealed class DiskLedger : IDiskLedger, IDisposable
     {
         _root.Dispose();
         _reading.Dispose();
+    }
+
+    /// <summary>Spares the next engine a measurement. A disk too full for that is just what the ledger is asked about, so it answers all the same.</summary>
+    private async Task StoreAsync(IReadOnlyList<(Digest, LayerUsage.Row)> measured, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _layers.StoreAsync(measured, cancellationToken).ConfigureAwait(false);
+        }
+        catch (StorageException error) when (error.Kind == StorageErrorKind.System)
+        {
+            // The sizes are in memory; the next start measures again.
+        }
     }
 
     private List<LedgerEntry> Measure(Owners owners, List<(Digest, LayerUsage.Row)> measured)

@@ -1,0 +1,144 @@
+using Slipway.Tests.Harness;
+
+namespace Slipway.Tests.Faults;
+
+/// <summary>A disk that fills up in the middle: a clear error, no half image, and the space is given back.</summary>
+public sealed class FullDiskTests : IAsyncLifetime
+{
+    private const int Megabytes = 64;
+    private const int TooLarge = 80 << 20;
+
+    private readonly Engine _engine = new("full");
+    private SmallDisk _disk = null!;
+    private string[] _images = [];
+    private long _free;
+
+    private Docker Docker => _engine.Docker;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public async ValueTask InitializeAsync()
+    {
+        _disk = await SmallDisk.Mount(_engine.DataRoot, Megabytes);
+        await _engine.Start();
+        await AlpineImage.Import(Docker);
+        await Docker.Ok("run", "--rm", "alpine", "true");
+        await Remember();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        _disk.Relieve();
+        await _engine.DisposeAsync();
+        await _disk.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Load()
+    {
+        Fails(await Docker.RunWith(new MemoryStream(Archive.Image("large:1", [Random(1 << 20), Random(TooLarge)])), "load"));
+        await NothingIsLeft();
+    }
+
+    [Fact]
+    public async Task Import()
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"slipway-large-{Environment.ProcessId}.tar");
+        await File.WriteAllBytesAsync(file, Random(TooLarge), Cancellation);
+        try
+        {
+            Fails(await Docker.Run("import", file, "large:1"));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+        await NothingIsLeft();
+    }
+
+    [Fact]
+    public async Task Commit()
+    {
+        await Docker.Ok("run", "-d", "--name", "writer", "alpine", "sh", "-c", "head -c 30000000 /dev/urandom > /large; touch /done; sleep 1000");
+        await Docker.Until(text => text.Contains("/done", StringComparison.Ordinal), ["diff", "writer"]);
+        await Remember();
+        Fails(await Docker.Run("commit", "writer", "large:1"));
+        await NothingIsLeft();
+        Assert.Equal("running", await Docker.Inspect("writer", "{{.State.Status}}"));
+
+        // With room again the same commit succeeds.
+        await Docker.Ok("exec", "writer", "sh", "-c", "head -c 1000000 /large > /small && mv /small /large");
+        await Docker.Ok("commit", "writer", "small:1");
+        Assert.Equal("1000000", await Docker.Ok("run", "--rm", "small:1", "stat", "-c", "%s", "/large"));
+    }
+
+    [Fact]
+    public async Task A_disk_filled_to_the_last_byte_by_others()
+    {
+        await Docker.Ok("create", "--name", "idle", "alpine", "true");
+        await Docker.Ok("tag", "alpine", "second:1");
+        await Remember();
+        _disk.Fill();
+        Fails(await Docker.RunWith(new MemoryStream(Archive.Image("x:1", [Random(1 << 20)])), "load"));
+        Assert.Equal(_images, await Images());
+        (await Docker.Run("system", "df")).Ok();
+        (await Docker.Run("diff", "idle")).Ok();
+
+        // Whatever else needs room says so, and in the same words.
+        foreach (var command in (string[][])[["run", "--rm", "alpine", "true"], ["create", "--name", "more", "alpine", "true"], ["tag", "alpine", "third:1"], ["commit", "idle", "fourth:1"]])
+        {
+            var result = await Docker.Run(command);
+            if (result.ExitCode != 0)
+            {
+                result.Says("no space left on device", ignoreCase: true);
+            }
+        }
+        _disk.Relieve();
+        await Docker.Ok("run", "--rm", "alpine", "true");
+        await Docker.Ok("start", "idle");
+        Assert.NotEmpty(Directory.GetDirectories(Path.Combine(_disk.Path, "layers")));
+    }
+
+    [Fact]
+    public async Task The_engine_is_killed_on_a_full_disk_and_starts_again()
+    {
+        _disk.Fill();
+        Fails(await Docker.RunWith(new MemoryStream(Archive.Image("x:1", [Random(1 << 20)])), "load"));
+        await _engine.Kill();
+        _disk.Relieve();
+        await _engine.Start();
+        await NothingIsLeft();
+        await Docker.Ok("run", "--rm", "alpine", "true");
+    }
+
+    private async Task Remember()
+    {
+        _images = await Images();
+        _free = _disk.Free;
+    }
+
+    private async Task<string[]> Images() => (await Docker.Run("images", "-a", "--format", "{{.Repository}}:{{.Tag}}")).Ok().Lines.Order().ToArray();
+
+    private static void Fails(CliResult result)
+    {
+        Assert.NotEqual(0, result.ExitCode);
+        result.Says("no space left on device");
+    }
+
+    private async Task NothingIsLeft()
+    {
+        Assert.Equal(_images, await Images());
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_disk.Path, "tmp")));
+
+        // The database and the log may have grown by some pages.
+        Assert.InRange(_disk.Free, _free - (2 << 20), long.MaxValue);
+        Assert.Equal("alive", await Docker.Ok("run", "--rm", "alpine", "echo", "alive"));
+    }
+
+    private static byte[] Random(int size)
+    {
+        var content = new byte[size];
+        System.Random.Shared.NextBytes(content);
+        return Archive.Of(Archive.Bytes("large", content));
+    }
+}
