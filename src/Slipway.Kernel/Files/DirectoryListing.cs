@@ -48,7 +48,15 @@ public sealed class DirectoryListing(SafeFileHandle directory) : IEnumerable<Lis
         fixed (byte* start = buffer)
         {
             nint length = NativeFiles.GetDents64(directory, start, buffer.Length);
-            return length >= 0 ? (int)length : throw new KernelException("getdents", Marshal.GetLastPInvokeError());
+            int errno = length >= 0 ? 0 : Marshal.GetLastPInvokeError();
+
+            // ENOENT: the directory was removed since it was opened, so that nothing is in it.
+            return errno switch
+            {
+                0 => (int)length,
+                Errno.ENOENT => 0,
+                _ => throw new KernelException("getdents", errno),
+            };
         }
     }
 }

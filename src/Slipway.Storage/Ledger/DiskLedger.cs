@@ -133,7 +133,7 @@ internal sealed class DiskLedger : IDiskLedger, IDisposable
 
         foreach (var (chainId, size) in _layers.Read(layers, chainIds, measured))
         {
-            entries.Add(new LedgerEntry(LedgerKind.Layer, chainId.ToString(), size.Bytes, size.Files, owners.OfLayer(chainId)));
+            Add(entries, LedgerKind.Layer, chainId.ToString(), size, owners.OfLayer(chainId));
         }
     }
 
@@ -153,14 +153,13 @@ internal sealed class DiskLedger : IDiskLedger, IDisposable
             using var directory = DirectoryEntry.Open(blobs, algorithm, OpenFlags.Directory);
             foreach (var name in Names(directory))
             {
-                var size = TreeSize.Of(directory, name);
                 if (DigestOf(name) is { } digest)
                 {
-                    entries.Add(new LedgerEntry(LedgerKind.Blob, digest.ToString(), size.Bytes, size.Files, owners.OfBlob(digest)));
+                    Add(entries, LedgerKind.Blob, digest.ToString(), TreeSize.Of(directory, name), owners.OfBlob(digest));
                 }
                 else
                 {
-                    Add(entries, LedgerKind.Other, $"blobs/{algorithm}/{name}", size);
+                    Add(entries, LedgerKind.Other, $"blobs/{algorithm}/{name}", TreeSize.Of(directory, name));
                 }
             }
         }
@@ -185,11 +184,11 @@ internal sealed class DiskLedger : IDiskLedger, IDisposable
     }
 
     /// <summary>What vanished since it was listed takes no space.</summary>
-    private static void Add(List<LedgerEntry> entries, LedgerKind kind, string id, TreeSize size)
+    private static void Add(List<LedgerEntry> entries, LedgerKind kind, string id, TreeSize size, IReadOnlyList<Digest>? images = null)
     {
         if (size.Files > 0)
         {
-            entries.Add(new LedgerEntry(kind, id, size.Bytes, size.Files, []));
+            entries.Add(new LedgerEntry(kind, id, size.Bytes, size.Files, images ?? []));
         }
     }
 

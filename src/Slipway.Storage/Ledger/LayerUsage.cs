@@ -79,13 +79,14 @@ internal sealed class LayerUsage(StateDatabase database)
     /// <summary>Of the directory's identity and the time its list of files was changed last; null where there is no such layer.</summary>
     private static long? StampOf(SafeFileHandle layers, Digest chainId)
     {
-        if (FileStatus.TryOf(layers, chainId.Hex) is not { } status)
+        if (DirectoryEntry.TryOpen(layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory, out var layer) != 0)
         {
             return null;
         }
 
-        using var layer = DirectoryEntry.Open(layers, chainId.Hex, OpenFlags.Path | OpenFlags.Directory);
-        var root = FileStatus.TryOf(layer, "diff") ?? status;
+        using var _ = layer;
+        var status = FileStatus.Of(layer!);
+        var root = FileStatus.TryOf(layer!, "diff") ?? status;
         return unchecked(((long)status.Inode * 31) + status.ModificationTime.Seconds + (root.ChangeTime.Seconds * 1_000_003) + root.ChangeTime.Nanoseconds);
     }
 
