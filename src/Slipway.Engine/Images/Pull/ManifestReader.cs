@@ -63,7 +63,8 @@ internal sealed class ManifestReader(IRemoteRepository repository, PlatformPrefe
 
     private static void CheckFits(ImageConfig config)
     {
-        if (config.Os != Platform.Host.Os)
+        // Old images do not say.
+        if (config.Os.Length > 0 && config.Os != Platform.Host.Os)
         {
             throw new EngineException(ErrorKind.InvalidParameter, $"operating system \"{config.Os}\" is not supported");
         }
