@@ -15,6 +15,8 @@ public sealed class SharedEngine : IAsyncLifetime
 
     public string? DataRoot => _engine?.DataRoot;
 
+    public int? Pid => _engine?.Pid;
+
     public async ValueTask InitializeAsync()
     {
         if (Environment.GetEnvironmentVariable("SLIPWAY_TEST_HOST") is { Length: > 0 } host)
@@ -47,6 +49,8 @@ public abstract class EngineTest(SharedEngine engine) : IAsyncLifetime
     protected string? LogPath => engine.LogPath;
 
     protected string? DataRoot => engine.DataRoot;
+
+    protected int? Pid => engine.Pid;
 
     protected static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

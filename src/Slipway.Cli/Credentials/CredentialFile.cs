@@ -142,7 +142,7 @@ internal sealed class CredentialFile
     /// <summary>Replaces the file at once, readable to its owner alone.</summary>
     private void Save()
     {
-        string target = File.ResolveLinkTarget(Path, returnFinalTarget: true)?.FullName ?? Path;
+        string target = File.Exists(Path) && File.ResolveLinkTarget(Path, returnFinalTarget: true) is { } linked ? linked.FullName : Path;
         string temporary = $"{target}.{Environment.ProcessId}";
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(target)!, Private | UnixFileMode.UserExecute);
         FileStreamOptions options = new() { Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = Private };

@@ -192,7 +192,7 @@ public abstract class RegistryPullTests(SharedEngine engine, RegistryServer regi
         (await Docker.Run("pull", Remote(repository, "artifact"))).Exited(1).Says("Encountered remote \"application/vnd.cncf.helm.config.v1+json\"(unknown) when fetching");
 
         var wrong = Text("a", "1");
-        await Http.PutImage(repository, "wrong", [wrong with { Tar = Archive.Of(Archive.Text("a", "2")) }]);
+        await Http.PutImage(repository, "wrong", [wrong with { DiffId = Text("a", "2").DiffId }]);
         (await Docker.Run("pull", Remote(repository, "wrong"))).Exited(1).Says("sha256:");
 
         await Http.PutImage(repository, "windows", [wrong], change: config => config["os"] = "windows");

@@ -7,6 +7,9 @@ public sealed record RegistryLayer(byte[] Tar, byte[] Blob, string MediaType)
 {
     private const string Type = "application/vnd.oci.image.layer.v1.tar";
 
+    /// <summary>The digest that the image's configuration gives for the tar.</summary>
+    public string DiffId { get; init; } = RegistryHttp.DigestOf(Tar);
+
     public string BlobDigest => RegistryHttp.DigestOf(Blob);
 
     /// <summary>The id that progress shows.</summary>
