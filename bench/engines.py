@@ -1,0 +1,167 @@
+"""The engines that are measured: how each is started, spoken to and stopped, and what its processes take."""
+import os
+import pathlib
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STATE = pathlib.Path("/var/lib/slipway-bench")
+RUN = pathlib.Path("/run/slipway-bench")
+NAMESPACE = "slipway-bench"
+
+
+def run(*command, **options):
+    return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE, **options).stdout.strip()
+
+
+def say(text):
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+class Engine:
+    """An engine under test: how to start it, how to talk to it, which processes it consists of."""
+
+    def __init__(self, name, docker):
+        self.name, self.docker, self.socket = name, docker, None
+
+    def environment(self):
+        return {**os.environ, "DOCKER_HOST": self.socket, "DOCKER_CONFIG": "/nonexistent", "DOCKER_CLI_HINTS": "false"}
+
+    def cli(self, *arguments):
+        return run(self.docker, *arguments, env=self.environment(), stdin=subprocess.DEVNULL)
+
+    def spawn(self, *arguments):
+        return subprocess.Popen([self.docker, *arguments], env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    def time(self, *arguments):
+        """Milliseconds a docker command takes."""
+        begin = time.perf_counter()
+        self.cli(*arguments)
+        return (time.perf_counter() - begin) * 1000
+
+    def remove_all(self):
+        if ids := self.cli("ps", "-aq").split():
+            self.cli("rm", "-f", *ids)
+
+    def pss(self):
+        """Resident memory of all its processes in MB, shared pages counted by share (proc(5), smaps_rollup)."""
+        total = 0
+        for pid in self.pids():
+            rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+            total += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M).group(1))
+        return total / 1024
+
+
+class Peer(Engine):
+    def start(self):
+        self.socket = run(str(ROOT / "bench/peer"), "start", env=self.settings())
+
+    def stop(self):
+        run(str(ROOT / "bench/peer"), "stop", env=self.settings())
+
+    @staticmethod
+    def settings():
+        return {"SLIPWAY_PEER_DIR": "/var/lib/slipway-peer", **os.environ}
+
+    def pids(self):
+        """dockerd, its containerd, and the shims, which have reparented themselves but keep the socket path on their command line."""
+        run_folder = pathlib.Path(self.socket.removeprefix("unix://")).parent
+        return processes(lambda line: "containerd-shim" in line[0] and any(str(run_folder) in part for part in line)
+                         or pathlib.Path(line[0]).name in ("dockerd", "containerd", "docker-proxy") and any(str(run_folder) in part for part in line))
+
+
+class Slipway(Engine):
+    def start(self):
+        STATE.mkdir(parents=True, exist_ok=True)
+        RUN.mkdir(parents=True, exist_ok=True)
+        if NAMESPACE not in run("ip", "netns", "list"):
+            run("ip", "netns", "add", NAMESPACE)
+            run("ip", "-n", NAMESPACE, "link", "set", "lo", "up")
+        self.socket = f"unix://{RUN}/slipway.sock"
+        log = open(STATE / "engine.log", "a")
+        subprocess.Popen(
+            ["nsenter", f"--net=/run/netns/{NAMESPACE}", "unshare", "--mount", "--propagation", "slave",
+             os.environ.get("SLIPWAY_BIN") or str(ROOT / "artifacts/install/bin/slipway"), "daemon",
+             "--data-root", str(STATE / "data"), "--exec-root", str(RUN), "-H", self.socket, "--pidfile", f"{RUN}/engine.pid",
+             "--bridge", "slipbench0", "--bip", "10.218.0.1/16"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 30
+        while subprocess.run([self.docker, "version"], env=self.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+            if time.monotonic() > deadline:
+                sys.exit(f"bench: slipway did not answer within 30 s, see {STATE}/engine.log")
+            time.sleep(0.02)
+
+    def stop(self):
+        for pid in self.pids():
+            os.kill(pid, 15)
+        deadline = time.monotonic() + 10
+        while (left := self.pids()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in left:
+            os.kill(pid, 9)
+
+    def clean(self):
+        if NAMESPACE in run("ip", "netns", "list"):
+            run("ip", "netns", "delete", NAMESPACE)
+        subprocess.run(["find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/slipway-bench*", "-exec", "rmdir", "{}", ";"], stderr=subprocess.DEVNULL)
+        shutil.rmtree(STATE, ignore_errors=True)
+        shutil.rmtree(RUN, ignore_errors=True)
+
+    def pids(self):
+        return processes(lambda line: "slipway" in pathlib.Path(line[0]).name and any(str(RUN) in part for part in line))
+
+
+def processes(matches):
+    found = []
+    for folder in pathlib.Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                line = (folder / "cmdline").read_text().split("\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if line[0] and matches(line):
+                found.append(int(folder.name))
+    return found
+
+
+def alternate(engines, samples, measure):
+    """Medians by engine of a measure taken in turn."""
+    times = {engine: [] for engine in engines}
+    for _ in range(samples):
+        for engine in engines:
+            times[engine].append(measure(engine))
+    return [statistics.median(times[engine]) for engine in engines]
+
+
+def row(measure, ours, theirs, unit, must, ratio=True):
+    """A line of the table; the ratio says how many times more the peer takes."""
+    digits = 2 if ours < 10 else 0
+    factor = f"{theirs / ours:.1f} times" if ratio and theirs and ours > 0 else ""
+    peer = f"{theirs:.{2 if theirs < 10 else 0}f} {unit}" if theirs is not None else ""
+    return f"| {measure} | {ours:.{digits}f} {unit} | {peer} | {factor} | {must} |"
+
+
+def write(text, place="table"):
+    """Puts a table between the marks of its place in docs/performance.md."""
+    document = ROOT / "docs/performance.md"
+    old = document.read_text()
+    new = re.sub(rf"(<!-- {place} -->\n).*(<!-- end of {place} -->)", lambda match: match.group(1) + text + "\n" + match.group(2), old, flags=re.S)
+    document.write_text(new)
+
+
+def publish():
+    """Installs Slipway for the measure unless SLIPWAY_BIN names one."""
+    if not os.environ.get("SLIPWAY_BIN"):
+        say("publishing slipway")
+        run(str(ROOT / "install"), "--prefix", str(ROOT / "artifacts/install"), "--no-systemd")
+
+
+def facts(docker):
+    """What the figures were taken on."""
+    model = re.search(r"^model name\s*:\s*(.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M)
+    return f"{os.cpu_count()} × {model.group(1) if model else platform.machine()}, Linux {platform.release()}, {run(docker, '--version').split(',')[0]}"
