@@ -79,7 +79,7 @@ class Slipway(Engine):
     def start(self):
         STATE.mkdir(parents=True, exist_ok=True)
         RUN.mkdir(parents=True, exist_ok=True)
-        if NAMESPACE not in run("ip", "netns", "list"):
+        if not pathlib.Path("/run/netns", NAMESPACE).exists():
             run("ip", "netns", "add", NAMESPACE)
             run("ip", "-n", NAMESPACE, "link", "set", "lo", "up")
         self.socket = f"unix://{RUN}/slipway.sock"
@@ -106,7 +106,7 @@ class Slipway(Engine):
             os.kill(pid, 9)
 
     def clean(self):
-        if NAMESPACE in run("ip", "netns", "list"):
+        if pathlib.Path("/run/netns", NAMESPACE).exists():
             run("ip", "netns", "delete", NAMESPACE)
         subprocess.run(["find", "/sys/fs/cgroup", "-depth", "-type", "d", "-path", "*/slipway-bench*", "-exec", "rmdir", "{}", ";"], stderr=subprocess.DEVNULL)
         shutil.rmtree(STATE, ignore_errors=True)
