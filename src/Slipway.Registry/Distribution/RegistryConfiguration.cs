@@ -107,8 +107,11 @@ public sealed record RetrySettings
 
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>From the end of a request to the start of its answer. A registry hashes a pushed blob meanwhile.</summary>
-    public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromMinutes(3);
+    /// <summary>From the end of a request to the start of its answer.</summary>
+    public TimeSpan AnswerTimeout { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The same where something was pushed: the registry hashes and stores it meanwhile.</summary>
+    public TimeSpan PushTimeout { get; init; } = TimeSpan.FromMinutes(5);
 
     /// <summary>A body that stands still for so long counts as a broken connection.</summary>
     public TimeSpan IdleTimeout { get; init; } = TimeSpan.FromSeconds(60);

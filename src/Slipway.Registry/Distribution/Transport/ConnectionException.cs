@@ -14,6 +14,14 @@ internal sealed class ConnectionException(string message, bool mayPass, Exceptio
 
     public static ConnectionException From(Exception error, Uri address)
     {
+        if (error is OperationCanceledException)
+        {
+            // The connection's own time-out says so; the other is ours.
+            return Causes(error).Any(cause => cause is TimeoutException)
+                ? new($"dial tcp {address.Host}:{address.Port}: i/o timeout", mayPass: true, error)
+                : new("net/http: timeout awaiting response headers", mayPass: true, error);
+        }
+
         foreach (var cause in Causes(error))
         {
             switch (cause)
@@ -26,14 +34,10 @@ internal sealed class ConnectionException(string message, bool mayPass, Exceptio
                     return FromSocket(socket, address, error);
                 case AuthenticationException tls:
                     return new(TlsText(tls), mayPass: false, error);
-                case TimeoutException:
-                    return new($"dial tcp {address.Host}:{address.Port}: i/o timeout", mayPass: true, error);
             }
         }
 
-        return error is OperationCanceledException
-            ? new("net/http: timeout awaiting response headers", mayPass: true, error)
-            : new("unexpected EOF", mayPass: true, error);
+        return new("unexpected EOF", mayPass: true, error);
     }
 
     private static ConnectionException FromSocket(SocketException socket, Uri address, Exception error) => socket.SocketErrorCode switch

@@ -12,12 +12,14 @@ internal sealed class RequestSender(Func<HttpRequestMessage, CancellationToken, 
     /// <exception cref="ConnectionException">No answer.</exception>
     public async Task<HttpResponseMessage> SendAsync(HttpRequestMessage message, CancellationToken cancellationToken)
     {
-        using var patience = new CancellationTokenSource(retry.AnswerTimeout, clock);
+        var timeout = message.Method == HttpMethod.Put || message.Method == HttpMethod.Patch ? retry.PushTimeout : retry.AnswerTimeout;
+        BoundedBody.SetPatience(message, retry.IdleTimeout, clock);
+        using var patience = new CancellationTokenSource(timeout, clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, cancellationToken);
         var upload = message.Content as StreamedContent;
         if (upload is not null)
         {
-            upload.Progressed = () => patience.CancelAfter(retry.AnswerTimeout);
+            upload.Progressed = () => patience.CancelAfter(timeout);
         }
 
         try

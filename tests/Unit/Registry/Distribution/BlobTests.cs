@@ -100,7 +100,7 @@ public sealed class BlobTests : DistributionTest
         await stream.DisposeAsync();
         Assert.Contains($"should have {Size} bytes, but {Registry.Host} sends more", error.Message, StringComparison.Ordinal);
         Assert.InRange(read.Length, 0, Size);
-        Assert.InRange(written, Size, Size + (32 << 20));
+        Assert.InRange(written, 0, Size + (32 << 20));
     }
 
     [Fact]

@@ -66,7 +66,7 @@ public sealed class ListTests : DistributionTest
         Registry.Answer = context => SendEndlessAsync(context, (byte)' ', sent => written = sent);
         await using var repository = Pull();
         await RefusedAsync(RegistryErrorKind.Invalid, async () => await repository.ListTagsAsync(Cancellation).ToListAsync(Cancellation));
-        Assert.InRange(written, 16 << 20, 64 << 20);
+        Assert.InRange(written, 0, 64 << 20);
     }
 
     [Fact]

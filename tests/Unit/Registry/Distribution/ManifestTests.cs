@@ -136,6 +136,42 @@ public sealed class ManifestTests : DistributionTest
     }
 
     [Fact]
+    public async Task A_manifest_that_does_not_come_to_an_end_is_given_up()
+    {
+        Registry.Answer = async context =>
+        {
+            context.Response.ContentType = MediaTypes.OciManifest;
+            await context.Response.WriteAsync("{");
+            await context.Response.Body.FlushAsync();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+            return true;
+        };
+        using var client = new DistributionClient(
+            new RegistryConfiguration { Retry = new RetrySettings { Attempts = 2, IdleTimeout = TimeSpan.FromMilliseconds(200), FirstDelay = TimeSpan.FromMilliseconds(1) } });
+        await using var repository = client.Open(Registry.Name(), RegistryAccess.Pull, null);
+
+        var error = await RefusedAsync(RegistryErrorKind.Unavailable, () => repository.GetManifestAsync("v1", Cancellation));
+        Assert.EndsWith("timeout awaiting response body", error.Message, StringComparison.Ordinal);
+        Assert.Equal(2, Registry.Requests.Count);
+    }
+
+    [Fact]
+    public async Task A_registry_that_does_not_answer_is_given_up()
+    {
+        Registry.Answer = async context =>
+        {
+            await Task.Delay(Timeout.Infinite, context.RequestAborted).ContinueWith(_ => { }, TaskScheduler.Default);
+            return true;
+        };
+        using var client = new DistributionClient(
+            new RegistryConfiguration { Retry = new RetrySettings { Attempts = 2, AnswerTimeout = TimeSpan.FromMilliseconds(200), FirstDelay = TimeSpan.FromMilliseconds(1) } });
+        await using var repository = client.Open(Registry.Name(), RegistryAccess.Pull, null);
+
+        var error = await RefusedAsync(RegistryErrorKind.Unavailable, () => repository.GetManifestAsync("v1", Cancellation));
+        Assert.EndsWith("net/http: timeout awaiting response headers", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_manifest_of_10000_layers_is_refused_before_any_is_asked_for()
     {
         Registry.AddManifest("app/one", "v1", ManifestJson(layers: 10_000));

@@ -111,4 +111,16 @@ public sealed class TokenRealmTests : DistributionTest
     public void Challenges_are_read(string header, string expected) => Assert.Equal(
         expected,
         string.Join('|', AuthenticationChallenge.Parse(header).Select(challenge => string.Join(' ', challenge.Parameters.Select(pair => $"{pair.Key}={pair.Value}").Prepend(challenge.Scheme)))));
+
+    [Fact]
+    public void Challenges_of_any_kind_are_read_without_failing()
+    {
+        const string Alphabet = "Bearer Basic=,\"\\realm \t;\u00e4";
+        var random = new Random(20);
+        for (var i = 0; i < 20_000; i++)
+        {
+            var header = new string([.. Enumerable.Range(0, random.Next(40)).Select(_ => Alphabet[random.Next(Alphabet.Length)])]);
+            Assert.All(AuthenticationChallenge.Parse(header), challenge => Assert.NotEqual("", challenge.Scheme));
+        }
+    }
 }
