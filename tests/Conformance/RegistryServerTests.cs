@@ -141,6 +141,58 @@ public sealed class RegistryServerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task One_process_at_a_time_has_a_root()
+    {
+        var slipway = Repository.Executable!;
+        foreach (var command in new string[][] { ["serve", "--listen", "127.0.0.1:0"], ["gc"] })
+        {
+            (await Programs.Run(slipway, ["registry", .. command, "--root", _registry.Root])).Exited(1).Says("is in use by another registry");
+        }
+        await Push($"oci:{await Image(layers: 1)}:1", "app:1");
+        await _registry.Kill();
+        (await Programs.Run(slipway, ["registry", "gc", "--root", _registry.Root])).Ok().Says("0 blobs with 0 bytes removed");
+        await _registry.Start();
+        await Pull("app:1", $"dir:{In("after")}");
+    }
+
+    [Theory]
+    [InlineData("no address", "--root", "/tmp/x")]
+    [InlineData("no root", "--listen", "127.0.0.1:0")]
+    [InlineData("invalid address to listen on", "--root", "ROOT", "--listen", "nowhere")]
+    [InlineData("--tls-cert without --tls-key", "--root", "ROOT", "--listen", "127.0.0.1:0", "--tls-cert", "x")]
+    [InlineData("cannot listen on", "--root", "ROOT", "--listen", "192.0.2.1:80")]
+    public async Task What_cannot_be_served_is_said(string message, params string[] arguments) =>
+        (await Programs.Run(Repository.Executable!, ["registry", "serve", .. arguments.Select(argument => argument == "ROOT" ? In("root") : argument)])).Exited(1).Says(message);
+
+    /// <summary>A registry is a service like others: nothing of it needs root.</summary>
+    [Fact]
+    public async Task It_runs_without_privileges()
+    {
+        Requirement.Program("setpriv", "util-linux");
+        Directory.CreateDirectory(In("root"));
+        File.SetUnixFileMode(_folder, File.GetUnixFileMode(_folder) | UnixFileMode.OtherExecute);
+        await Ok("chown", "nobody", In("root"));
+        using var probe = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+        probe.Start();
+        var host = probe.LocalEndpoint.ToString()!;
+        probe.Stop();
+        using var server = Programs.Start("setpriv", ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups", "--no-new-privs", Repository.Executable!, "registry", "serve", "--listen", host, "--root", In("root")]);
+        try
+        {
+            Assert.Contains("registry listens on", await server.StandardError.ReadLineAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+            var layout = await Image(layers: 2);
+            await Ok("skopeo", "copy", "-q", "--dest-tls-verify=false", $"oci:{layout}:1", $"docker://{host}/a:1");
+            await Ok("skopeo", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false", $"docker://{host}/a:1", $"docker://{host}/b:1");
+            await Ok("skopeo", "copy", "-q", "--src-tls-verify=false", $"docker://{host}/b:1", $"dir:{In("nobody")}");
+        }
+        finally
+        {
+            server.Kill();
+            await server.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+    }
+
+    [Fact]
     public async Task Every_shared_image_comes_back_with_its_digest()
     {
         var shared = Requirement.Shared();

@@ -1,4 +1,7 @@
 using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Oci;
 using Slipway.Tests.Engine.Server;
 using Xunit;
@@ -208,6 +211,40 @@ public sealed class UploadTests
         {
             Assert.Equal(s_content, (await registry.GetAsync($"/v2/r{i}/blobs/{s_digest}")).Is(200).Body);
         }
+    }
+
+    /// <summary>ext4 gives a file at most 65,000 names: the repositories after them share a second file.</summary>
+    [Fact]
+    public async Task A_blob_may_have_more_repositories_than_a_file_has_links()
+    {
+        await using RegistryUnderTest registry = await RegistryUnderTest.StartAsync();
+        await registry.PushBlobAsync("first", s_content);
+        string links = Path.Combine(registry.Root, "links");
+        Directory.CreateDirectory(links);
+        using SafeFileHandle source = new HostPath(Path.Combine(registry.Root, "blobs")).Open(OpenFlags.Directory);
+        using SafeFileHandle target = new HostPath(links).Open(OpenFlags.Directory);
+        KernelException? full = null;
+        for (int i = 0; i < 70_000 && full is null; i++)
+        {
+            try
+            {
+                DirectoryEntry.CreateHardLink(source, s_digest.ToString(), target, $"{i}");
+            }
+            catch (KernelException e) when (e.Errno == Errno.EMLINK)
+            {
+                full = e;
+            }
+        }
+
+        Assert.SkipWhen(full is null, "this file system has no such limit");
+        (await registry.SendAsync(HttpMethod.Post, $"/v2/mounted/blobs/uploads/?mount={s_digest}&from=first")).Is(201);
+        await registry.PushBlobAsync("pushed", s_content);
+        foreach (string repository in new[] { "first", "mounted", "pushed" })
+        {
+            Assert.Equal(s_content, (await registry.GetAsync($"/v2/{repository}/blobs/{s_digest}")).Is(200).Body);
+        }
+
+        Assert.Single(Directory.GetFiles(Path.Combine(registry.Root, "blobs")));
     }
 
     private static async Task UntilAsync(Func<bool> condition)

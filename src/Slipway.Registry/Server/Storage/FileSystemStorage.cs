@@ -40,7 +40,7 @@ internal sealed partial class FileSystemStorage : IRegistryStorage
     private readonly Lock[] _stripes = [.. Enumerable.Range(0, 64).Select(_ => new Lock())];
     private long _sequence;
 
-    private FileSystemStorage(HostPath root, SafeFileHandle rootLock, TimeProvider time)
+    private FileSystemStorage(SafeFileHandle root, SafeFileHandle rootLock, TimeProvider time)
     {
         (_lock, _time) = (rootLock, time);
         _blobs = OpenDirectory(root, Blobs);
@@ -59,9 +59,9 @@ internal sealed partial class FileSystemStorage : IRegistryStorage
     {
         try
         {
-            HostPath root = new(path);
-            root.CreateDirectories(DirectoryMode);
-            SafeFileHandle rootLock = (root / "lock").Open(OpenFlags.ReadWrite | OpenFlags.Create, FileMode);
+            Directory.CreateDirectory(path, (UnixFileMode)DirectoryMode);
+            using SafeFileHandle root = new HostPath(path).Open(OpenFlags.Directory);
+            SafeFileHandle rootLock = DirectoryEntry.Open(root, "lock", OpenFlags.ReadWrite | OpenFlags.Create, FileMode);
             if (!Descriptors.TryLock(rootLock))
             {
                 rootLock.Dispose();
@@ -70,7 +70,7 @@ internal sealed partial class FileSystemStorage : IRegistryStorage
 
             return new FileSystemStorage(root, rootLock, time);
         }
-        catch (KernelException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new RegistryConfigurationException($"{path} cannot be used: {e.Message}", e);
         }
@@ -109,10 +109,10 @@ internal sealed partial class FileSystemStorage : IRegistryStorage
 
     private bool HasManifests(RepositoryName repository) => List(repository, Manifests).Any();
 
-    private static SafeFileHandle OpenDirectory(HostPath root, string name)
+    private static SafeFileHandle OpenDirectory(SafeFileHandle root, string name)
     {
-        (root / name).CreateDirectories(DirectoryMode);
-        return (root / name).Open(OpenFlags.Directory);
+        int errno = DirectoryEntry.TryCreateDirectory(root, name, DirectoryMode);
+        return errno is 0 or Errno.EEXIST ? DirectoryEntry.Open(root, name, OpenFlags.Directory) : throw new KernelException($"mkdir \"{name}\"", errno);
     }
 
     /// <summary>The lock that everything holds for a moment that looks at the age of a blob and acts on it, or changes the tags of a repository.</summary>
