@@ -25,5 +25,7 @@ internal static class HostErrors
         _ => new StorageException(StorageErrorKind.System, error.Message, error),
     };
 
+    public static bool IsDiskFull(Exception error) => error is StorageException { Kind: StorageErrorKind.System, Message: NoSpace };
+
     public static byte[] AsUtf8(this string text) => Encoding.UTF8.GetBytes(text);
 }

@@ -5,12 +5,15 @@ namespace Slipway.Storage.Images;
 
 /// <inheritdoc cref="IImageIngest"/>
 /// <param name="commit">Verifies an image whose layers this ingest holds, and makes it visible.</param>
+/// <param name="abandon">Deletes what belongs to nobody after an ingest without a commit; told whether the disk was full.</param>
 internal sealed class ImageIngest(
-    LayerStore layers, LayerIntake intake, LayerReader reader, UnpackLimits limits, Func<ImageIngest, IngestedImage, CancellationToken, Task<Image>> commit) : IImageIngest
+    LayerStore layers, LayerIntake intake, LayerReader reader, UnpackLimits limits, Func<bool, Task> abandon, Func<ImageIngest, IngestedImage, CancellationToken, Task<Image>> commit) : IImageIngest
 {
     private readonly Dictionary<Digest, IDisposable> _pins = [];
     private CancellationTokenSource _failed = new();
     private int _adding;
+    private bool _isUnfinished;
+    private bool _diskFull;
     private bool _disposed;
 
     public ImageConfig Check(IngestedImage image) => IngestedDocuments.Check(image, limits).Config;
@@ -46,14 +49,17 @@ internal sealed class ImageIngest(
         }
 
         Keep(chainId, layers.Pin(chainId));
+        _isUnfinished = true;
         var failed = Begin();
         try
         {
             using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, failed.Token);
             return await intake.AddAsync(new LayerRequest(chainId, parent, diffId, blob, open), progress, stop.Token).ConfigureAwait(false);
         }
-        catch
+        catch (Exception error)
         {
+            _diskFull |= HostErrors.IsDiskFull(error);
+
             // Layers above this one would wait for it in vain.
             await failed.CancelAsync().ConfigureAwait(false);
             throw;
@@ -64,15 +70,36 @@ internal sealed class ImageIngest(
         }
     }
 
-    public Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken) =>
-        reader.ReadTarAsync(parent, tar, chainId => Keep(chainId, layers.Pin(chainId)), cancellationToken);
+    public async Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken)
+    {
+        _isUnfinished = true;
+        try
+        {
+            return await reader.ReadTarAsync(parent, tar, chainId => Keep(chainId, layers.Pin(chainId)), cancellationToken).ConfigureAwait(false);
+        }
+        catch (StorageException error) when (HostErrors.IsDiskFull(error))
+        {
+            _diskFull = true;
+            throw;
+        }
+    }
 
-    public Task<Image> CommitAsync(IngestedImage image, CancellationToken cancellationToken) => commit(this, image, cancellationToken);
+    public async Task<Image> CommitAsync(IngestedImage image, CancellationToken cancellationToken)
+    {
+        var committed = await commit(this, image, cancellationToken).ConfigureAwait(false);
+        _isUnfinished = false;
+        return committed;
+    }
 
-    public ValueTask DisposeAsync()
+    public async ValueTask DisposeAsync()
     {
         lock (_pins)
         {
+            if (_disposed)
+            {
+                return;
+            }
+
             _disposed = true;
             foreach (var pin in _pins.Values)
             {
@@ -82,7 +109,10 @@ internal sealed class ImageIngest(
             _pins.Clear();
         }
 
-        return ValueTask.CompletedTask;
+        if (_isUnfinished)
+        {
+            await abandon(_diskFull).ConfigureAwait(false);
+        }
     }
 
     /// <summary>A failure ends the additions of its time; those begun after all of them ended are a new attempt.</summary>

@@ -47,15 +47,10 @@ internal sealed class ImageLoader(ContentStore content, LayerStore layers, Unpac
             : DockerArchive.Images(archive);
     }
 
-    /// <summary>
-    /// With both forms the list says which images there are and the layout knows their documents. Manifests of layers that are not compressed
-    /// are about the archive alone (docker save makes them): a registry gets compressed layers, so they are left out.
-    /// </summary>
+    /// <summary>With both forms the list says which images there are, and the layout knows their documents.</summary>
     private static List<ArchivedImage> WithManifests(IReadOnlyList<ArchivedImage> listed, IReadOnlyList<ArchivedImage> described)
     {
-        var known = described
-            .Where(image => image.Layers.Count == 0 || image.Index is not null || image.Layers.Any(layer => layer.Blob is not null))
-            .ToLookup(image => image.ConfigFile.Digest);
+        var known = described.ToLookup(image => image.ConfigFile.Digest);
         var images = listed
             .Select(image => known[image.ConfigFile.Digest].FirstOrDefault(other => other.Names.Intersect(image.Names).Any() || image.Names.Count == 0) is { } document
                 ? image with { Manifest = document.Manifest, Index = document.Index, SharedTarget = document.SharedTarget }

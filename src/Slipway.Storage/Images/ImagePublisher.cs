@@ -29,12 +29,13 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             }
 
             var index = WholeIndex(target, entries);
+            var areStored = true;
             foreach (var entry in index is null ? [main] : entries)
             {
-                await AddAsync(draft, entry, index is null ? target : default, index, cancellationToken).ConfigureAwait(false);
+                areStored &= await AddAsync(draft, entry, index is null ? target : default, index, cancellationToken).ConfigureAwait(false);
             }
 
-            if (index is not null)
+            if (index is not null && areStored)
             {
                 draft.Documents.Add(index.Content);
             }
@@ -63,24 +64,30 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             : null;
     }
 
-    private async Task AddAsync(Draft draft, ImageCatalog.Entry entry, Digest target, StoredIndex? index, CancellationToken cancellationToken)
+    /// <returns>Whether the image goes with a manifest it came with.</returns>
+    private async Task<bool> AddAsync(Draft draft, ImageCatalog.Entry entry, Digest target, StoredIndex? index, CancellationToken cancellationToken)
     {
         var candidates = index?.Manifests ?? [.. new[] { target, entry.Image.ManifestDigest }.Where(digest => !digest.IsNone).Select(TryRead).OfType<ImageContent>()];
         foreach (var candidate in candidates)
         {
             if (ImageDocument.Parse(candidate.Content.Span) is ImageDocument.OfManifest { Value: var manifest }
                 && manifest.Config.Digest == entry.Image.Id
-                && await TryAddStoredAsync(draft, entry, candidate, manifest, cancellationToken).ConfigureAwait(false))
+                && await TryAddStoredAsync(draft, entry, candidate, manifest, index is not null, cancellationToken).ConfigureAwait(false))
             {
-                return;
+                return true;
             }
         }
 
         await AddMadeAsync(draft, entry, cancellationToken).ConfigureAwait(false);
+        return false;
     }
 
-    /// <returns>False where a layer of the manifest is neither here, nor can be made again, nor is known to be anywhere.</returns>
-    private async Task<bool> TryAddStoredAsync(Draft draft, ImageCatalog.Entry entry, ImageContent document, Manifest manifest, CancellationToken cancellationToken)
+    /// <returns>
+    /// False where a layer of the manifest is neither here, nor can be made again, nor is known to be anywhere. And where no layer is
+    /// compressed, in a manifest that no registry has seen: docker save makes such ones for its archives, and a registry gets compressed layers.
+    /// </returns>
+    private async Task<bool> TryAddStoredAsync(
+        Draft draft, ImageCatalog.Entry entry, ImageContent document, Manifest manifest, bool isOfIndex, CancellationToken cancellationToken)
     {
         var blobs = new List<StoredBlob>();
         for (var i = 0; i < entry.Image.Layers.Count; i++)
@@ -103,6 +110,11 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             blobs.Add(new StoredBlob(descriptor, layer.DiffId, sources, open));
         }
 
+        if (!isOfIndex && blobs.Count > 0 && blobs.TrueForAll(blob => blob.Descriptor.Digest == blob.DiffId && blob.Sources.Count == 0))
+        {
+            return false;
+        }
+
         Pin(draft, document.Descriptor.Digest);
         draft.Add(Config(entry, manifest.Config, await SourcesAsync(entry.Image.Id, cancellationToken).ConfigureAwait(false)));
         blobs.ForEach(draft.Add);
@@ -115,31 +127,45 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
     {
         var config = new Descriptor { MediaType = MediaTypes.DockerConfig, Digest = entry.Image.Id, Size = entry.RawConfig.Length };
         draft.Add(Config(entry, config, await SourcesAsync(entry.Image.Id, cancellationToken).ConfigureAwait(false)));
-        var descriptors = new List<Descriptor>();
-        foreach (var (layer, blob) in entry.Image.Layers.Zip(entry.Blobs))
+        using var slots = new SemaphoreSlim(Math.Clamp(Environment.ProcessorCount, 2, 8));
+        var layersToMake = entry.Image.Layers.Zip(entry.Blobs).ToList();
+        layersToMake.ForEach(pair => Pin(draft, pair.Second));
+        var made = await Task.WhenAll(layersToMake.DistinctBy(pair => pair.First.DiffId).Select(pair => MakeAsync(draft, pair.First, pair.Second, slots, cancellationToken))).ConfigureAwait(false);
+        foreach (var blob in made)
         {
-            Pin(draft, blob);
-            var encoded = await FindEncodingAsync(layer.DiffId, cancellationToken).ConfigureAwait(false);
-            var descriptor = new Descriptor { MediaType = MediaTypes.DockerLayerGzip, Digest = encoded.Digest, Size = encoded.Size };
-            Func<Stream> open;
-            if (encoded.Digest.IsNone)
-            {
-                var file = await EncodeAsync(layer, blob, cancellationToken).ConfigureAwait(false);
-                draft.Held.Add(file);
-                descriptor = descriptor with { Digest = file.Digest, Size = file.Length };
-                open = file.OpenRead;
-            }
-            else
-            {
-                open = () => Produce(layer, blob, descriptor, GzipEncoder.Encode);
-            }
-
-            descriptors.Add(descriptor);
-            draft.Add(new StoredBlob(descriptor, layer.DiffId, await SourcesAsync(descriptor.Digest, cancellationToken).ConfigureAwait(false), open));
+            draft.Add(blob);
         }
 
+        var byDiffId = made.ToDictionary(blob => blob.DiffId, blob => blob.Descriptor);
+        IReadOnlyList<Descriptor> descriptors = [.. entry.Image.Layers.Select(layer => byDiffId[layer.DiffId])];
         var manifest = JsonSerializer.SerializeToUtf8Bytes(new Manifest { MediaType = MediaTypes.DockerManifest, Config = config, Layers = descriptors }, OciJson.Default.Manifest);
         draft.Documents.Add(new ImageContent(new Descriptor { MediaType = MediaTypes.DockerManifest, Digest = Digest.Of(manifest), Size = manifest.Length }, manifest));
+    }
+
+    /// <summary>A layer compressed by gzip: made again later where its digest is known, otherwise now.</summary>
+    private async Task<StoredBlob> MakeAsync(Draft draft, Layer layer, Digest blob, SemaphoreSlim slots, CancellationToken cancellationToken)
+    {
+        var (digest, size) = await FindEncodingAsync(layer.DiffId, cancellationToken).ConfigureAwait(false);
+        BlobWriter? file = null;
+        if (digest.IsNone)
+        {
+            await slots.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                file = await EncodeAsync(layer, blob, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                slots.Release();
+            }
+
+            draft.Hold(file);
+            (digest, size) = (file.Digest, file.Length);
+        }
+
+        var descriptor = new Descriptor { MediaType = MediaTypes.DockerLayerGzip, Digest = digest, Size = size };
+        var sources = await SourcesAsync(digest, cancellationToken).ConfigureAwait(false);
+        return new StoredBlob(descriptor, layer.DiffId, sources, file is null ? () => Produce(layer, blob, descriptor, GzipEncoder.Encode) : file.OpenRead);
     }
 
     private Task<(Digest Digest, long Size)> FindEncodingAsync(Digest diffId, CancellationToken cancellationToken) =>
@@ -168,12 +194,20 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
                 throw;
             }
         }).ConfigureAwait(false);
-        await database.WriteAsync(
-            connection => connection.Execute(
-                "INSERT INTO layer_encodings (diff_id, encoder, digest, size) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                layer.DiffId.ToString(), GzipEncoder.Name, file.Digest.ToString(), file.Length),
-            cancellationToken).ConfigureAwait(false);
-        return file;
+        try
+        {
+            await database.WriteAsync(
+                connection => connection.Execute(
+                    "INSERT INTO layer_encodings (diff_id, encoder, digest, size) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+                    layer.DiffId.ToString(), GzipEncoder.Name, file.Digest.ToString(), file.Length),
+                cancellationToken).ConfigureAwait(false);
+            return file;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Makes a blob again while it is read; what is not the blob that was promised ends with an error instead of an end.</summary>
@@ -227,6 +261,15 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
         public List<PublishedBlob> Blobs { get; } = [];
 
         public List<IDisposable> Held { get; } = [];
+
+        /// <summary>Several layers are compressed at once.</summary>
+        public void Hold(IDisposable item)
+        {
+            lock (Held)
+            {
+                Held.Add(item);
+            }
+        }
 
         public void Add(PublishedBlob blob)
         {

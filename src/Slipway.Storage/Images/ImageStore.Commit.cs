@@ -62,7 +62,7 @@ internal sealed partial class ImageStore
     }
 
     /// <summary>Makes an ingested image visible.</summary>
-    private async Task<Image> CommitAsync(ImageIngest ingest, IngestedImage image, CancellationToken cancellationToken)
+    private Task<Image> CommitAsync(ImageIngest ingest, IngestedImage image, CancellationToken cancellationToken) => CleaningUpAsync(async () =>
     {
         var documents = IngestedDocuments.Check(image, _options.Limits);
         var lineage = new List<StoredLayer>();
@@ -119,5 +119,5 @@ internal sealed partial class ImageStore
             },
             cancellationToken).ConfigureAwait(false);
         return Volatile.Read(ref _catalog).ById(documents.ImageId)!.Image;
-    }
+    });
 }

@@ -54,7 +54,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
 
     public Image? Find(string nameOrId, Platform platform) => TryEntry(nameOrId, platform)?.Image;
 
-    public IImageIngest BeginIngest() => new ImageIngest(_layers, _intake, _reader, _options.Limits, CommitAsync);
+    public IImageIngest BeginIngest() => new ImageIngest(_layers, _intake, _reader, _options.Limits, AbandonAsync, CommitAsync);
 
     public async Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken)
     {
@@ -180,6 +180,12 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
                     connection =>
                     {
                         LayerRows.EndHolds(connection, now, BootId.Current);
+                        foreach (var chainId in LayerRows.Held(connection).Where(chainId => !_layers.Contains(chainId)))
+                        {
+                            // Its row was written, and then the process ended before the layer got its name.
+                            LayerRows.EndHold(connection, chainId);
+                        }
+
                         return true;
                     },
                     cancellationToken).ConfigureAwait(false);
@@ -261,15 +267,19 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         }
         catch (Exception error)
         {
-            await CollectAsync(CancellationToken.None).ConfigureAwait(false);
-            if (error is IOException failure)
+            var mapped = error is IOException failure ? HostErrors.Map(failure) : null;
+            await AbandonAsync(HostErrors.IsDiskFull(mapped ?? error)).ConfigureAwait(false);
+            if (mapped is not null)
             {
-                throw HostErrors.Map(failure);
+                throw mapped;
             }
 
             throw;
         }
     }
+
+    /// <summary>Cleans up after what did not become an image. A full disk also ends what is kept for later.</summary>
+    private Task AbandonAsync(bool diskFull) => diskFull ? PurgeAsync(CancellationToken.None) : CollectAsync(CancellationToken.None);
 
     private async Task ChangeAsync(Func<Task> change, CancellationToken cancellationToken)
     {

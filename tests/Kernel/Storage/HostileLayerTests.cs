@@ -278,33 +278,18 @@ public sealed class HostileLayerTests : IAsyncLifetime
     [Fact]
     public async Task A_full_disk_is_an_error_of_the_host_and_leaves_nothing()
     {
-        var path = Directory.CreateTempSubdirectory("slipway-storage-full-").FullName;
-        using (var disk = FileSystemContext.Mount("tmpfs", MountAttributes.None, "size=4m", "mode=755"))
-        using (var place = new HostPath(path).Open(OpenFlags.Path | OpenFlags.Directory))
-        {
-            MountTree.Attach(disk, place);
-        }
+        await using var disk = SmallDisk.Mount("4m");
+        await using var full = await DataRoot.OpenAsync(new DataRootOptions { Path = disk.Path }, Cancellation);
+        var content = new byte[8 << 20];
+        var tar = new TarBuilder().Add(new TarEntry { Name = "big"u8.ToArray(), Size = content.Length }, content).ToArray();
+        var error = await Assert.ThrowsAsync<StorageException>(() => full.Images.ImportAsync(new MemoryStream(tar), new ImportOptions(), null, Cancellation));
+        Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
+        error = await Assert.ThrowsAsync<StorageException>(() => full.Images.LoadAsync(new MemoryStream(ImageBuilder.Archive("x:1", tar)), null, null, Cancellation));
+        Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(disk.Path + "/tmp").Concat(Directory.EnumerateFileSystemEntries(disk.Path + "/layers")));
 
-        try
-        {
-            await using var full = await DataRoot.OpenAsync(new DataRootOptions { Path = path }, Cancellation);
-            var content = new byte[8 << 20];
-            var tar = new TarBuilder().Add(new TarEntry { Name = "big"u8.ToArray(), Size = content.Length }, content).ToArray();
-            var error = await Assert.ThrowsAsync<StorageException>(() => full.Images.ImportAsync(new MemoryStream(tar), new ImportOptions(), null, Cancellation));
-            Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
-            error = await Assert.ThrowsAsync<StorageException>(
-                () => full.Images.LoadAsync(new MemoryStream(ImageBuilder.Archive("x:1", tar)), null, null, Cancellation));
-            Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
-            Assert.Empty(Directory.EnumerateFileSystemEntries(path + "/tmp").Concat(Directory.EnumerateFileSystemEntries(path + "/layers")));
-
-            // There is room again.
-            await full.Images.ImportAsync(new TarBuilder().File("small").ToStream(), new ImportOptions(), null, Cancellation);
-        }
-        finally
-        {
-            MountTree.Unmount(new HostPath(path), detach: true);
-            Directory.Delete(path);
-        }
+        // There is room again.
+        await full.Images.ImportAsync(new TarBuilder().File("small").ToStream(), new ImportOptions(), null, Cancellation);
     }
 
     [Fact]

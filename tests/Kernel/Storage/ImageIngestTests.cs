@@ -229,6 +229,120 @@ public sealed class ImageIngestTests : IAsyncLifetime
         Assert.Empty(_temporary.Contents());
     }
 
+    [Fact]
+    public async Task Layers_kept_of_an_interrupted_ingest_expire()
+    {
+        var made = RemoteImage.Create(Tar("a"));
+        await _temporary.CloseAsync();
+        await _temporary.OpenAsync(options => options with { HoldInterruptedFor = TimeSpan.Zero });
+        await using (var ingest = Images.BeginIngest())
+        {
+            await made.AddAsync(ingest, 0, Cancellation);
+            Assert.NotEmpty(_temporary.Contents());
+        }
+
+        Assert.Empty(_temporary.Contents());
+    }
+
+    [Fact]
+    public async Task A_full_disk_frees_what_was_kept_and_a_pull_that_needs_less_succeeds()
+    {
+        await using var disk = SmallDisk.Mount("8m");
+        await using var full = await DataRoot.OpenAsync(new DataRootOptions { Path = disk.Path }, Cancellation);
+        var (kept, big, small) = (RemoteImage.Create(Noise("kept", 3 << 20)), RemoteImage.Create(Noise("big", 6 << 20)), RemoteImage.Create(Noise("small", 5 << 20)));
+        await using (var interrupted = full.Images.BeginIngest())
+        {
+            await kept.AddAsync(interrupted, 0, Cancellation);
+        }
+
+        await using (var ingest = full.Images.BeginIngest())
+        {
+            var error = await Assert.ThrowsAsync<StorageException>(() => big.AddAsync(ingest, 0, Cancellation));
+            Assert.Equal((StorageErrorKind.System, "no space left on device"), (error.Kind, error.Message));
+        }
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(disk.Path + "/tmp").Concat(Directory.EnumerateFileSystemEntries(disk.Path + "/layers")));
+        await using var next = full.Images.BeginIngest();
+        await small.AddAsync(next, 0, Cancellation);
+        await next.CommitAsync(small.Ingested(s_name), Cancellation);
+    }
+
+    [Fact]
+    public async Task An_index_survives_save_and_load_with_the_platforms_that_are_here()
+    {
+        // Not compressed: those bytes can be made again, so that the archive holds the very manifests.
+        var images = new[] { "amd64", "arm64", "s390x" }.Select(architecture => RemoteImage.CreatePlain(architecture, Tar(architecture))).ToArray();
+        var index = RemoteImage.Index(images);
+        await PullAsync(images[0], index);
+        await PullAsync(images[1], index);
+        using var archive = new MemoryStream();
+        await Images.SaveAsync(["registry.test/a/b:1"], null, archive, Cancellation);
+        await using var other = await TemporaryDataRoot.CreateAsync();
+        var loaded = await other.Root.Images.LoadAsync(new MemoryStream(archive.ToArray()), null, null, Cancellation);
+        Assert.Equal("Loaded image: registry.test/a/b:1", Assert.Single(loaded).Message);
+        Assert.Equal(images[0].Id, loaded[0].Image.Id);
+        Assert.Equal(images[0].ManifestDigest, loaded[0].Image.ManifestDigest);
+        Assert.Equal(images[1].Id, other.Root.Images.Find("registry.test/a/b:1", Platform.Parse("linux/arm64"))!.Id);
+        using var again = new MemoryStream();
+        await other.Root.Images.SaveAsync(["registry.test/a/b:1"], null, again, Cancellation);
+        Assert.Equal(archive.ToArray(), again.ToArray());
+
+        using var one = new MemoryStream();
+        await Images.SaveAsync(["registry.test/a/b:1"], Platform.Parse("linux/arm64"), one, Cancellation);
+        await using var third = await TemporaryDataRoot.CreateAsync();
+        loaded = await third.Root.Images.LoadAsync(new MemoryStream(one.ToArray()), null, null, Cancellation);
+        Assert.Equal(images[1].Id, Assert.Single(loaded).Image.Id);
+        Assert.Single(third.Root.Images.All);
+        await Assert.ThrowsAsync<StorageException>(() => Images.SaveAsync(["registry.test/a/b:1"], Platform.Parse("linux/s390x"), one, Cancellation));
+    }
+
+    [Fact]
+    public async Task A_pulled_image_whose_compressed_layers_are_not_here_is_saved_with_a_manifest_of_its_own()
+    {
+        var made = RemoteImage.Create(Tar("a"));
+        await using (var ingest = Images.BeginIngest())
+        {
+            await made.AddAllAsync(ingest, Cancellation);
+            await ingest.CommitAsync(made.Ingested(s_name), Cancellation);
+        }
+
+        using var archive = new MemoryStream();
+        await Images.SaveAsync(["registry.test/a/b:1"], null, archive, Cancellation);
+        await using var other = await TemporaryDataRoot.CreateAsync();
+        var loaded = await other.Root.Images.LoadAsync(new MemoryStream(archive.ToArray()), null, null, Cancellation);
+        Assert.Equal((made.Id, "registry.test/a/b:1"), (loaded[0].Image.Id, loaded[0].Name));
+    }
+
+    [Fact]
+    public async Task An_image_without_a_manifest_is_published_the_same_each_time()
+    {
+        await Images.LoadAsync(new MemoryStream(ImageBuilder.Archive("x:1", Tar("a", 300_000), Tar("b"))), null, null, Cancellation);
+        var first = await ReadAsync();
+        var second = await ReadAsync();
+        Assert.Equal(first, second);
+        Assert.Equal(3, first.Count);
+        Assert.Single(Directory.GetFiles(Path.Combine(_temporary.Path, "blobs/sha256")));
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_temporary.Path, "tmp")));
+
+        async Task<List<Digest>> ReadAsync()
+        {
+            await using var publication = await Images.PublishAsync("x:1", null, Cancellation);
+            Assert.Equal(MediaTypes.DockerManifest, Assert.Single(publication.Documents).Descriptor.MediaType);
+            var digests = new List<Digest>();
+            foreach (var blob in publication.Blobs)
+            {
+                Assert.True(blob.IsLocal);
+                await using var stream = await blob.OpenAsync(Cancellation);
+                using var bytes = new MemoryStream();
+                await stream.CopyToAsync(bytes, Cancellation);
+                Assert.Equal((blob.Descriptor.Digest, blob.Descriptor.Size), (Digest.Of(bytes.ToArray()), bytes.Length));
+                digests.Add(blob.Descriptor.Digest);
+            }
+
+            return digests;
+        }
+    }
+
     private async Task PullAsync(RemoteImage made, ImageContent index)
     {
         await using var ingest = Images.BeginIngest();
@@ -237,6 +351,13 @@ public sealed class ImageIngestTests : IAsyncLifetime
     }
 
     private static byte[] Tar(string name, int size = 10) => new TarBuilder().File(name, new string('x', size)).ToArray();
+
+    private static byte[] Noise(string name, int size)
+    {
+        var content = new byte[size];
+        new Random(size).NextBytes(content);
+        return new TarBuilder().Add(new Slipway.Oci.Tar.TarEntry { Name = TarBuilder.Bytes(name), Mode = 0x1a4, Size = size }, content).ToArray();
+    }
 
     private sealed class Recorder : IProgress<LayerProgress>
     {
@@ -255,12 +376,16 @@ internal sealed record RemoteImage(byte[] Config, byte[] Manifest, IReadOnlyList
 
     public static RemoteImage Create(params byte[][] tars) => Create("amd64", tars);
 
-    public static RemoteImage Create(string architecture, params byte[][] tars)
+    public static RemoteImage Create(string architecture, params byte[][] tars) => Create(architecture, MediaTypes.OciLayerGzip, Gzip, tars);
+
+    public static RemoteImage CreatePlain(string architecture, params byte[][] tars) => Create(architecture, MediaTypes.OciLayer, tar => tar, tars);
+
+    private static RemoteImage Create(string architecture, string mediaType, Func<byte[], byte[]> encode, byte[][] tars)
     {
         var config = JsonSerializer.SerializeToUtf8Bytes(
             new ImageConfig { Architecture = architecture, Os = "linux", RootFs = new RootFilesystem { DiffIds = [.. tars.Select(tar => Digest.Of(tar))] } }, OciJson.Default.ImageConfig);
-        var blobs = tars.Select(Gzip).ToList();
-        var layers = blobs.Select(blob => new Descriptor { MediaType = MediaTypes.OciLayerGzip, Digest = Digest.Of(blob), Size = blob.Length }).ToList();
+        var blobs = tars.Select(encode).ToList();
+        var layers = blobs.Select(blob => new Descriptor { MediaType = mediaType, Digest = Digest.Of(blob), Size = blob.Length }).ToList();
         var manifest = JsonSerializer.SerializeToUtf8Bytes(
             new Manifest
             {

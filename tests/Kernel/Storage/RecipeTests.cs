@@ -1,6 +1,8 @@
 using System.Security.Cryptography;
+using Slipway.Kernel.Compression;
 using Slipway.Oci;
 using Slipway.Oci.Tar;
+using Slipway.Storage;
 using Slipway.Storage.Images;
 using Xunit;
 
@@ -89,7 +91,7 @@ public sealed class RecipeTests : IAsyncLifetime
         var image = await LoadAsync(new TarBuilder().File("f", "content").ToArray());
         await File.WriteAllTextAsync(Path.Combine(_temporary.Path, "layers", image.Layers[0].ChainId.Hex, "diff", "f"), "CONTENT", Cancellation);
         using var output = new MemoryStream();
-        var error = await Assert.ThrowsAsync<Slipway.Storage.StorageException>(() => _temporary.Root.Images.SaveAsync(["x:1"], null, output, Cancellation));
+        var error = await Assert.ThrowsAsync<StorageException>(() => _temporary.Root.Images.SaveAsync(["x:1"], null, output, Cancellation));
         Assert.Equal($"layer {image.Layers[0].ChainId} is damaged: its files no longer yield {image.Layers[0].DiffId}", error.Message);
     }
 
@@ -100,6 +102,105 @@ public sealed class RecipeTests : IAsyncLifetime
         var image = (await _temporary.Root.Images.LoadAsync(new MemoryStream(ImageBuilder.Archive("x:1", lower, upper)), null, null, Cancellation))[0].Image;
         Assert.Equal("below", await File.ReadAllTextAsync(Path.Combine(_temporary.Path, "layers", image.Layers[1].ChainId.Hex, "diff", "h"), Cancellation));
         await AssertSavedAsync(upper);
+    }
+
+    /// <summary>
+    /// Few names and many entries, so that entries replace, link and hide each other in every way: what unpacks at all is made again.
+    /// </summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    public async Task Random_layers_are_made_again(int seed)
+    {
+        var random = new Random(seed);
+        var made = 0;
+        for (var run = 0; run < 60; run++)
+        {
+            var tar = RandomTar(random);
+            Image image;
+            try
+            {
+                image = await LoadAsync(tar);
+            }
+            catch (StorageException error) when (error.Kind == StorageErrorKind.InvalidParameter)
+            {
+                continue;
+            }
+
+            made++;
+            await AssertSavedAsync(tar);
+            await _temporary.Root.Images.RemoveAsync(image.Id.ToString(), new RemoveOptions { Force = true, UsedBy = _ => [] }, Cancellation);
+            Assert.Empty(_temporary.Contents());
+        }
+
+        Assert.InRange(made, 4, 60);
+    }
+
+    public static TheoryData<string> SampleLayers() =>
+        Samples.Directory is null ? [""] : [.. Directory.GetFiles(Samples.Path("layers"), "*.tar*", SearchOption.AllDirectories).Select(file => Path.GetRelativePath(Samples.Path(""), file)).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(SampleLayers))]
+    public async Task Layers_of_others_are_made_again_or_refused(string sample)
+    {
+        await using var file = Samples.Open(sample);
+        using var tar = new MemoryStream();
+        try
+        {
+            using var plain = Decompression.Open(file, limits: null);
+            await plain.CopyToAsync(tar, Cancellation);
+        }
+        catch (InvalidDataException)
+        {
+            // Compressed by bzip2.
+            return;
+        }
+
+        try
+        {
+            await AssertMadeAgainAsync(tar.ToArray());
+        }
+        catch (StorageException error) when (error.Kind == StorageErrorKind.InvalidParameter)
+        {
+            Assert.Empty(_temporary.Contents());
+        }
+    }
+
+    private static byte[] RandomTar(Random random)
+    {
+        string[] names = ["a", "b", "a/b", "a/c", "b/a", "a/b/c", "c", "c/d"];
+        var tar = new TarBuilder();
+        for (var i = random.Next(1, 25); i > 0; i--)
+        {
+            string name = names[random.Next(names.Length)], other = names[random.Next(names.Length)];
+            switch (random.Next(10))
+            {
+                case 0:
+                    tar.Symlink(name, random.Next(2) == 0 ? "/" + other : other);
+                    break;
+                case 1:
+                    tar.Link(name, other);
+                    break;
+                case 2 or 3:
+                    tar.Folder(name, (uint)random.Next(0x1000));
+                    break;
+                case 4:
+                    tar.File(name.Insert(name.LastIndexOf('/') + 1, ".wh."));
+                    break;
+                case 5:
+                    tar.File(name + "/.wh..wh..opq");
+                    break;
+                default:
+                    var content = new byte[random.Next(3) == 0 ? 0 : random.Next(3000)];
+                    random.NextBytes(content);
+                    tar.Add(new TarEntry { Name = TarBuilder.Bytes(name), Mode = (uint)random.Next(0x1000), Uid = random.Next(3), Size = content.Length }, content);
+                    break;
+            }
+        }
+
+        return [.. tar.ToArray(), .. new byte[random.Next(3) * 700]];
     }
 
     [Fact]

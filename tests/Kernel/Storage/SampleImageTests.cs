@@ -75,6 +75,42 @@ public sealed class SampleImageTests
         Assert.Empty(temporary.Contents());
     }
 
+    public static TheoryData<string> Archives() =>
+        Samples.Directory is null ? [""] : [.. new[] { "oci", "save", "edge/oci" }
+            .SelectMany(folder => Directory.GetFiles(Samples.Path(folder), "*.tar*")).Select(file => Path.GetRelativePath(Samples.Path(""), file)).Order(StringComparer.Ordinal)];
+
+    /// <summary>What loads is saved, and the archive gives the same images with the same documents; saved again it is the same archive.</summary>
+    [Theory]
+    [MemberData(nameof(Archives))]
+    public async Task Digests_survive_save_and_load(string sample)
+    {
+        await using var archive = Samples.Open(sample);
+        await using var temporary = await TemporaryDataRoot.CreateAsync();
+        try
+        {
+            await temporary.Root.Images.LoadAsync(archive, null, null, Cancellation);
+        }
+        catch (StorageException error) when (error.Kind == StorageErrorKind.InvalidParameter)
+        {
+            Assert.Empty(temporary.Contents());
+            return;
+        }
+
+        string[] names = [.. temporary.Root.Images.All.SelectMany(image => image.RepoTags.Count > 0 ? image.RepoTags : [image.Id.ToString()]).Distinct()];
+        using var saved = new MemoryStream();
+        await temporary.Root.Images.SaveAsync(names, null, saved, Cancellation);
+        await using var other = await TemporaryDataRoot.CreateAsync();
+        await other.Root.Images.LoadAsync(new MemoryStream(saved.ToArray()), null, null, Cancellation);
+        Assert.Equal(Describe(temporary), Describe(other));
+        Assert.All(temporary.Root.Images.All.Where(image => !image.ManifestDigest.IsNone), image => Assert.Equal(image.ManifestDigest, other.Root.Images.Get(image.Id.ToString()).ManifestDigest));
+        using var again = new MemoryStream();
+        await other.Root.Images.SaveAsync(names, null, again, Cancellation);
+        Assert.Equal(Digest.Of(saved.ToArray()), Digest.Of(again.ToArray()));
+
+        static IEnumerable<string> Describe(TemporaryDataRoot root) => root.Root.Images.All
+            .Select(image => $"{image.Id} {string.Join(',', image.RepoTags)} {string.Join(',', image.ChainIds)}").Order(StringComparer.Ordinal);
+    }
+
     [Theory]
     [InlineData("rootfs/alpine-minirootfs-3.20.3-x86_64.tar.gz", "bin/busybox")]
     [InlineData("rootfs/tinycore-11.0-x86_64-rootfs64.tar.gz", "bin/busybox")]

@@ -27,8 +27,10 @@ public sealed class TemporaryDataRoot : IAsyncDisposable
 
     public Task OpenAsync() => OpenAsync(TimeProvider.System);
 
-    public async Task OpenAsync(TimeProvider time) => _root = await DataRoot.OpenAsync(
-        new DataRootOptions { Path = Path, Limits = _limits, TimeProvider = time }, TestContext.Current.CancellationToken);
+    public Task OpenAsync(TimeProvider time) => OpenAsync(options => options with { TimeProvider = time });
+
+    public async Task OpenAsync(Func<DataRootOptions, DataRootOptions> change) =>
+        _root = await DataRoot.OpenAsync(change(new DataRootOptions { Path = Path, Limits = _limits }), TestContext.Current.CancellationToken);
 
     public async Task CloseAsync()
     {
