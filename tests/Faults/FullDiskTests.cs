@@ -1,4 +1,5 @@
 using Slipway.Tests.Harness;
+using Slipway.Tests.Harness.Registries;
 
 namespace Slipway.Tests.Faults;
 
@@ -53,6 +54,27 @@ public sealed class FullDiskTests : IAsyncLifetime
         {
             File.Delete(file);
         }
+        await NothingIsLeft();
+    }
+
+    [Fact]
+    public async Task Pull()
+    {
+        Requirement.Program("skopeo", "skopeo");
+        await using var registry = new DebianRegistry();
+        await registry.InitializeAsync();
+        var archive = Path.Combine(Path.GetTempPath(), $"slipway-large-{Environment.ProcessId}.tar");
+        await File.WriteAllBytesAsync(archive, Archive.Image("large:1", [Random(1 << 20), Random(TooLarge)]), Cancellation);
+        try
+        {
+            (await Programs.Run("skopeo", ["copy", "--insecure-policy", "--dest-tls-verify=false", $"docker-archive:{archive}", $"docker://{registry.Host}/large:1"])).Ok();
+        }
+        finally
+        {
+            File.Delete(archive);
+        }
+        Fails(await Docker.Run("pull", $"{registry.Host}/large:1"));
+        await Docker.Ok("system", "prune", "-f");
         await NothingIsLeft();
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Microsoft.Data.Sqlite;
 using Slipway.Tests.Harness;
+using Slipway.Tests.Harness.Registries;
 
 namespace Slipway.Tests.Faults;
 
@@ -14,7 +15,9 @@ public sealed class StoreChurnTests() : FaultTest("schurn")
     private const int Steps = 200;
     private const int Kills = 20;
     private const int MaxContainers = 6;
+    private const int Published = 4;
 
+    private readonly DebianRegistry _registry = new();
     private readonly int _seed = Environment.TickCount;
     private readonly List<byte[]> _layers = [];
     private readonly Dictionary<string, int> _done = [];
@@ -31,6 +34,16 @@ public sealed class StoreChurnTests() : FaultTest("schurn")
 
             // Layers of which some replace and remove what others bring.
             _layers.Add(Archive.Of(Archive.Folder("data/"), Archive.Bytes($"data/{i % 4}", content), i % 3 == 0 ? Archive.Text($"data/.wh.{(i + 1) % 4}", "") : Archive.Text($"own{i}", $"{i}")));
+        }
+
+        await _registry.InitializeAsync();
+        await using var registry = _registry;
+        for (var i = 0; i < Published; i++)
+        {
+            var image = Remote(i);
+            (await Docker.RunWith(new MemoryStream(Archive.Image(image, [.. _layers.Skip(i).Take(3)])), "load")).Ok();
+            (await Docker.Run("push", image)).Ok();
+            (await Docker.Run("rmi", image)).Ok();
         }
 
         var kills = Enumerable.Range(0, Steps).OrderBy(_ => random.Next()).Take(Kills).ToHashSet();
@@ -53,7 +66,7 @@ public sealed class StoreChurnTests() : FaultTest("schurn")
             }
         }
 
-        Assert.All(["load", "import", "commit", "tag", "rmi", "run", "rm"], name => Assert.True(_done.GetValueOrDefault(name) > 3, $"{name} was done {_done.GetValueOrDefault(name)} times"));
+        Assert.All(["load", "import", "pull", "commit", "tag", "rmi", "run", "rm"], name => Assert.True(_done.GetValueOrDefault(name) > 3, $"{name} was done {_done.GetValueOrDefault(name)} times"));
         await LedgerIsTheDisk();
         await EveryImageIsWhole();
         await NothingIsLeftAfterAPrune();
@@ -64,7 +77,11 @@ public sealed class StoreChurnTests() : FaultTest("schurn")
         var images = (await Docker.Run("images", "--format", "{{.Repository}}:{{.Tag}}")).Ok().Lines.Where(image => image != AlpineImage.Name && !image.Contains("<none>", StringComparison.Ordinal)).ToArray();
         var containers = (await Docker.Run("ps", "-aq")).Ok().Lines;
         var kind = random.Next(100);
-        if (kind < 28)
+        if (kind < 14)
+        {
+            return ("pull", ["pull", Remote(random.Next(Published))], null);
+        }
+        if (kind < 30)
         {
             var layers = Enumerable.Range(0, _layers.Count).OrderBy(_ => random.Next()).Take(random.Next(1, 5)).Select(i => _layers[i]).ToArray();
             return ("load", ["load"], Archive.Image($"load{step}:1", layers));
@@ -91,6 +108,8 @@ public sealed class StoreChurnTests() : FaultTest("schurn")
         }
         return images.Length > 0 ? ("rmi", ["rmi", images[random.Next(images.Length)]], null) : ("images", ["images"], null);
     }
+
+    private string Remote(int number) => $"{_registry.Host}/churn/{number}:1";
 
     private async Task LedgerIsTheDisk()
     {
