@@ -87,7 +87,9 @@ internal sealed class LayerUsage(StateDatabase database)
         using var _ = layer;
         var status = FileStatus.Of(layer!);
         var root = FileStatus.TryOf(layer!, "diff") ?? status;
-        return unchecked(((long)status.Inode * 31) + status.ModificationTime.Seconds + (root.ChangeTime.Seconds * 1_000_003) + root.ChangeTime.Nanoseconds);
+        return unchecked((((((long)status.Inode * 31) + Ticks(status.ModificationTime)) * 31) + Ticks(root.ModificationTime)) * 31 + Ticks(root.ChangeTime));
+
+        static long Ticks(FileTime time) => unchecked((time.Seconds * 1_000_000_000) + time.Nanoseconds);
     }
 
     internal readonly record struct Row(TreeSize Size, long Stamp);

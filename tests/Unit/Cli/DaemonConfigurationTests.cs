@@ -28,6 +28,15 @@ public sealed class DaemonConfigurationTests : IDisposable
     }
 
     [Fact]
+    public void The_disk_budget_is_said_in_one_place()
+    {
+        File.WriteAllText(_path, """{"disk-budget":"20GB"}""");
+        DaemonConfiguration file = DaemonConfiguration.Read(_path, required: true);
+        Assert.Equal("20GB", new DaemonConfiguration().Over(file, _path).DiskBudget);
+        Assert.Contains("disk-budget", Assert.Throws<CommandException>(() => new DaemonConfiguration { DiskBudget = "1GB" }.Over(file, _path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_missing_file_is_an_error_only_where_it_was_named()
     {
         Assert.Null(DaemonConfiguration.Read("/nonexistent/daemon.json", required: false).DataRoot);
