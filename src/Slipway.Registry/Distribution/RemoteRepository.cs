@@ -16,6 +16,8 @@ internal sealed partial class RemoteRepository(
 
     private RegistryConnection Registry => connections[^1];
 
+    private IEnumerable<RegistryConnection> Mirrors => connections.SkipLast(1).Where(mirror => !mirror.IsSilent);
+
     public Task<Descriptor> ResolveAsync(string tagOrDigest, CancellationToken cancellationToken)
     {
         var asked = Ask(tagOrDigest);
@@ -29,7 +31,7 @@ internal sealed partial class RemoteRepository(
     }
 
     public async Task<Stream> OpenBlobAsync(Descriptor blob, long offset, CancellationToken cancellationToken) =>
-        await BlobStream.OpenAsync([.. connections.Select(connection => new RegistryBlobSource(connection, name))], blob, offset, clock, cancellationToken).ConfigureAwait(false);
+        await BlobStream.OpenAsync([.. Mirrors.Append(Registry).Select(connection => new RegistryBlobSource(connection, name))], blob, offset, clock, cancellationToken).ConfigureAwait(false);
 
     public Task<bool> HasBlobAsync(Digest digest, CancellationToken cancellationToken) => AtFirstAsync(connection => HasBlobAsync(connection, digest, cancellationToken));
 
@@ -121,7 +123,7 @@ internal sealed partial class RemoteRepository(
     /// <summary>The answer of the first connection that has one. An invalid answer of a mirror does not stand in the way of the registry's.</summary>
     private async Task<T> AtFirstAsync<T>(Func<RegistryConnection, Task<T>> ask)
     {
-        foreach (var mirror in connections.SkipLast(1))
+        foreach (var mirror in Mirrors)
         {
             try
             {

@@ -18,7 +18,7 @@ internal sealed class ConnectionException(string message, bool mayPass, Exceptio
         {
             // The connection's own time-out says so; the other is ours.
             return Causes(error).Any(cause => cause is TimeoutException)
-                ? new($"dial tcp {address.Host}:{address.Port}: i/o timeout", mayPass: true, error)
+                ? new($"dial tcp {address.Host}:{address.Port}: i/o timeout", mayPass: false, error)
                 : new("net/http: timeout awaiting response headers", mayPass: true, error);
         }
 
@@ -46,7 +46,7 @@ internal sealed class ConnectionException(string message, bool mayPass, Exceptio
         SocketError.ConnectionRefused => new($"dial tcp {address.Host}:{address.Port}: connect: connection refused", mayPass: false, error),
         SocketError.HostUnreachable => new($"dial tcp {address.Host}:{address.Port}: connect: no route to host", mayPass: false, error),
         SocketError.NetworkUnreachable => new($"dial tcp {address.Host}:{address.Port}: connect: network is unreachable", mayPass: false, error),
-        SocketError.TimedOut => new($"dial tcp {address.Host}:{address.Port}: i/o timeout", mayPass: true, error),
+        SocketError.TimedOut => new($"dial tcp {address.Host}:{address.Port}: i/o timeout", mayPass: false, error),
         SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown => new("read: connection reset by peer", mayPass: true, error),
         _ => new(socket.Message, mayPass: true, error),
     };

@@ -24,6 +24,9 @@ internal sealed class RegistryConnection(
     /// <summary>Base address in use; before the first answer, the one to be tried first.</summary>
     public Uri Address => _settled ?? endpoint.Address;
 
+    /// <summary>Whether a request got no answer, after all attempts: a mirror is not asked again then.</summary>
+    public bool IsSilent { get; private set; }
+
     /// <summary>Any answer but one that a further attempt might better, or the last of those.</summary>
     /// <exception cref="RegistryException">No answer, or no way to authenticate.</exception>
     public async Task<HttpResponseMessage> SendAsync(RegistryRequest request, CancellationToken cancellationToken)
@@ -36,6 +39,8 @@ internal sealed class RegistryConnection(
         }
         catch (ConnectionException error)
         {
+            IsSilent = true;
+
             // Before the first answer dockerd's text names the base: it asks that first.
             var address = _settled is null ? new Uri(error.Address ?? endpoint.Address, "v2/") : AddressOf(request, Address);
             throw new RegistryException(RegistryErrorKind.Unavailable, InRequest(_settled is null ? HttpMethod.Get : request.Method, address, error.Message), error);

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Slipway.Oci;
@@ -249,6 +250,41 @@ public sealed class BlobTests : DistributionTest
 
         await RefusedAsync(RegistryErrorKind.NotFound, () => repository.OpenBlobAsync(blob, 0, Cancellation));
         Assert.Empty(elsewhere.Requests);
+    }
+
+    [Fact]
+    public async Task A_mirror_that_does_not_answer_is_tried_for_one_request_only()
+    {
+        Registry.AddManifest("app/one", "v1", ManifestJson());
+        var blob = Registry.AddBlob(RandomBytes(10));
+        using var silent = new TcpListener(IPAddress.Loopback, 0);
+        silent.Start();
+        var accepted = 0;
+        var accepting = Task.Run(
+            async () =>
+            {
+                while (true)
+                {
+                    using var connection = await silent.AcceptSocketAsync(Cancellation);
+                    accepted++;
+                }
+            },
+            Cancellation);
+        await using var repository = Pull(configuration: new()
+        {
+            Retry = Patience,
+            Registries = new Dictionary<string, RegistrySettings> { [Registry.Host] = new() { Mirrors = [$"http://{silent.LocalEndpoint}"] } },
+        });
+
+        await repository.GetManifestAsync("v1", Cancellation);
+        await repository.GetManifestAsync("v1", Cancellation);
+        await ReadAsync(await repository.OpenBlobAsync(blob, 0, Cancellation));
+        silent.Stop();
+        await accepting.ContinueWith(_ => { }, TaskScheduler.Default);
+
+        // Five attempts, each with the connections that the HTTP client tries by itself: three times as many if all requests had asked.
+        Assert.InRange(accepted, 5, 20);
+        Assert.Equal(3, Registry.Requests.Count);
     }
 
     [Fact]
