@@ -83,6 +83,19 @@ public sealed class CollectionTests
         (await registry.GetAsync($"/v2/app/manifests/{Digest.Of(about)}")).Is(200);
     }
 
+    [Fact]
+    public async Task A_damaged_manifest_keeps_all_of_its_repository()
+    {
+        await using RegistryUnderTest registry = await RegistryUnderTest.StartAsync();
+        byte[] manifest = await registry.PushImageAsync("app", "1");
+        await File.WriteAllTextAsync(Path.Combine(registry.Root, "repositories", "app", "manifests", Digest.Of(manifest).ToString()), "{", TestContext.Current.CancellationToken);
+        await registry.PushBlobAsync("other", "orphan"u8.ToArray());
+        registry.Time.Ahead = TimeSpan.FromHours(2);
+        Assert.Equal(1, (int)(await CollectAsync(registry))["links"]!);
+        (await registry.GetAsync($"/v2/app/blobs/{Digest.Of(s_layer)}")).Is(200);
+        Assert.Contains(registry.Log.Entries, line => line.Contains("app has a damaged manifest", StringComparison.Ordinal));
+    }
+
     /// <summary>
     /// 64 pushers and pullers, with collections one after the other and no grace at all: every image whose manifest was accepted can be pulled
     /// whole, and pushes and pulls see no error.

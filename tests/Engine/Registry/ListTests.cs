@@ -125,6 +125,20 @@ public sealed class ListTests
     }
 
     [Fact]
+    public async Task Metrics_may_have_an_address_of_their_own()
+    {
+        using System.Net.Sockets.TcpListener probe = new(System.Net.IPAddress.Loopback, 0);
+        probe.Start();
+        string address = probe.LocalEndpoint.ToString()!;
+        probe.Stop();
+        await using RegistryUnderTest registry = await RegistryUnderTest.StartAsync(configuration => configuration with { Metrics = new() { Listen = address } });
+        (await registry.GetAsync("/metrics")).Is(404);
+        (await registry.GetAsync($"http://{address}/metrics")).Is(200);
+        (await registry.GetAsync($"http://{address}/v2/_catalog")).IsError(405, "UNSUPPORTED");
+        (await registry.GetAsync($"http://{address}/")).Is(404);
+    }
+
+    [Fact]
     public async Task Metrics_count_and_the_access_log_tells()
     {
         await using RegistryUnderTest registry = await RegistryUnderTest.StartAsync();

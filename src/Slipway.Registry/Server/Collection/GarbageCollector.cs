@@ -103,38 +103,35 @@ internal sealed partial class GarbageCollector(RegistryContent content, Collecti
     private async Task CollectAsync(RepositoryName repository, CollectionReport report, CancellationToken cancellationToken)
     {
         DateTimeOffset unusedSince = time.GetUtcNow() - options.Grace;
-        if (options.Untagged)
+        try
         {
-            report.Manifests += await RemoveUntaggedAsync(repository, unusedSince, cancellationToken);
-        }
+            if (options.Untagged)
+            {
+                report.Manifests += await RemoveUntaggedAsync(repository, unusedSince, cancellationToken);
+            }
 
-        HashSet<Digest> needed = [];
-        foreach (Digest digest in content.Storage.EnumerateManifests(repository).ToList())
-        {
-            if (await ReadAsync(repository, digest, cancellationToken) is { } manifest)
+            HashSet<Digest> needed = [];
+            foreach (ManifestDocument manifest in (await ReadManifestsAsync(repository, cancellationToken)).Values)
             {
                 needed.UnionWith(manifest.Blobs.Concat(manifest.Children).Select(descriptor => descriptor.Digest));
             }
-        }
 
-        foreach (Digest blob in content.Storage.EnumerateBlobs(repository).Where(blob => !needed.Contains(blob)).ToList())
+            foreach (Digest blob in content.Storage.EnumerateBlobs(repository).Where(blob => !needed.Contains(blob)).ToList())
+            {
+                report.Links += await content.Storage.RemoveBlobAsync(repository, blob, unusedSince, cancellationToken) ? 1 : 0;
+            }
+        }
+        catch (OciException e)
         {
-            report.Links += await content.Storage.RemoveBlobAsync(repository, blob, unusedSince, cancellationToken) ? 1 : 0;
+            // What a damaged manifest needs is not known: everything here is kept.
+            LogDamaged(log, repository, e);
         }
     }
 
     /// <summary>Manifests that no tag leads to: not by an index, nor as the referrer of one that a tag leads to.</summary>
     private async Task<int> RemoveUntaggedAsync(RepositoryName repository, DateTimeOffset unusedSince, CancellationToken cancellationToken)
     {
-        Dictionary<Digest, ManifestDocument> manifests = [];
-        foreach (Digest digest in content.Storage.EnumerateManifests(repository).ToList())
-        {
-            if (await ReadAsync(repository, digest, cancellationToken) is { } manifest)
-            {
-                manifests.Add(digest, manifest);
-            }
-        }
-
+        Dictionary<Digest, ManifestDocument> manifests = await ReadManifestsAsync(repository, cancellationToken);
         ILookup<Digest, Digest> referrers = manifests.Where(pair => pair.Value.Subject is not null).ToLookup(pair => pair.Value.Subject!.Value, pair => pair.Key);
         HashSet<Digest> reached = [];
         Stack<Digest> next = new();
@@ -166,11 +163,26 @@ internal sealed partial class GarbageCollector(RegistryContent content, Collecti
         return removed;
     }
 
-    private async Task<ManifestDocument?> ReadAsync(RepositoryName repository, Digest digest, CancellationToken cancellationToken) =>
-        await content.Storage.ReadManifestAsync(repository, digest, cancellationToken) is { } bytes ? ManifestDocument.Parse(bytes) : null;
+    /// <exception cref="OciException">One is damaged.</exception>
+    private async Task<Dictionary<Digest, ManifestDocument>> ReadManifestsAsync(RepositoryName repository, CancellationToken cancellationToken)
+    {
+        Dictionary<Digest, ManifestDocument> manifests = [];
+        foreach (Digest digest in content.Storage.EnumerateManifests(repository).ToList())
+        {
+            if (await content.Storage.ReadManifestAsync(repository, digest, cancellationToken) is { } bytes)
+            {
+                manifests.Add(digest, ManifestDocument.Parse(bytes));
+            }
+        }
+
+        return manifests;
+    }
 
     [LoggerMessage(10, LogLevel.Information, "garbage collected: {Report}")]
     private static partial void LogCollected(ILogger log, CollectionReport report);
+
+    [LoggerMessage(12, LogLevel.Warning, "{Repository} has a damaged manifest: nothing of it is collected")]
+    private static partial void LogDamaged(ILogger log, RepositoryName repository, Exception error);
 
     [LoggerMessage(11, LogLevel.Error, "garbage could not be collected")]
     private static partial void LogFailed(ILogger log, Exception error);

@@ -8,9 +8,9 @@ namespace Slipway.Registry.Server.Http;
 internal sealed class RegistryRouter
 {
     private readonly AccessControl _access;
-    private readonly bool _readOnly;
     private readonly Dictionary<(RegistryResource, string), Endpoint> _endpoints;
     private readonly IReadOnlyList<IPage> _pages;
+    private readonly bool _readOnly;
 
     /// <param name="readOnly">Nothing can be pushed or deleted.</param>
     public RegistryRouter(
@@ -125,18 +125,4 @@ internal sealed class RegistryRouter
     }
 
     private sealed record Endpoint(Rights Rights, Func<RegistryRequest, Task> Handler);
-}
-
-/// <summary>What the server answers beside the API of registries: the web page, metrics, tokens, the collection of garbage.</summary>
-internal interface IPage
-{
-    bool Matches(string method, string path);
-
-    /// <summary>Whether it sees to access itself.</summary>
-    bool IsPublic { get; }
-
-    bool Admits(Caller caller, string path);
-
-    /// <param name="caller">Null where the page is public.</param>
-    Task AnswerAsync(HttpContext context, string path, Caller? caller);
 }

@@ -6,6 +6,9 @@ namespace Slipway.Registry.Server.Pages;
 /// <param name="host">How the reader reaches the registry, for the commands that are shown.</param>
 internal sealed class PageWriter(RegistryContent content, string host)
 {
+    /// <summary>Tags on a page; the manifest of each is read for it.</summary>
+    private const int MaximumTags = 500;
+
     public async Task<string> RepositoriesAsync(IReadOnlyList<RepositoryName> names, string? user, CancellationToken cancellationToken)
     {
         Html page = Begin("Repositories", user);
@@ -52,13 +55,19 @@ internal sealed class PageWriter(RegistryContent content, string host)
         }
 
         page.Raw("<ul class=\"card list tags\">");
-        foreach (string tag in tags)
+        foreach (string tag in tags.Take(MaximumTags))
         {
             string about = await content.FindManifestAsync(name, tag, cancellationToken) is { } entry ? Summary(entry) : "";
             page.Format($"<li><a href=\"/-/r/{name}:{tag}\"><b>{tag}</b><span>{about}</span></a></li>");
         }
 
-        return End(page.Raw("</ul>"));
+        page.Raw("</ul>");
+        if (tags.Count > MaximumTags)
+        {
+            page.Format($"<p class=\"lead\">and {tags.Count - MaximumTags} more: see /v2/{name}/tags/list</p>");
+        }
+
+        return End(page);
     }
 
     /// <returns>Null where there is no such image.</returns>
