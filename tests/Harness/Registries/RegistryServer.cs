@@ -137,3 +137,31 @@ public abstract class SlipwayServer(bool withUsers) : RegistryServer(withUsers)
 public sealed class SlipwayRegistry() : SlipwayServer(withUsers: false);
 
 public sealed class SlipwayRegistryWithUsers() : SlipwayServer(withUsers: true);
+
+/// <summary>
+/// Our own, with tokens and rights: alice may do everything, <see cref="Reader"/> may pull everything, and everybody may pull what lies in <c>public/</c>.
+/// </summary>
+public sealed class SlipwayRegistryWithRights() : SlipwayServer(withUsers: true)
+{
+    public static string Reader => "reader";
+
+    protected override async Task<(string Program, string[] Arguments)> Command(bool withUsers)
+    {
+        await File.AppendAllTextAsync(UserFile, (await Programs.Run("htpasswd", ["-Bbn", Reader, Password])).Ok().Output);
+        var file = Path.Combine(Root, "registry.json");
+        await File.WriteAllTextAsync(file, $$"""
+            {
+              "auth": {
+                "htpasswd": "{{UserFile}}",
+                "token": { "lifetime": "60s" },
+                "rules": [
+                  { "repositories": "**", "users": ["{{User}}"], "actions": ["*"] },
+                  { "repositories": "**", "users": ["{{Reader}}"], "actions": ["pull"] },
+                  { "repositories": "public/**", "users": ["$anonymous"], "actions": ["pull"] }
+                ]
+              }
+            }
+            """);
+        return (Repository.Executable!, ["registry", "serve", "--listen", $"127.0.0.1:{Port}", "--root", Path.Combine(Root, "data"), "--config", file]);
+    }
+}
