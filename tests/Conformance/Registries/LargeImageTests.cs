@@ -29,7 +29,7 @@ public sealed class LargeImageTests(SharedEngine engine, DebianRegistry registry
         await Docker.Ok("tag", Remote(repository), Remote(copy));
         (await Docker.RunFor(Programs.Limit(240), "push", "-q", Remote(copy))).Ok();
         Assert.Equal(await Http.Digest(repository, "1"), await Http.Digest(copy, "1"));
-        Assert.InRange(await Memory("VmHWM") - before, 0, MemoryLimit);
+        Assert.InRange(await Memory("VmHWM") - before, long.MinValue, MemoryLimit);
     }
 
     /// <summary>A file of numbers: compresses well, and no two kilobytes are the same.</summary>

@@ -83,6 +83,21 @@ public sealed class TransferProgressTests
     }
 
     [Fact]
+    public async Task Each_kind_of_amount_is_told_though_the_last_was_not_written_yet()
+    {
+        List<ProgressMessage> told = await RunAsync(progress =>
+        {
+            ProgressLine line = progress.Line("a");
+            line.Amount("Downloading", 1, 10);
+            line.Amount("Extracting", 1, 10);
+            line.Amount("Extracting", 10, 10);
+        });
+
+        Assert.Equal(["Downloading", "Extracting"], told.Select(message => message.Status).Distinct());
+        Assert.Equal(10, told[^1].ProgressDetail!.Current);
+    }
+
+    [Fact]
     public async Task A_client_that_is_gone_cancels_the_transfer()
     {
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TransferProgress.RunAsync(

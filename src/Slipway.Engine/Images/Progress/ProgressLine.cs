@@ -10,7 +10,9 @@ internal sealed class ProgressLine(TransferProgress progress, string id)
     private long _current;
     private long _total;
     private long _told;
-    private bool _queued;
+
+    /// <summary>The status whose amount waits to be written; null for none.</summary>
+    private string? _queued;
 
     /// <summary>Tells a new state, at once; the same state is told once.</summary>
     public void State(string status)
@@ -37,12 +39,12 @@ internal sealed class ProgressLine(TransferProgress progress, string id)
             bool first = _status != status;
             (_status, _current, _total) = (status, current, total);
             bool due = first || current == total || progress.Time.GetElapsedTime(_told) >= TransferProgress.Interval;
-            if (_queued || !due)
+            if (_queued == status || !due)
             {
                 return;
             }
 
-            _queued = true;
+            _queued = status;
             _told = progress.Time.GetTimestamp();
         }
 
@@ -50,7 +52,7 @@ internal sealed class ProgressLine(TransferProgress progress, string id)
         {
             lock (_gate)
             {
-                _queued = false;
+                _queued = _queued == status ? null : _queued;
                 return new ProgressMessage
                 {
                     Status = status,
