@@ -1,5 +1,6 @@
 using Slipway.Api.Disk;
 using Slipway.Api.Images;
+using Slipway.Oci;
 
 namespace Slipway.Engine.Images;
 
@@ -22,13 +23,15 @@ public interface IImages
 
     /// <summary>Reads a docker-archive or OCI layout from <paramref name="archive"/>.</summary>
     /// <param name="progress">Called in order; awaited, so that a slow client slows the load.</param>
-    Task LoadAsync(Stream archive, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken);
+    /// <param name="platform">Which image of an index to load; null for all that are in the archive.</param>
+    Task LoadAsync(Stream archive, Platform? platform, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken);
 
     Task ImportAsync(ImageImport import, Stream archive, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken);
 
     /// <summary>Resolves all references before the first byte is written.</summary>
+    /// <param name="platform">Which image of an index to save; null for all that are here.</param>
     /// <returns>Writes the archive to the stream it is given.</returns>
-    Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, CancellationToken cancellationToken);
+    Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, Platform? platform, CancellationToken cancellationToken);
 }
 
 /// <param name="Repository">May carry a tag; empty for no name.</param>

@@ -60,11 +60,11 @@ internal sealed partial class ImageService(
         return [.. removed.Select(item => new ImageDeleteItem { Untagged = item.Untagged, Deleted = item.Deleted })];
     }
 
-    public async Task LoadAsync(Stream archive, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
+    public async Task LoadAsync(Stream archive, Platform? platform, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
     {
         IReadOnlyList<LoadedImage> loaded = await ProgressPump.RunAsync(
             quiet ? null : progress,
-            (reports, end) => StorageErrors.OfAsync(() => store.LoadAsync(archive, platform: null, reports, end)),
+            (reports, end) => StorageErrors.OfAsync(() => store.LoadAsync(archive, platform, reports, end)),
             cancellationToken);
         foreach (LoadedImage image in loaded)
         {
@@ -97,19 +97,19 @@ internal sealed partial class ImageService(
         await progress(new ProgressMessage { Status = image.Id.ToString() });
     }
 
-    public Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, CancellationToken cancellationToken)
+    public Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, Platform? platform, CancellationToken cancellationToken)
     {
         if (references.Count == 0)
         {
             throw new EngineException(ErrorKind.InvalidParameter, "at least one image must be named");
         }
 
-        Image[] images = [.. references.Select(Get)];
+        Image[] images = [.. references.Select(reference => Get(reference, platform))];
         return Task.FromResult<Func<Stream, CancellationToken, Task>>(async (output, end) =>
         {
             await StorageErrors.OfAsync(async () =>
             {
-                await store.SaveAsync(references, platform: null, output, end);
+                await store.SaveAsync(references, platform, output, end);
                 return true;
             });
             foreach (Image image in images)
@@ -118,6 +118,11 @@ internal sealed partial class ImageService(
             }
         });
     }
+
+    private Image Get(string reference, Platform? platform) =>
+        Get(reference) is var image && platform is null ? image
+        : StorageErrors.Of(() => store.Find(reference, platform!)) ?? throw new EngineException(
+            ErrorKind.NotFound, $"image with reference {reference} was found but does not provide the specified platform ({platform})");
 
     private Image Get(string reference) => StorageErrors.Of(() => store.Get(reference));
 

@@ -42,7 +42,7 @@ internal static class ImageEndpoints
         await request.WriteJsonAsync(await request.Engine.Images.PruneAsync(request.Query.Filters(), request.Stopping), EngineJson.Wire.ImagesPruneReport);
 
     public static Task Load(ApiRequest request) => new JsonLines(request).RunAsync(progress =>
-        request.Engine.Images.LoadAsync(request.Http.Request.Body, request.Query.Flag("quiet"), progress, request.Http.RequestAborted));
+        request.Engine.Images.LoadAsync(request.Http.Request.Body, RegistryEndpoints.PlatformOf(request.Query.Text("platform")), request.Query.Flag("quiet"), progress, request.Http.RequestAborted));
 
     /// <summary>Pull or import, by the parameter that is there.</summary>
     public static Task Create(ApiRequest request)
@@ -72,7 +72,7 @@ internal static class ImageEndpoints
 
     private static async Task SaveAsync(ApiRequest request, IReadOnlyList<string> names)
     {
-        Func<Stream, CancellationToken, Task> write = await request.Engine.Images.SaveAsync(names, request.Http.RequestAborted);
+        Func<Stream, CancellationToken, Task> write = await request.Engine.Images.SaveAsync(names, RegistryEndpoints.PlatformOf(request.Query.Text("platform")), request.Http.RequestAborted);
         request.Response.ContentType = "application/x-tar";
         await write(request.Response.Body, request.Http.RequestAborted);
     }

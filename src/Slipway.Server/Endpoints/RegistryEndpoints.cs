@@ -47,8 +47,8 @@ internal static class RegistryEndpoints
         await request.WriteJsonAsync([.. found], EngineJson.Wire.ListSearchResult);
     }
 
-    /// <summary>A push names its platform as a document, other than a pull.</summary>
-    private static Platform? PlatformOf(string? json)
+    /// <summary>A push, a load and a save name their platform as a document, other than a pull.</summary>
+    internal static Platform? PlatformOf(string? json)
     {
         try
         {

@@ -6,14 +6,15 @@ using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
 using Slipway.Api.Registries;
-using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
 using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
-using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
+using Slipway.Engine.Images;
+using Slipway.Engine;
+using Slipway.Oci;
 using Slipway.Registry.Distribution;
 
 namespace Slipway.Tests.Engine.Server;
@@ -182,13 +183,13 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
     Task<IReadOnlyList<ImageDeleteItem>> IImages.RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken) =>
         Task.FromResult<IReadOnlyList<ImageDeleteItem>>([new ImageDeleteItem { Untagged = reference }]);
 
-    Task IImages.LoadAsync(Stream archive, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) =>
+    Task IImages.LoadAsync(Stream archive, Platform? platform, bool quiet, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) =>
         OnLoad!(archive, quiet, progress, cancellationToken);
 
     Task IImages.ImportAsync(ImageImport import, Stream archive, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken) =>
         OnImport!(import, archive, progress);
 
-    Task<Func<Stream, CancellationToken, Task>> IImages.SaveAsync(IReadOnlyList<string> references, CancellationToken cancellationToken) =>
+    Task<Func<Stream, CancellationToken, Task>> IImages.SaveAsync(IReadOnlyList<string> references, Platform? platform, CancellationToken cancellationToken) =>
         Task.FromResult(OnSave!(references));
 
     IAsyncEnumerable<EventMessage> IEvents.Subscribe(DateTimeOffset? since, DateTimeOffset? until, Filters filters, CancellationToken cancellationToken) =>

@@ -133,8 +133,8 @@ public sealed class ImageServiceTests : IAsyncDisposable
     {
         List<ProgressMessage> loud = [];
         List<ProgressMessage> quiet = [];
-        await _images.LoadAsync(Stream.Null, false, Collect(loud), TestContext.Current.CancellationToken);
-        await _images.LoadAsync(Stream.Null, true, Collect(quiet), TestContext.Current.CancellationToken);
+        await _images.LoadAsync(Stream.Null, null, false, Collect(loud), TestContext.Current.CancellationToken);
+        await _images.LoadAsync(Stream.Null, null, true, Collect(quiet), TestContext.Current.CancellationToken);
 
         Assert.Equal(["Loading layer", null], loud.Select(message => message.Status));
         Assert.Equal((5L, 10L), (loud[0].ProgressDetail!.Current, loud[0].ProgressDetail!.Total));
@@ -147,7 +147,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
         _store.LoadForever = true;
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
-            _images.LoadAsync(Stream.Null, false, _ => throw new IOException("gone"), TestContext.Current.CancellationToken));
+            _images.LoadAsync(Stream.Null, null, false, _ => throw new IOException("gone"), TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -155,8 +155,8 @@ public sealed class ImageServiceTests : IAsyncDisposable
     {
         _store.Images.Add(Make('a', s_day, ["x:1"]));
 
-        Assert.Equal(ErrorKind.NotFound, (await Assert.ThrowsAsync<EngineException>(() => _images.SaveAsync(["x:1", "nosuch"], TestContext.Current.CancellationToken))).Kind);
-        Assert.Equal(ErrorKind.InvalidParameter, (await Assert.ThrowsAsync<EngineException>(() => _images.SaveAsync([], TestContext.Current.CancellationToken))).Kind);
+        Assert.Equal(ErrorKind.NotFound, (await Assert.ThrowsAsync<EngineException>(() => _images.SaveAsync(["x:1", "nosuch"], null, TestContext.Current.CancellationToken))).Kind);
+        Assert.Equal(ErrorKind.InvalidParameter, (await Assert.ThrowsAsync<EngineException>(() => _images.SaveAsync([], null, TestContext.Current.CancellationToken))).Kind);
     }
 
     [Theory]
