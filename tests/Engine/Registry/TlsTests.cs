@@ -44,6 +44,36 @@ public sealed class TlsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_client_with_a_certificate_of_the_authority_is_let_in_and_one_of_another_is_not()
+    {
+        using ECDsa authorityKey = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        CertificateRequest authority = new("CN=authority", authorityKey, HashAlgorithmName.SHA256);
+        authority.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
+        using X509Certificate2 root = authority.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-2), DateTimeOffset.UtcNow.AddDays(2));
+        await File.WriteAllTextAsync(In("ca.pem"), root.ExportCertificatePem(), TestContext.Current.CancellationToken);
+        TlsConfiguration tls = Certificate() with { ClientCa = In("ca.pem") };
+        await using RegistryUnderTest registry = await RegistryUnderTest.StartAsync(configuration => configuration with { Tls = tls });
+
+        using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        CertificateRequest request = new("CN=client", key, HashAlgorithmName.SHA256);
+        using X509Certificate2 issued = request.Create(root, DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1), [1, 2, 3]);
+        using X509Certificate2 good = issued.CopyWithPrivateKey(key);
+        using X509Certificate2 own = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        Assert.Equal(System.Net.HttpStatusCode.OK, await AskAsync(registry, good));
+        await Assert.ThrowsAsync<HttpRequestException>(() => AskAsync(registry, own));
+    }
+
+    private static async Task<System.Net.HttpStatusCode> AskAsync(RegistryUnderTest registry, X509Certificate2 client)
+    {
+        using SocketsHttpHandler handler = new();
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, shown, _, _) => shown?.Subject == "CN=registry.test";
+        handler.SslOptions.ClientCertificateContext = System.Net.Security.SslStreamCertificateContext.Create(client, null, offline: true);
+        using HttpClient http = new(handler);
+        using HttpResponseMessage answer = await http.GetAsync(new Uri($"https://{registry.EndPoint}/v2/"), TestContext.Current.CancellationToken);
+        return answer.StatusCode;
+    }
+
+    [Fact]
     public async Task Missing_files_are_named()
     {
         RegistryConfigurationException error = await Assert.ThrowsAsync<RegistryConfigurationException>(
