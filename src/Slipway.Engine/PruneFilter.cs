@@ -20,6 +20,9 @@ internal sealed class PruneFilter
         }
     }
 
+    /// <summary>Neither age nor labels matter.</summary>
+    public bool IncludesAll => !_filters.Has("until") && !_filters.Has("label") && !_filters.Has("label!");
+
     /// <summary>Whether an object of this age and with these labels is to go.</summary>
     public bool Includes(DateTimeOffset created, IReadOnlyDictionary<string, string>? labels) =>
         created <= _until

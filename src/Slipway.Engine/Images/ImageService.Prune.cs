@@ -28,11 +28,16 @@ internal sealed partial class ImageService
                 }
             }
 
-            await StorageErrors.OfAsync(async () =>
+            // Layers of interrupted pulls have neither age nor label: who chooses by those does not mean them.
+            if (filter.IncludesAll)
             {
-                await store.PurgeAsync(cancellationToken);
-                return true;
-            });
+                await StorageErrors.OfAsync(async () =>
+                {
+                    await store.PurgeAsync(cancellationToken);
+                    return true;
+                });
+            }
+
             long reclaimed = Math.Max(0, before - await ImageBytesAsync(cancellationToken));
             events.Publish("image", "prune", "", new Dictionary<string, string> { ["reclaimed"] = reclaimed.ToString(CultureInfo.InvariantCulture) });
             return new ImagesPruneReport(deleted.Count > 0 ? deleted : null, reclaimed);
