@@ -113,4 +113,24 @@ public sealed class CacheTests
         Assert.Empty(Directory.GetFiles(Path.Combine(cache.Root, "blobs")));
         Assert.Empty(Directory.GetFiles(Path.Combine(cache.Root, "uploads"), "*", SearchOption.AllDirectories));
     }
+
+    /// <summary>A large one is passed on while it comes in; its last byte waits for the digest of the whole.</summary>
+    [Fact]
+    public async Task A_large_blob_that_is_not_what_its_digest_says_is_cut_off()
+    {
+        await using RegistryUnderTest upstream = await RegistryUnderTest.StartAsync();
+        string layer = Convert.ToHexString(RandomNumberGenerator.GetBytes(2_000_000));
+        Digest digest = Digest.Of(Encoding.ASCII.GetBytes(layer));
+        await upstream.PushImageAsync("app", "v1", layer);
+        string file = Path.Combine(upstream.Root, "repositories", "app", "blobs", digest.ToString());
+        await File.WriteAllTextAsync(file, "x" + layer[1..], TestContext.Current.CancellationToken);
+        await using RegistryUnderTest cache = await StartCacheAsync(upstream);
+        (await cache.GetAsync("/v2/app/manifests/v1")).Is(200);
+        await Assert.ThrowsAsync<HttpRequestException>(() => cache.GetAsync($"/v2/app/blobs/{digest}"));
+        Assert.Empty(Directory.GetFiles(Path.Combine(cache.Root, "blobs")));
+
+        await File.WriteAllTextAsync(file, layer, TestContext.Current.CancellationToken);
+        Assert.Equal(layer[100..200], (await cache.GetAsync($"/v2/app/blobs/{digest}", ("Range", "bytes=100-199"))).Is(206).Text);
+        Assert.Equal(layer, (await cache.GetAsync($"/v2/app/blobs/{digest}")).Is(200).Text);
+    }
 }

@@ -38,7 +38,7 @@ internal sealed class BlobEndpoints(RegistryContent content, IContentSource sour
         }
 
         response.ContentLength = range.Length;
-        await FileAnswer.SendAsync(request.Context, blob.File, range, request.Aborted);
+        await FileAnswer.SendAsync(request.Context, blob, range, request.Aborted);
     }
 
     public async Task DeleteAsync(RegistryRequest request)

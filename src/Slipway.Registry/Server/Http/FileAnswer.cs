@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using Microsoft.Win32.SafeHandles;
+using Slipway.Registry.Server.Storage;
 using Slipway.Registry.Server.Transport;
 
 namespace Slipway.Registry.Server.Http;
@@ -12,10 +13,23 @@ internal static class FileAnswer
 
     private const int CopySize = 128 * 1024;
 
-    public static Task SendAsync(HttpContext context, SafeFileHandle file, ByteRange range, CancellationToken cancellationToken) =>
-        range.Length > SmallFile && context.Features.Get<IFileOutput>() is { } output && !context.Request.IsHttps
-            ? SendByKernelAsync(context, output, file, range, cancellationToken)
-            : CopyAsync(context, file, range, cancellationToken);
+    public static Task SendAsync(HttpContext context, BlobContent blob, ByteRange range, CancellationToken cancellationToken) =>
+        !blob.IsComplete ? FollowAsync(context, blob, range, cancellationToken)
+        : range.Length > SmallFile && context.Features.Get<IFileOutput>() is { } output && !context.Request.IsHttps
+            ? SendByKernelAsync(context, output, blob.File, range, cancellationToken)
+            : CopyAsync(context, blob.File, range, cancellationToken);
+
+    /// <summary>Sends what is there while the rest still comes in.</summary>
+    private static async Task FollowAsync(HttpContext context, BlobContent blob, ByteRange range, CancellationToken cancellationToken)
+    {
+        long end = range.Offset + range.Length;
+        for (long position = range.Offset; position < end;)
+        {
+            long there = Math.Min(await blob.WaitAsync(position, cancellationToken), end);
+            await CopyAsync(context, blob.File, new ByteRange(position, there - position), cancellationToken);
+            position = there;
+        }
+    }
 
     /// <summary>The HTTP server writes the head and counts the body; the body's bytes go from file to socket in the kernel.</summary>
     private static async Task SendByKernelAsync(HttpContext context, IFileOutput output, SafeFileHandle file, ByteRange range, CancellationToken cancellationToken)

@@ -84,6 +84,8 @@ internal sealed partial class RegistryApplication(RegistryRouter router, Request
         }
 
         response.StatusCode = answer.Status;
+        response.Headers.ETag = default;
+        response.Headers.CacheControl = default;
         if (answer.ClosesConnection || (answer.Status >= StatusCodes.Status500InternalServerError && context.Request.Body is not null && !HttpMethods.IsGet(context.Request.Method)))
         {
             // The rest of the body is not read.

@@ -15,6 +15,8 @@ internal sealed class FileUpload(
 
     public long Length => hash.Length;
 
+    public SafeFileHandle OpenRead() => Descriptors.Duplicate(file);
+
     public void Write(ReadOnlySpan<byte> bytes)
     {
         RandomAccess.Write(file, bytes, hash.Length);

@@ -87,13 +87,20 @@ internal interface IManifestStorage
 }
 
 /// <summary>A blob, open for reading.</summary>
-/// <param name="file">Its content; the whole file.</param>
-/// <param name="length">Bytes.</param>
-internal sealed class BlobContent(SafeFileHandle file, long length) : IDisposable
+/// <param name="file">Its content, in which bytes may still be missing: see <see cref="WaitAsync"/>.</param>
+/// <param name="length">Bytes of the whole.</param>
+internal class BlobContent(SafeFileHandle file, long length) : IDisposable
 {
     public SafeFileHandle File { get; } = file;
 
     public long Length { get; } = length;
+
+    /// <summary>Whether all of it is there.</summary>
+    public virtual bool IsComplete => true;
+
+    /// <summary>Waits until there is more than the first <paramref name="count"/> bytes.</summary>
+    /// <returns>How many bytes from the beginning are there.</returns>
+    public virtual ValueTask<long> WaitAsync(long count, CancellationToken cancellationToken) => ValueTask.FromResult(Length);
 
     public void Dispose() => File.Dispose();
 }
@@ -106,6 +113,9 @@ internal interface IBlobUpload : IDisposable
 
     /// <summary>Bytes that are there.</summary>
     long Length { get; }
+
+    /// <summary>A second descriptor of what was received and will be.</summary>
+    SafeFileHandle OpenRead();
 
     /// <summary>Appends.</summary>
     void Write(ReadOnlySpan<byte> bytes);

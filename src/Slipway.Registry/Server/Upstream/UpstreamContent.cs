@@ -24,7 +24,7 @@ internal sealed class UpstreamContent : IContentSource, IDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<string, long> _tagsSeen = new();
     private readonly SharedFetches<ManifestEntry?> _manifests = new();
-    private readonly SharedFetches<bool> _blobs = new();
+    private readonly Dictionary<string, IncomingBlob> _blobs = [];
 
     /// <param name="host">The other registry, as in image names.</param>
     /// <param name="credentials">For it; null for none.</param>
@@ -58,9 +58,18 @@ internal sealed class UpstreamContent : IContentSource, IDisposable
             return null;
         }
 
-        return await _blobs.GetAsync($"{repository}@{digest}", () => FetchBlobAsync(repository, descriptor, _stopping.Token), cancellationToken)
-            ? await _content.Storage.OpenBlobAsync(repository, digest, cancellationToken)
-            : null;
+        IncomingBlob incoming;
+        string key = $"{repository}@{digest}";
+        lock (_blobs)
+        {
+            if (!_blobs.TryGetValue(key, out incoming!))
+            {
+                _blobs[key] = incoming = new IncomingBlob(descriptor.Size);
+                _ = FetchBlobAsync(repository, descriptor, key, incoming, _stopping.Token);
+            }
+        }
+
+        return await incoming.OpenAsync(cancellationToken) ?? await _content.Storage.OpenBlobAsync(repository, digest, cancellationToken);
     }
 
     public void Dispose()
@@ -104,35 +113,69 @@ internal sealed class UpstreamContent : IContentSource, IDisposable
         }
     }
 
-    private async Task<bool> FetchBlobAsync(RepositoryName repository, Descriptor descriptor, CancellationToken cancellationToken)
+    /// <summary>Fetches a blob to its end, whoever waits for it; how it went is told through <paramref name="incoming"/>.</summary>
+    private async Task FetchBlobAsync(RepositoryName repository, Descriptor descriptor, string key, IncomingBlob incoming, CancellationToken cancellationToken)
+    {
+        Exception? failure = null;
+        try
+        {
+            await Task.Yield();
+
+            // An earlier fetch may have come to its end between the look at the storage and this one's beginning.
+            if (await _content.Storage.FindBlobAsync(repository, descriptor.Digest, cancellationToken) is null)
+            {
+                await KeepBlobAsync(repository, descriptor, incoming, cancellationToken);
+            }
+        }
+        catch (RegistryException e) when (e.Kind == RegistryErrorKind.NotFound)
+        {
+            failure = RegistryError.BlobUnknown();
+        }
+        catch (RegistryException e)
+        {
+            failure = RegistryError.Unavailable($"the registry behind this cache: {e.Message}");
+        }
+        catch (Exception e)
+        {
+            failure = e;
+        }
+
+        lock (_blobs)
+        {
+            _blobs.Remove(key);
+        }
+
+        incoming.End(failure);
+    }
+
+    private async Task KeepBlobAsync(RepositoryName repository, Descriptor descriptor, IncomingBlob incoming, CancellationToken cancellationToken)
     {
         using IBlobUpload upload = await _content.Storage.BeginUploadAsync(repository, cancellationToken);
         try
         {
-            await using IRemoteRepository remote = Open(repository);
-            await using Stream source = await remote.OpenBlobAsync(descriptor, 0, cancellationToken);
-            byte[] buffer = new byte[CopySize];
-            for (int count; (count = await source.ReadAsync(buffer, cancellationToken)) > 0;)
+            await ReceiveAsync(repository, descriptor, upload, incoming, cancellationToken);
+            if (!await upload.CommitAsync(descriptor.Digest, cancellationToken))
             {
-                upload.Write(buffer.AsSpan(0, count));
+                throw RegistryError.Unavailable($"the registry behind this cache sent something else than {descriptor.Digest}");
             }
-
-            if (await upload.CommitAsync(descriptor.Digest, cancellationToken))
-            {
-                return true;
-            }
-
-            throw RegistryError.Unavailable($"the registry behind this cache sent something else than {descriptor.Digest}");
-        }
-        catch (RegistryException e)
-        {
-            upload.Cancel();
-            return e.Kind == RegistryErrorKind.NotFound ? false : throw RegistryError.Unavailable($"the registry behind this cache: {e.Message}");
         }
         catch
         {
             upload.Cancel();
             throw;
+        }
+    }
+
+    private async Task ReceiveAsync(RepositoryName repository, Descriptor descriptor, IBlobUpload upload, IncomingBlob incoming, CancellationToken cancellationToken)
+    {
+        await using IRemoteRepository remote = Open(repository);
+        await using Stream source = await remote.OpenBlobAsync(descriptor, 0, cancellationToken);
+        incoming.Begin(upload.OpenRead());
+        byte[] buffer = new byte[CopySize];
+        for (int count; (count = await source.ReadAsync(buffer, cancellationToken)) > 0;)
+        {
+            upload.Write(buffer.AsSpan(0, count));
+            incoming.Advance(upload.Length);
         }
     }
 
@@ -151,29 +194,5 @@ internal sealed class UpstreamContent : IContentSource, IDisposable
         }
 
         return null;
-    }
-}
-
-/// <summary>Fetches under way, so that those who want the same wait for the same one.</summary>
-internal sealed class SharedFetches<T>
-{
-    private readonly ConcurrentDictionary<string, Lazy<Task<T>>> _running = new();
-
-    public async Task<T> GetAsync(string key, Func<Task<T>> fetch, CancellationToken cancellationToken)
-    {
-        Lazy<Task<T>> shared = _running.GetOrAdd(key, _ => new Lazy<Task<T>>(() => Task.Run(() => RunAsync(key, fetch))));
-        return await shared.Value.WaitAsync(cancellationToken);
-    }
-
-    private async Task<T> RunAsync(string key, Func<Task<T>> fetch)
-    {
-        try
-        {
-            return await fetch();
-        }
-        finally
-        {
-            _running.TryRemove(key, out _);
-        }
     }
 }
