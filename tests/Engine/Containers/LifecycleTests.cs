@@ -170,13 +170,21 @@ public sealed class LifecycleTests(EngineFixture fixture) : IClassFixture<Engine
     public async Task A_client_that_leaves_before_the_start_leaves_no_descriptor()
     {
         string id = await fixture.CreateAsync(EngineFixture.Request("true"));
-        int before = Directory.GetFiles("/proc/self/fd").Length;
-        for (int i = 0; i < 20; i++)
+
+        // The engines of tests beside this one open descriptors in this process too: a leak shows every time, they do not.
+        int grown = int.MaxValue;
+        for (int round = 0; round < 10 && grown > 5; round++)
         {
-            await (await Containers.AttachAsync(id, new AttachOptions(false, true, true, false, true), Cancellation)).DisposeAsync();
+            int before = Directory.GetFiles("/proc/self/fd").Length;
+            for (int i = 0; i < 20; i++)
+            {
+                await (await Containers.AttachAsync(id, new AttachOptions(false, true, true, false, true), Cancellation)).DisposeAsync();
+            }
+
+            grown = Directory.GetFiles("/proc/self/fd").Length - before;
         }
 
-        Assert.InRange(Directory.GetFiles("/proc/self/fd").Length, 0, before + 5);
+        Assert.InRange(grown, int.MinValue, 5);
         await Containers.RemoveAsync(id, Force, Cancellation);
     }
 
