@@ -27,6 +27,8 @@ internal sealed record ArchivedImage
     /// <summary>What the names denote where several images share them: the index, or the main image's manifest. None where they mean this image alone.</summary>
     public Digest SharedTarget { get; init; }
 
+    public IReadOnlyList<ArchivedReferrer> Referrers { get; init; } = [];
+
     public static ArchivedImage Create(ArchiveFile configFile, IReadOnlyList<ArchiveFile> layers, ArchiveFile? manifest, IReadOnlyList<Reference> names)
     {
         var config = ImageConfig.Parse(ImageArchive.ReadDocument(configFile));

@@ -52,13 +52,16 @@ internal sealed class ImageLoader(ContentStore content, LayerStore layers, Unpac
     {
         var known = described.ToLookup(image => image.ConfigFile.Digest);
         var images = listed
-            .Select(image => known[image.ConfigFile.Digest].FirstOrDefault(other => other.Names.Intersect(image.Names).Any() || image.Names.Count == 0) is { } document
-                ? image with { Manifest = document.Manifest, Index = document.Index, SharedTarget = document.SharedTarget }
+            .Select(image => known[image.ConfigFile.Digest].OrderByDescending(other => other.Names.Intersect(image.Names).Any()).FirstOrDefault() is { } document
+                ? image with { Manifest = document.Manifest, Index = document.Index, SharedTarget = document.SharedTarget, Referrers = document.Referrers }
                 : image)
             .ToList();
 
         // The list has no platforms: those beside the one that it names are in the layout alone.
-        images.AddRange(described.Where(image => !image.IsMain && listed.All(other => other.ConfigFile.Digest != image.ConfigFile.Digest)));
+        images.AddRange(described
+            .Where(image => !image.IsMain && listed.All(other => other.ConfigFile.Digest != image.ConfigFile.Digest))
+            .Select(image => images.Find(main => main.SharedTarget == image.SharedTarget) is { } main ? image with { Names = main.Names } : image)
+            .ToList());
         return images;
     }
 

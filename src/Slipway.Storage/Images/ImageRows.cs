@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Slipway.Oci;
 using Slipway.Storage.Layers;
 using Slipway.Storage.State;
@@ -7,7 +8,13 @@ namespace Slipway.Storage.Images;
 /// <summary>An image as the database gets it.</summary>
 /// <param name="Manifest">None where there is no such document.</param>
 /// <param name="Blobs">The files below <c>blobs/</c> that the image keeps alive, its configuration among them.</param>
-internal sealed record ImageRow(Digest Id, byte[] Config, Digest Manifest, IReadOnlyList<StoredLayer> Layers, IReadOnlyList<BlobRow> Blobs);
+internal sealed record ImageRow(Digest Id, byte[] Config, Digest Manifest, IReadOnlyList<StoredLayer> Layers, IReadOnlyList<BlobRow> Blobs)
+{
+    public IReadOnlyList<ReferrerRow> Referrers { get; init; } = [];
+}
+
+/// <summary>What came with an image and is about it: the descriptor of its manifest, and whether an archive's own index lists it.</summary>
+internal sealed record ReferrerRow(Descriptor Descriptor, bool IsListed);
 
 /// <param name="MediaType">Of a manifest or an index; empty for anything else.</param>
 internal sealed record BlobRow(Digest Digest, long Size, string MediaType = "");
@@ -40,6 +47,11 @@ internal static class ImageRows
             connection.Execute("UPDATE images SET manifest = $2 WHERE id = $1 AND manifest = ''", id, image.Manifest.ToString());
         }
 
+        foreach (var referrer in image.Referrers)
+        {
+            AddReferrer(connection, image.Id, referrer);
+        }
+
         foreach (var blob in image.Blobs)
         {
             connection.Execute(
@@ -47,6 +59,18 @@ internal static class ImageRows
             connection.Execute("INSERT INTO image_blobs (image_id, digest) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, blob.Digest.ToString());
         }
     }
+
+    private static void AddReferrer(DatabaseConnection connection, Digest id, ReferrerRow referrer) =>
+        connection.Execute(
+            "INSERT INTO image_referrers (image_id, digest, is_listed, descriptor) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            id.ToString(), referrer.Descriptor.Digest.ToString(), referrer.IsListed ? 1 : 0, JsonSerializer.SerializeToUtf8Bytes(referrer.Descriptor, OciJson.Default.Descriptor));
+
+    /// <summary>What came with an image and is about it, in a fixed order.</summary>
+    public static IReadOnlyList<ReferrerRow> Referrers(DatabaseConnection connection, Digest id) =>
+        connection.Query(
+            "SELECT descriptor, is_listed FROM image_referrers WHERE image_id = $1 ORDER BY digest",
+            reader => new ReferrerRow(JsonSerializer.Deserialize(reader.GetBlob(0), OciJson.Default.Descriptor)!, reader.GetInt64(1) != 0),
+            id.ToString());
 
     /// <summary>
     /// Gives a name to an image; another image that had it loses it, unless both are platforms of the same index.

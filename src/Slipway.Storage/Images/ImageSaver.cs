@@ -19,6 +19,9 @@ internal sealed class ImageSaver(ContentStore content, LayerTars tars, UnpackLim
 
     private readonly List<Saved> _images = [];
     private readonly List<Descriptor> _index = [];
+
+    /// <summary>What indexes in the archive list, whether it is here or not.</summary>
+    private readonly HashSet<Digest> _platforms = [];
     private readonly SortedDictionary<Digest, (long Size, Func<Stream> Open)> _blobs = [];
 
     /// <summary>Adds what a name denotes, or an image by its id.</summary>
@@ -50,6 +53,33 @@ internal sealed class ImageSaver(ContentStore content, LayerTars tars, UnpackLim
         }
 
         _images.Add(new Saved(images.First(image => image.Entry.Image.Id == main.Image.Id), [.. tags]));
+    }
+
+    /// <summary>Adds what is about an image, manifests with the blobs they name, where the archive has what they are about; after all images.</summary>
+    public void AddReferrers(IReadOnlyList<ReferrerRow> referrers)
+    {
+        foreach (var (descriptor, isListed) in referrers.Where(referrer => content.Contains(referrer.Descriptor.Digest)))
+        {
+            var document = content.ReadAll(descriptor.Digest, limits.MaxDocumentBytes);
+            if (ImageDocument.Parse(document) is not ImageDocument.OfManifest { Value: var manifest }
+                || !(isListed ? IsHere(ArchivedReferrer.SubjectOf(descriptor, manifest)) : _platforms.Contains(descriptor.Digest)))
+            {
+                continue;
+            }
+
+            AddDocument(descriptor.Digest, document);
+            foreach (var part in (manifest.Layers ?? []).Append(manifest.Config).Where(part => !part.Digest.IsNone && content.Contains(part.Digest)))
+            {
+                _blobs.TryAdd(part.Digest, (part.Size, () => content.OpenRead(part.Digest)));
+            }
+
+            if (isListed && !_index.Exists(other => other.Digest == descriptor.Digest))
+            {
+                _index.Add(descriptor);
+            }
+        }
+
+        bool IsHere(Digest subject) => _blobs.ContainsKey(subject) || _platforms.Contains(subject);
     }
 
     /// <summary>Blocks; for a thread of its own.</summary>
@@ -102,6 +132,7 @@ internal sealed class ImageSaver(ContentStore content, LayerTars tars, UnpackLim
         }
 
         AddDocument(target, document);
+        _platforms.UnionWith(manifests.Select(manifest => manifest.Digest));
         return new Descriptor { MediaType = ImageDocument.MediaTypeOf(document), Digest = target, Size = document.Length };
     }
 

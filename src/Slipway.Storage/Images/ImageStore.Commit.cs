@@ -28,7 +28,10 @@ internal sealed partial class ImageStore
                 foreach (var image in staged.Images)
                 {
                     var manifest = image.Image.Manifest?.Digest ?? default;
-                    ImageRows.Insert(connection, new ImageRow(image.Id, ImageArchive.ReadDocument(image.Image.ConfigFile), manifest, image.Layers, image.BlobRows()));
+                    ImageRows.Insert(connection, new ImageRow(image.Id, ImageArchive.ReadDocument(image.Image.ConfigFile), manifest, image.Layers, image.BlobRows())
+                    {
+                        Referrers = [.. image.Image.Referrers.Select(referrer => new ReferrerRow(referrer.Descriptor, referrer.IsListed))],
+                    });
                     var shared = image.Image.SharedTarget;
                     foreach (var name in image.Image.Names)
                     {

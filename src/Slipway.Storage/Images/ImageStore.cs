@@ -94,6 +94,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         try
         {
             var saver = new ImageSaver(_content, _tars, _options.Limits);
+            var saved = new List<Digest>();
             foreach (var nameOrId in namesOrIds)
             {
                 var name = NamedBy(nameOrId);
@@ -101,6 +102,12 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
                 var platforms = name is null || platform is not null ? [main] : _catalog.AllByName(name);
                 pins.AddRange(platforms.SelectMany(Pin));
                 saver.Add(main, platforms, name is null ? main.Names : [name], name is null ? default : _catalog.TargetOf(name));
+                saved.AddRange(platforms.Select(entry => entry.Image.Id));
+            }
+
+            foreach (var id in saved)
+            {
+                saver.AddReferrers(await _database.ReadAsync(connection => ImageRows.Referrers(connection, id), cancellationToken).ConfigureAwait(false));
             }
 
             await BlockingToAsyncStream.RunAsync("image-save", output, stream => saver.Write(stream, cancellationToken), cancellationToken).ConfigureAwait(false);

@@ -24,6 +24,7 @@ internal static class OciLayout
 
         // Descriptors under one name are one image for several platforms; so are those without a name that say their platform.
         var images = new List<ArchivedImage>();
+        var referrers = (index.Manifests ?? []).Select(descriptor => ArchivedReferrer.Open(archive, descriptor, isListed: true)).OfType<ArchivedReferrer>().ToList();
         foreach (var group in (index.Manifests ?? []).Where(IsImage).GroupBy(GroupOf))
         {
             var candidates = group.SelectMany(descriptor => Candidates(archive, descriptor, MaxNesting)).DistinctBy(candidate => candidate.Config.Digest).ToList();
@@ -35,12 +36,21 @@ internal static class OciLayout
             var main = Choose(candidates, platform);
             Reference[] names = NameOf(group.First()) is { } name ? [name] : [];
             var documents = group.Select(descriptor => descriptor.Digest).Distinct().Select(digest => archive.GetBlob(digest)).ToList();
-            var shared = documents is [var only] && ImageDocument.Parse(ImageArchive.ReadDocument(only)) is ImageDocument.OfIndex ? only : null;
+            var (shared, listed) = documents is [var only] && ImageDocument.Parse(ImageArchive.ReadDocument(only)) is ImageDocument.OfIndex { Value: var platforms }
+                ? (only, platforms.Manifests ?? [])
+                : (null, []);
+            HashSet<Digest> subjects = [.. documents.Select(document => document.Digest), .. listed.Select(descriptor => descriptor.Digest)];
+            ArchivedReferrer[] about =
+            [
+                .. referrers.Where(referrer => subjects.Contains(referrer.About)),
+                .. listed.Where(descriptor => !IsImage(descriptor)).Select(descriptor => ArchivedReferrer.Open(archive, descriptor, isListed: false)).OfType<ArchivedReferrer>(),
+            ];
             Candidate[] taken = platform is null ? [.. candidates.Where(candidate => candidate == main || candidate.IsComplete(archive))] : [main];
             images.AddRange(taken.Select(candidate => ArchivedImage.Create(candidate.Config, candidate.Layers, candidate.Manifest, names) with
             {
                 Index = shared,
                 IsMain = candidate == main,
+                Referrers = candidate == main ? about : [],
                 SharedTarget = shared?.Digest ?? (taken.Length > 1 ? main.Manifest.Digest : default),
             }));
         }

@@ -14,7 +14,8 @@ internal sealed record StagedImage(ArchivedImage Image, IReadOnlyList<StoredLaye
     /// What is kept as it came: the documents, and the blobs of layers that were compressed, for their bytes can be had nowhere else.
     /// </summary>
     public IEnumerable<ArchiveFile> Kept =>
-        [Image.ConfigFile, .. Documents, .. Image.Layers.Where((file, i) => file.Blob is not null && file.Digest != Layers[i].Layer.DiffId)];
+        [Image.ConfigFile, .. Documents, .. Image.Layers.Where((file, i) => file.Blob is not null && file.Digest != Layers[i].Layer.DiffId),
+         .. Image.Referrers.SelectMany(referrer => referrer.Files)];
 
     public IReadOnlyList<BlobRow> BlobRows() =>
         [.. Kept.Select(file => new BlobRow(file.Digest, file.Length, Documents.Contains(file) ? ImageDocument.MediaTypeOf(ImageArchive.ReadDocument(file)) : ""))];

@@ -159,6 +159,16 @@ internal static class Schema
             last_used INTEGER NOT NULL
         ) STRICT, WITHOUT ROWID;
         """,
+        """
+        -- Signatures and attestations that came with an image: descriptors of their manifests, and whether an archive's index lists them.
+        CREATE TABLE image_referrers (
+            image_id   TEXT NOT NULL REFERENCES images (id) ON DELETE CASCADE,
+            digest     TEXT NOT NULL,
+            is_listed  INTEGER NOT NULL,
+            descriptor BLOB NOT NULL,
+            PRIMARY KEY (image_id, digest)
+        ) STRICT, WITHOUT ROWID;
+        """,
     ];
 
     /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>

@@ -172,6 +172,21 @@ public sealed class ImageIngestTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task CVE_2026_32288_a_bomb_is_refused_while_it_arrives()
+    {
+        await _temporary.DisposeAsync();
+        _temporary = await TemporaryDataRoot.CreateAsync(new UnpackLimits { MaxBytes = 64 << 20, RatioFrom = 1 << 20 });
+        var made = RemoteImage.Create(new TarBuilder().Add(new Slipway.Oci.Tar.TarEntry { Name = "zeros"u8.ToArray(), Size = 32 << 20 }, new byte[32 << 20]).ToArray());
+        await using (var ingest = Images.BeginIngest())
+        {
+            var error = await Assert.ThrowsAsync<StorageException>(() => made.AddAsync(ingest, 0, Cancellation));
+            Assert.Equal((StorageErrorKind.InvalidParameter, "invalid layer: compressed data expands beyond the limit of 100 times its size"), (error.Kind, error.Message));
+        }
+
+        Assert.Empty(_temporary.Contents());
+    }
+
+    [Fact]
     public async Task Layers_of_an_interrupted_ingest_stay_for_the_next_one()
     {
         var made = RemoteImage.Create(Tar("a"), Tar("b"));

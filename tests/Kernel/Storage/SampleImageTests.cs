@@ -111,6 +111,40 @@ public sealed class SampleImageTests
             .Select(image => $"{image.Id} {string.Join(',', image.RepoTags)} {string.Join(',', image.ChainIds)}").Order(StringComparer.Ordinal);
     }
 
+    [Fact]
+    public async Task Signatures_in_an_archive_stay_with_their_image()
+    {
+        await using var archive = Samples.Open("oci/hello-world-multiarch-cosign.tar");
+        await using var temporary = await TemporaryDataRoot.CreateAsync();
+        var image = (await temporary.Root.Images.LoadAsync(archive, null, null, Cancellation))[0].Image;
+        using var saved = new MemoryStream();
+        await temporary.Root.Images.SaveAsync([image.RepoTags[0]], null, saved, Cancellation);
+        saved.Position = 0;
+        var reader = new Slipway.Oci.Tar.TarReader(saved);
+        var names = new List<string>();
+        var index = Array.Empty<byte>();
+        while (reader.Next() is { } entry)
+        {
+            names.Add(entry.DisplayName);
+            if (entry.DisplayName == "index.json")
+            {
+                index = new byte[entry.Size];
+                reader.Read(index);
+            }
+        }
+
+        // The signature of the index, by cosign's tag.
+        Assert.Contains("sha256-00e1ee7c898a2c393ea2fe7680938f8dcbe55e51fbf08032cf37326a677f92ed.sig", System.Text.Encoding.UTF8.GetString(index), StringComparison.Ordinal);
+        Assert.Contains("blobs/sha256/1e4c6e59fe9ed668252140571494bb844e424bb48c2eceefed73434eb9a84dc3", names);
+        await temporary.Root.Images.RemoveAsync(image.RepoTags[0], new RemoveOptions { Force = true, UsedBy = _ => [] }, Cancellation);
+        foreach (var rest in temporary.Root.Images.All)
+        {
+            await temporary.Root.Images.RemoveAsync(rest.Id.ToString(), new RemoveOptions { Force = true, UsedBy = _ => [] }, Cancellation);
+        }
+
+        Assert.Empty(temporary.Contents());
+    }
+
     [Theory]
     [InlineData("rootfs/alpine-minirootfs-3.20.3-x86_64.tar.gz", "bin/busybox")]
     [InlineData("rootfs/tinycore-11.0-x86_64-rootfs64.tar.gz", "bin/busybox")]
