@@ -117,6 +117,22 @@ public abstract class RegistryPullTests(SharedEngine engine, RegistryServer regi
     }
 
     [Fact]
+    public async Task A_container_is_made_of_the_platform_that_is_asked_for()
+    {
+        var repository = Repository();
+        await Http.PutIndex(
+            repository, "1", await Http.PutImage(repository, null, [Text("a", "amd64")]), await Http.PutImage(repository, null, [Text("a", "arm64")], "arm64", "v8"));
+        await Docker.Ok("pull", Remote(repository));
+        (await Docker.Run("create", "--pull", "never", "--platform", "linux/arm64", Remote(repository))).Exited(1).Says("does not match the specified platform (linux/arm64)");
+        foreach (var (platform, architecture) in new[] { ("linux/arm64", "arm64"), ("linux/amd64", "amd64") })
+        {
+            var container = (await Docker.Run("create", "--platform", platform, Remote(repository))).Ok().Line;
+            Cleanup(() => Docker.Run("rm", "-f", container));
+            Assert.Equal(architecture, await Docker.Ok("image", "inspect", "-f", "{{.Architecture}}", await Docker.Inspect(container, "{{.Image}}")));
+        }
+    }
+
+    [Fact]
     public async Task An_image_of_another_platform_than_asked_for_is_said_to_be_one()
     {
         var repository = Repository();
