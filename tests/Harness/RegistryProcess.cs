@@ -36,8 +36,16 @@ public sealed class RegistryProcess : IAsyncDisposable
     {
         Requirement.Check(Repository.Executable is not null, "needs the built slipway: dotnet build src/Slipway.Cli, or set SLIPWAY_BIN");
         var registry = new RegistryProcess(root, options);
-        await registry.Start();
-        return registry;
+        try
+        {
+            await registry.Start();
+            return registry;
+        }
+        catch
+        {
+            await registry.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Starts it again after <see cref="Kill"/>, at the same address.</summary>
@@ -66,12 +74,12 @@ public sealed class RegistryProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_process is not null)
+        if (_process is { HasExited: false })
         {
             (await Programs.Run("kill", ["-TERM", $"{_process.Id}"])).Ok();
             await _process.WaitForExitAsync().WaitAsync(Programs.Limit(30));
-            _process.Dispose();
         }
+        _process?.Dispose();
         File.Delete(Log);
         if (_own is not null)
         {

@@ -50,8 +50,16 @@ internal sealed class RegistryUnderTest : IAsyncDisposable
         string directory = root ?? Directory.CreateTempSubdirectory("slipway-registry-").FullName;
         RegistryServerConfiguration configuration = new() { Listen = ["127.0.0.1:0"], Root = directory };
         RegistryUnderTest registry = new(configure?.Invoke(configuration) ?? configuration, directory, root is not null);
-        await registry.StartAsync();
-        return registry;
+        try
+        {
+            await registry.StartAsync();
+            return registry;
+        }
+        catch when (root is null)
+        {
+            Directory.Delete(directory, recursive: true);
+            throw;
+        }
     }
 
     /// <summary>Ends the server and starts it again over the same directory.</summary>
