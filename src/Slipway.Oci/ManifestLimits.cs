@@ -9,7 +9,7 @@ public static class ManifestLimits
     /// <summary>Bytes of a manifest or index that a registry has to accept (distribution-spec, "Pushing Manifests").</summary>
     public const int Document = 4 << 20;
 
-    /// <summary>Layers of a manifest. The kernel stacks 500 (overlayfs, OVL_MAX_STACK); artifacts have more parts than images have layers.</summary>
+    /// <summary>Layers of a manifest. An image that is to run has at most 128; artifacts have more parts.</summary>
     public const int Layers = 1000;
 
     /// <summary>Manifests of an index.</summary>

@@ -1,4 +1,5 @@
 using Slipway.Kernel.Compression;
+using Slipway.Kernel.Mounts;
 
 namespace Slipway.Storage;
 
@@ -19,8 +20,8 @@ public sealed record DataRootOptions
 /// <summary>Bounds on what an image may make the host store; an archive beyond one is refused.</summary>
 public sealed record UnpackLimits
 {
-    /// <summary>Layers of one image: what overlayfs can stack (Linux, fs/overlayfs/params.c, OVL_MAX_STACK).</summary>
-    public int MaxLayers { get; init; } = 500;
+    /// <summary>Layers of one image: what a root file system can be stacked of.</summary>
+    public int MaxLayers { get; init; } = OverlayMount.MaximumLayers;
 
     /// <summary>Bytes of a configuration, a manifest or an index.</summary>
     public int MaxDocumentBytes { get; init; } = 16 << 20;

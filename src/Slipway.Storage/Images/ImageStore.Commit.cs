@@ -86,6 +86,8 @@ internal sealed partial class ImageStore
         await ChangeAsync(
             async () =>
             {
+                // A layer of an image that is visible was flushed for that one.
+                var flushed = All.SelectMany(other => other.Layers).Select(layer => layer.ChainId).ToHashSet();
                 await WorkerThread.RunAsync("image-publish", () =>
                 {
                     foreach (var document in contents)
@@ -93,7 +95,11 @@ internal sealed partial class ImageStore
                         _content.Add(document.Content.Span);
                     }
 
-                    _layers.Flush();
+                    if (!lineage.TrueForAll(layer => flushed.Contains(layer.Layer.ChainId)))
+                    {
+                        _layers.Flush();
+                    }
+
                     return true;
                 }).ConfigureAwait(false);
                 var now = _options.TimeProvider.GetUtcNow();

@@ -1,4 +1,5 @@
 using Slipway.Engine.Images.Registries;
+using Slipway.Kernel.Mounts;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
 using Slipway.Storage.Images;
@@ -12,8 +13,7 @@ internal sealed record PulledDocuments(ImageContent Manifest, ImageContent? Inde
 /// <summary>Reads manifest and configuration of the image that a name stands for, and refuses what is no image this host could hold.</summary>
 internal sealed class ManifestReader(IRemoteRepository repository, PlatformPreference platform)
 {
-    /// <summary>The kernel's bound on the layers of an overlay (OVL_MAX_STACK, fs/overlayfs/params.h).</summary>
-    internal const int MaxLayers = 500;
+    internal const int MaxLayers = OverlayMount.MaximumLayers;
 
     /// <param name="digest">Of a manifest or index.</param>
     /// <exception cref="EngineException">NotFound: none of the index's images is for the platform. InvalidParameter: no image.</exception>
