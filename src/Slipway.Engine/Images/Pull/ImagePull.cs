@@ -17,27 +17,31 @@ internal sealed class ImagePull(
     public async Task<(Image Image, bool IsNewer)> RunAsync(Reference name, CancellationToken cancellationToken)
     {
         string wanted = name.Digest.IsNone ? name.Tag! : name.Digest.ToString();
-        Descriptor remote = await repository.ResolveAsync(wanted, cancellationToken);
-        progress.Say($"Pulling from {name.Path}", wanted);
         Image? before = store.Find(name.Familiar, platform.Wanted) ?? store.Find(name.Familiar);
-        Image image = IsUpToDate(before, name, remote.Digest) ? before! : await FetchAsync(name, remote.Digest, cancellationToken);
-        progress.Say($"Digest: {remote.Digest}");
+
+        // A name that is here is asked for its digest first, which mostly is all it takes (and which registries do not count as a pull).
+        RemoteManifest? document = before is null ? await repository.GetManifestAsync(wanted, cancellationToken) : null;
+        Digest digest = document?.Descriptor.Digest ?? (await repository.ResolveAsync(wanted, cancellationToken)).Digest;
+        progress.Say($"Pulling from {name.Path}", wanted);
+        Image image = IsUpToDate(before, name, digest) ? before!
+            : await FetchAsync(name, document ?? await repository.GetManifestAsync(digest.ToString(), cancellationToken), cancellationToken);
+        progress.Say($"Digest: {digest}");
         return (image, image.Id != before?.Id);
     }
 
     private bool IsUpToDate(Image? image, Reference name, Digest digest) =>
         image is not null && image.RepoDigests.Contains(name.WithDigest(digest).Familiar) && platform.Accepts(image.Config.Platform);
 
-    private async Task<Image> FetchAsync(Reference name, Digest digest, CancellationToken cancellationToken)
+    private async Task<Image> FetchAsync(Reference name, RemoteManifest document, CancellationToken cancellationToken)
     {
-        PulledDocuments documents = await new ManifestReader(repository, platform).ReadAsync(digest, cancellationToken);
+        PulledDocuments documents = await new ManifestReader(repository, platform).ReadAsync(document, cancellationToken);
         await using IImageIngest ingest = store.BeginIngest();
         IngestedImage arriving = new()
         {
             Config = documents.Config,
             Manifest = documents.Manifest,
             Index = documents.Index,
-            Names = name.Tag is not null && name.Digest.IsNone ? [name, name.WithDigest(digest)] : [name.WithDigest(digest)],
+            Names = name.Tag is not null && name.Digest.IsNone ? [name, name.WithDigest(document.Descriptor.Digest)] : [name.WithDigest(document.Descriptor.Digest)],
             Source = repository.Name,
         };
         await FetchLayersAsync(ingest, ingest.Check(arriving), documents.Layers, cancellationToken);

@@ -15,11 +15,10 @@ internal sealed class ManifestReader(IRemoteRepository repository, PlatformPrefe
 {
     internal const int MaxLayers = OverlayMount.MaximumLayers;
 
-    /// <param name="digest">Of a manifest or index.</param>
+    /// <param name="document">A manifest or index.</param>
     /// <exception cref="EngineException">NotFound: none of the index's images is for the platform. InvalidParameter: no image.</exception>
-    public async Task<PulledDocuments> ReadAsync(Digest digest, CancellationToken cancellationToken)
+    public async Task<PulledDocuments> ReadAsync(RemoteManifest document, CancellationToken cancellationToken)
     {
-        RemoteManifest document = await repository.GetManifestAsync(digest.ToString(), cancellationToken);
         ImageContent? index = null;
         if (ImageDocument.Parse(document.Content.Span) is ImageDocument.OfIndex { Value: var images })
         {
