@@ -34,11 +34,11 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, int EngineDes
         return last;
     }
 
-    /// <summary>As <see cref="Settled(Engine)"/>, after a burst: the engine keeps what it made ready for the next one for half a minute.</summary>
+    /// <summary>As <see cref="Settled(Engine)"/>, after a burst: the engine keeps what it made ready for the next one for a minute.</summary>
     public static async Task<Footprint> Settled(Engine engine, Footprint before)
     {
         var last = await Settled(engine);
-        for (var i = 0; i < 90 && !last.Held.SequenceEqual(before.Held); i++)
+        for (var i = 0; i < 180 && !last.Held.SequenceEqual(before.Held); i++)
         {
             await Task.Delay(500, TestContext.Current.CancellationToken);
             last = await Take(engine);

@@ -10,7 +10,7 @@ internal sealed class SandboxPool : IAsyncDisposable
     internal const int Limit = 64;
 
     /// <summary>How long a pool that has grown stays so after the last sandbox was taken.</summary>
-    internal static readonly TimeSpan Idle = TimeSpan.FromSeconds(30);
+    internal static readonly TimeSpan Idle = TimeSpan.FromMinutes(1);
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(30);
 
