@@ -116,7 +116,7 @@ public sealed class CacheTests
 
     /// <summary>A large one is passed on while it comes in; its last byte waits for the digest of the whole.</summary>
     [Fact]
-    public async Task A_large_blob_that_is_not_what_its_digest_says_is_cut_off()
+    public async Task A_large_blob_that_is_not_what_its_digest_says_is_cut_off_or_refused()
     {
         await using RegistryUnderTest upstream = await RegistryUnderTest.StartAsync();
         string layer = Convert.ToHexString(RandomNumberGenerator.GetBytes(2_000_000));
@@ -126,7 +126,19 @@ public sealed class CacheTests
         await File.WriteAllTextAsync(file, "x" + layer[1..], TestContext.Current.CancellationToken);
         await using RegistryUnderTest cache = await StartCacheAsync(upstream);
         (await cache.GetAsync("/v2/app/manifests/v1")).Is(200);
-        await Assert.ThrowsAsync<HttpRequestException>(() => cache.GetAsync($"/v2/app/blobs/{digest}"));
+
+        // Which of the two depends on whether the answer had begun when the last byte came.
+        int? refusal = null;
+        try
+        {
+            refusal = (await cache.GetAsync($"/v2/app/blobs/{digest}")).Status;
+        }
+        catch (HttpRequestException)
+        {
+            // Cut off.
+        }
+
+        Assert.True(refusal is null or 502, $"answered {refusal}");
         Assert.Empty(Directory.GetFiles(Path.Combine(cache.Root, "blobs")));
 
         await File.WriteAllTextAsync(file, layer, TestContext.Current.CancellationToken);
