@@ -160,7 +160,8 @@ public sealed record Reference
     private static bool IsDomainLabel(string label) =>
         label.Length > 0 && label[0] != '-' && label[^1] != '-' && label.All(c => char.IsAsciiLetterOrDigit(c) || c == '-');
 
-    private static bool IsPath(string text) => text.Split('/').All(IsPathComponent);
+    /// <summary>The grammar of a repository in its registry, <c>library/alpine</c>, but for its length.</summary>
+    public static bool IsPath(string text) => text.Split('/').All(IsPathComponent);
 
     /// <summary>Letters and digits, joined by one dot, one or two underscores, or any number of dashes.</summary>
     private static bool IsPathComponent(string text)

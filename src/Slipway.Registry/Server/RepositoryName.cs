@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Slipway.Oci;
 
 namespace Slipway.Registry.Server;
 
@@ -25,7 +26,7 @@ internal readonly record struct RepositoryName : IComparable<RepositoryName>
     public static bool TryParse([NotNullWhen(true)] string? text, out RepositoryName name)
     {
         name = default;
-        if (text is null || text.Length is 0 or > MaximumLength || !IsName(text))
+        if (text is null || text.Length is 0 or > MaximumLength || !Reference.IsPath(text))
         {
             return false;
         }
@@ -49,47 +50,4 @@ internal readonly record struct RepositoryName : IComparable<RepositoryName>
     public static bool operator >(RepositoryName left, RepositoryName right) => left.CompareTo(right) > 0;
 
     public static bool operator >=(RepositoryName left, RepositoryName right) => left.CompareTo(right) >= 0;
-
-    /// <summary>Runs of letters and digits, joined by one dot, one or two underscores, any number of dashes, or one slash.</summary>
-    private static bool IsName(ReadOnlySpan<char> text)
-    {
-        int i = 0;
-        while (true)
-        {
-            int start = i;
-            while (i < text.Length && (char.IsAsciiLetterLower(text[i]) || char.IsAsciiDigit(text[i])))
-            {
-                i++;
-            }
-
-            if (i == start)
-            {
-                return false;
-            }
-
-            if (i == text.Length)
-            {
-                return true;
-            }
-
-            char separator = text[i];
-            int from = i;
-            while (i < text.Length && text[i] == separator)
-            {
-                i++;
-            }
-
-            bool fits = separator switch
-            {
-                '.' or '/' => i - from == 1,
-                '_' => i - from <= 2,
-                '-' => true,
-                _ => false,
-            };
-            if (!fits)
-            {
-                return false;
-            }
-        }
-    }
 }
