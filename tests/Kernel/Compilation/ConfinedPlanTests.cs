@@ -6,6 +6,7 @@ using Slipway.Kernel.Process;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Compilation;
 using Slipway.Runtime.Confinement;
+using Slipway.Tests.Kernel.Mounts;
 using Xunit;
 
 namespace Slipway.Tests.Kernel.Compilation;
@@ -37,7 +38,7 @@ public sealed class ConfinedPlanTests : IDisposable
     [Fact]
     public async Task A_filter_that_forbids_execve_fails_the_last_step_and_leaves_nothing()
     {
-        string mounts = File.ReadAllText("/proc/self/mountinfo");
+        string[] mounts = HostMounts.Besides(_container.Scratch);
         var profile = new SeccompSpec
         {
             DefaultAction = "SCMP_ACT_ALLOW",
@@ -46,7 +47,7 @@ public sealed class ConfinedPlanTests : IDisposable
         Ended ended = await _container.Run(PlanCompiler.Compile(TestContainer.Spec("true"), _container.Context() with { Seccomp = SeccompCompiler.Build(profile) }));
         PlanFailure failure = Assert.IsType<PlanFailure>(ended.Failure);
         Assert.Equal((failure.StepCount, "execve \"/bin/true\"", Errno.EPERM), (failure.Step, failure.Description, failure.Errno));
-        Assert.Equal(mounts, File.ReadAllText("/proc/self/mountinfo"));
+        Assert.Equal(mounts, HostMounts.Besides(_container.Scratch));
     }
 
     [Fact]
@@ -138,9 +139,21 @@ public sealed class ConfinedPlanTests : IDisposable
             spec with { Linux = spec.Linux with { Devices = [new DeviceSpec("/dev/x", "z", 1, 3)] } },
         ];
         Array.ForEach(refused, s => Assert.Throws<PlanException>(() => _container.Compile(s)));
-        int before = Count();
-        Array.ForEach(refused, s => Assert.Throws<PlanException>(() => _container.Compile(s)));
-        Assert.InRange(Count(), 0, before + 2); // Other tests of this process may open a few.
+
+        // Other tests open descriptors in this process too: a leak shows every time, they do not.
+        int grown = int.MaxValue;
+        for (int round = 0; round < 10 && grown > 2; round++)
+        {
+            int before = Count();
+            for (int i = 0; i < 3; i++)
+            {
+                Array.ForEach(refused, s => Assert.Throws<PlanException>(() => _container.Compile(s)));
+            }
+
+            grown = Count() - before;
+        }
+
+        Assert.InRange(grown, int.MinValue, 2);
 
         static int Count() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
     }
