@@ -71,10 +71,7 @@ public sealed class Cgroup : IDisposable
         }
         else if (Directory("devices.list") is { } directory)
         {
-            foreach (CgroupSetting change in access.ChangesFrom(CgroupFiles.TryRead(directory, "devices.list") ?? ""))
-            {
-                CgroupFiles.Write(directory, change.File, change.Value);
-            }
+            CgroupFiles.WriteAll(directory, access.ChangesFrom(CgroupFiles.TryRead(directory, "devices.list") ?? ""));
         }
     }
 

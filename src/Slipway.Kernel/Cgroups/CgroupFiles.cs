@@ -143,6 +143,35 @@ internal static unsafe class CgroupFiles
         }
     }
 
+    /// <summary>Writes setting after setting, a write(2) each; a file is opened once for those that follow each other.</summary>
+    public static void WriteAll(SafeFileHandle group, IEnumerable<CgroupSetting> settings)
+    {
+        SafeFileHandle? handle = null;
+        string? open = null;
+        try
+        {
+            foreach (CgroupSetting setting in settings)
+            {
+                if (setting.File != open)
+                {
+                    handle?.Dispose();
+                    handle = CgroupNative.OpenAt(group, setting.File, CgroupNative.O_WRONLY | CgroupNative.O_CLOEXEC);
+                    open = setting.File;
+                }
+
+                int errno = handle!.IsInvalid ? Marshal.GetLastPInvokeError() : TryWrite(handle, setting.Value);
+                if (errno != 0)
+                {
+                    throw new KernelException($"write \"{setting.Value}\" to {setting.File}", errno);
+                }
+            }
+        }
+        finally
+        {
+            handle?.Dispose();
+        }
+    }
+
     /// <summary>Names of the groups directly below a group.</summary>
     public static List<string> ListGroups(SafeFileHandle group)
     {

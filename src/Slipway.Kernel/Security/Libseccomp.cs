@@ -35,6 +35,9 @@ internal static unsafe partial class Libseccomp
     [LibraryImport(Library, EntryPoint = "seccomp_rule_add_array", SetLastError = true)]
     public static partial int AddRule(nint filter, uint action, int systemCall, uint count, Comparison* comparisons);
 
+    [LibraryImport(Library, EntryPoint = "seccomp_attr_set", SetLastError = true)]
+    public static partial int SetAttribute(nint filter, uint attribute, uint value);
+
     [LibraryImport(Library, EntryPoint = "seccomp_export_bpf", SetLastError = true)]
     public static partial int ExportBpf(nint filter, int descriptor);
 

@@ -53,6 +53,8 @@ public sealed unsafe class SeccompFilter : SafeHandleZeroOrMinusOneIsInvalid
     public const int MaximumInstructions = 4096;
 
     private const uint NR_SCMP_ERROR = unchecked((uint)-1);
+    private const uint SCMP_FLTATR_CTL_OPTIMIZE = 8;
+    private const uint BinaryTree = 2;
 
     private readonly SeccompAction _defaultAction;
     private readonly SortedDictionary<uint, int> _lastCalls = [];
@@ -69,6 +71,10 @@ public sealed unsafe class SeccompFilter : SafeHandleZeroOrMinusOneIsInvalid
         {
             throw new KernelException("make a seccomp filter", Errno.ENOMEM);
         }
+
+        // The kernel runs the program for every system call number when it is installed (seccomp_cache_prepare), and later for each call that is
+        // not simply allowed: a search instead of a list makes both several times cheaper. A library that cannot (before 2.5) makes the list.
+        _ = Libseccomp.SetAttribute(handle, SCMP_FLTATR_CTL_OPTIMIZE, BinaryTree);
 
         uint native = Libseccomp.NativeArchitecture();
         if (architectures.Count == 0)

@@ -2,7 +2,8 @@ namespace Slipway.Networking;
 
 /// <summary>
 /// Sandboxes made ahead of need. Taken ones are replaced only after a pause in the taking, so that the work does not compete with the starts
-/// they were taken for. A burst that finds too few makes the pool grow to the size of the burst, for as long as bursts keep coming.
+/// they were taken for. A burst that finds too few makes the pool grow by as many, for as long as bursts keep coming; what it holds above its
+/// own size is replaced when the burst is surely over.
 /// </summary>
 internal sealed class SandboxPool : IAsyncDisposable
 {
@@ -12,18 +13,22 @@ internal sealed class SandboxPool : IAsyncDisposable
     /// <summary>How long a pool that has grown stays so after the last sandbox was taken.</summary>
     internal static readonly TimeSpan Idle = TimeSpan.FromMinutes(1);
 
-    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(30);
+    /// <summary>Without a taker for so long, the pool is filled to its own size.</summary>
+    internal static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(30);
+
+    /// <summary>Without a taker for so long, it is filled to what bursts have asked for: within a burst on a busy machine there are longer gaps than a pause.</summary>
+    internal static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(300);
 
     private readonly Func<CancellationToken, Task<Sandbox>> _make;
     private readonly int _size;
     private readonly ITimer _refillTimer;
+    private readonly ITimer _growTimer;
     private readonly ITimer _shrinkTimer;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _lock = new();
     private readonly Queue<Sandbox> _ready = [];
     private readonly Queue<TaskCompletionSource<Sandbox>> _waiting = [];
     private int _wanted;
-    private int _takenInBurst;
     private int _underway;
     private bool _disposed;
     private TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -35,6 +40,7 @@ internal sealed class SandboxPool : IAsyncDisposable
         _size = size;
         _wanted = size;
         _refillTimer = time.CreateTimer(_ => Refill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _growTimer = time.CreateTimer(_ => Fill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _shrinkTimer = time.CreateTimer(_ => Shrink(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -45,11 +51,16 @@ internal sealed class SandboxPool : IAsyncDisposable
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
-            _takenInBurst++;
             _refillTimer.Change(Pause, Timeout.InfiniteTimeSpan);
+            _growTimer.Change(Quiet, Timeout.InfiniteTimeSpan);
             if (_ready.TryDequeue(out Sandbox? ready))
             {
                 return Task.FromResult(ready);
+            }
+
+            if (_size > 0 && _wanted < Limit)
+            {
+                _wanted++;
             }
 
             waiter = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -60,28 +71,15 @@ internal sealed class SandboxPool : IAsyncDisposable
         return WaitAsync(waiter, cancellationToken);
     }
 
-    /// <summary>Fills the pool.</summary>
+    /// <summary>Fills the pool to its own size.</summary>
     public void Refill()
     {
         lock (_lock)
         {
-            if (_disposed)
+            if (!_disposed)
             {
-                return;
+                StartMissing(_size);
             }
-
-            if (_size > 0 && _takenInBurst > _wanted)
-            {
-                _wanted = Math.Min(_takenInBurst, Math.Max(Limit, _size));
-            }
-
-            _takenInBurst = 0;
-            if (_wanted > _size)
-            {
-                _shrinkTimer.Change(Idle, Timeout.InfiniteTimeSpan);
-            }
-
-            StartMissing(_wanted);
         }
     }
 
@@ -129,6 +127,7 @@ internal sealed class SandboxPool : IAsyncDisposable
         }
 
         await _refillTimer.DisposeAsync().ConfigureAwait(false);
+        await _growTimer.DisposeAsync().ConfigureAwait(false);
         await _shrinkTimer.DisposeAsync().ConfigureAwait(false);
         await _stopping.CancelAsync().ConfigureAwait(false);
         await DrainAsync(CancellationToken.None).ConfigureAwait(false);
@@ -149,6 +148,24 @@ internal sealed class SandboxPool : IAsyncDisposable
     {
         await using CancellationTokenRegistration registration = cancellationToken.Register(() => waiter.TrySetCanceled(cancellationToken));
         return await waiter.Task.ConfigureAwait(false);
+    }
+
+    private void Fill()
+    {
+        lock (_lock)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            if (_wanted > _size)
+            {
+                _shrinkTimer.Change(Idle, Timeout.InfiniteTimeSpan);
+            }
+
+            StartMissing(_wanted);
+        }
     }
 
     private void Shrink()

@@ -122,6 +122,23 @@ public static class ExecCompiler
             throw PlanException.Invalid($"chdir to cwd (\"{process.Cwd}\") set in config.json failed: {Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant()}", cause);
         }
 
-        return ExecutableLookup.Find(process, path => container.Resolve(path));
+        return ExecutableLookup.Find(process, (string path, out SafeFileHandle? file) =>
+        {
+            int errno = container.TryOpen(path, OpenFlags.Path, out file, 0, Resolution.Canonical);
+            if (errno != Errno.ELOOP)
+            {
+                return errno;
+            }
+
+            try
+            {
+                file = container.Resolve(path).Descriptor;
+                return 0;
+            }
+            catch (KernelException e)
+            {
+                return e.Errno;
+            }
+        });
     }
 }

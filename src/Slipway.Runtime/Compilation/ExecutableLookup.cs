@@ -12,8 +12,9 @@ namespace Slipway.Runtime.Compilation;
 /// </summary>
 public static class ExecutableLookup
 {
-    /// <summary>Resolves a path inside the container; throws as <see cref="RootDirectory.Resolve"/>.</summary>
-    internal delegate ResolvedPath Resolver(string path);
+    /// <summary>Opens a path inside the container, O_PATH, links followed. Null for what cannot be looked into: procfs.</summary>
+    /// <returns>0 or the error number.</returns>
+    internal delegate int Resolver(string path, out SafeFileHandle? file);
 
     /// <summary>The path to execute.</summary>
     /// <exception cref="PlanException">There is no such program, or it cannot be executed.</exception>
@@ -74,24 +75,16 @@ public static class ExecutableLookup
     /// <returns>0 or the error number.</returns>
     private static int Probe(string path, ProcessSpec process, Resolver resolve)
     {
-        try
+        int errno = resolve(path, out SafeFileHandle? file);
+        if (errno != 0)
         {
-            ResolvedPath found = resolve(path);
-
-            // Inside procfs: /proc/self/exe would be the engine's own program, executed in the container (CVE-2019-5736).
-            if (found.Descriptor is not { } descriptor)
-            {
-                return Errno.EACCES;
-            }
-
-            using (descriptor)
-            {
-                return Judge(descriptor, process.User);
-            }
+            return errno;
         }
-        catch (KernelException e)
+
+        using (file)
         {
-            return e.Errno;
+            // Inside procfs: /proc/self/exe would be the engine's own program, executed in the container (CVE-2019-5736).
+            return file is null ? Errno.EACCES : Judge(file, process.User);
         }
     }
 

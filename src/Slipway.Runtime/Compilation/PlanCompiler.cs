@@ -168,7 +168,12 @@ public static class PlanCompiler
             throw PlanException.Invalid(e.Errno == Errno.ENOTDIR ? $"Cannot mkdir: {process.Cwd} is not a directory" : $"working directory: {e.Message}", e);
         }
 
-        return ExecutableLookup.Find(process, path => view.Resolve(path));
+        return ExecutableLookup.Find(process, (string path, out SafeFileHandle? file) =>
+        {
+            int errno = view.TryResolve(path, out ResolvedPath found);
+            file = found.Descriptor;
+            return errno;
+        });
     }
 
     /// <summary>The root's own attributes come last: until then mount points are created in it.</summary>

@@ -44,14 +44,15 @@ internal sealed class PlanMasks(LaunchPlan plan, PlanArgument root, RootView vie
 
     private (byte[] Canonical, bool IsDirectory)? Find(string path)
     {
-        ResolvedPath found;
-        try
-        {
-            found = view.Resolve(path);
-        }
-        catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.ENOTDIR)
+        int errno = view.TryResolve(path, out ResolvedPath found);
+        if (errno is Errno.ENOENT or Errno.ENOTDIR)
         {
             return null;
+        }
+
+        if (errno != 0)
+        {
+            throw new KernelException($"\"{path}\"", errno);
         }
 
         if (found.Descriptor is { } descriptor)

@@ -22,35 +22,44 @@ internal sealed class RootView(RootDirectory rootfs)
     /// <summary>Resolves a path; ENOENT where it leads to nothing.</summary>
     public ResolvedPath Resolve(PathName path) => Ensure(path, MissingPath.Fail, default);
 
+    /// <summary>As <see cref="Resolve"/>, for what is often missing.</summary>
+    /// <returns>0 or the error number.</returns>
+    public int TryResolve(PathName path, out ResolvedPath found)
+    {
+        int errno = TryDirect(path, out found);
+        if (errno is not Errno.ELOOP)
+        {
+            return errno;
+        }
+
+        try
+        {
+            found = rootfs.Ensure(path, MissingPath.Fail, default, Lookup);
+            return 0;
+        }
+        catch (KernelException e)
+        {
+            return e.Errno;
+        }
+    }
+
     /// <summary>Resolves a path and creates what is missing.</summary>
     public ResolvedPath Ensure(PathName path, MissingPath missing, NewEntry template)
     {
-        if (IsClean(path.Bytes))
+        int errno = TryDirect(path, out ResolvedPath found);
+        if (errno == Errno.ELOOP || (errno != 0 && missing != MissingPath.Fail))
         {
-            // The usual case by one system call: no link on the way, all there.
-            int index = Locate(path.Bytes);
-            int prefix = index == None ? 0 : _mounts[index].Path.Length;
-            SafeFileHandle? root = index == None ? rootfs.Descriptor : _mounts[index].Root;
-            if (root is null)
-            {
-                return new ResolvedPath(path.Bytes.ToArray(), null, Created: false);
-            }
-
-            ReadOnlySpan<byte> rest = path.Bytes[prefix..].TrimStart((byte)'/');
-            if (!rest.IsEmpty && TryOpen(root, rest, out SafeFileHandle? file))
-            {
-                bool isDirectory = FileStatus.Of(file!).IsDirectory;
-                if (missing == MissingPath.Fail || isDirectory == (missing == MissingPath.CreateDirectory))
-                {
-                    return new ResolvedPath(path.Bytes.ToArray(), file, Created: false);
-                }
-
-                file!.Dispose();
-                throw new KernelException($"\"{path.ToString()}\"", isDirectory ? Errno.EISDIR : Errno.ENOTDIR);
-            }
+            return rootfs.Ensure(path, missing, template, Lookup);
         }
 
-        return rootfs.Ensure(path, missing, template, Lookup);
+        if (errno == 0 && missing != MissingPath.Fail && found.Descriptor is { } file && FileStatus.Of(file).IsDirectory is var isDirectory
+            && isDirectory != (missing == MissingPath.CreateDirectory))
+        {
+            file.Dispose();
+            errno = isDirectory ? Errno.EISDIR : Errno.ENOTDIR;
+        }
+
+        return errno == 0 ? found : throw new KernelException($"\"{path.ToString()}\"", errno);
     }
 
     /// <summary>What a canonical path is in a mount that cannot be looked into, judged by its sample; null where it has no such file.</summary>
@@ -74,11 +83,34 @@ internal sealed class RootView(RootDirectory rootfs)
         }
     }
 
-    private static bool TryOpen(SafeFileHandle root, ReadOnlySpan<byte> path, out SafeFileHandle? file)
+    /// <summary>The usual case by one system call: no link on the way.</summary>
+    /// <returns>0 or the error number; ELOOP where a walk has to find out. Any other is final: the kernel met no link before it.</returns>
+    private int TryDirect(PathName path, out ResolvedPath found)
     {
-        // Not disposed: it would close the mount's descriptor.
-        var directory = new RootDirectory(root);
-        return directory.TryOpen(path, OpenFlags.Path, out file, 0, Resolution.Canonical) == 0;
+        found = default;
+        if (!IsClean(path.Bytes))
+        {
+            return Errno.ELOOP;
+        }
+
+        int index = Locate(path.Bytes);
+        SafeFileHandle? root = index == None ? rootfs.Descriptor : _mounts[index].Root;
+        SafeFileHandle? file = null;
+        if (root is not null)
+        {
+            ReadOnlySpan<byte> rest = path.Bytes[(index == None ? 0 : _mounts[index].Path.Length)..].TrimStart((byte)'/');
+
+            // Not disposed: it would close the mount's descriptor.
+            var directory = new RootDirectory(root);
+            int errno = rest.IsEmpty ? Errno.ELOOP : directory.TryOpen(rest, OpenFlags.Path, out file, 0, Resolution.Canonical);
+            if (errno != 0)
+            {
+                return errno;
+            }
+        }
+
+        found = new ResolvedPath(path.Bytes.ToArray(), file, Created: false);
+        return 0;
     }
 
     private MountCrossing Lookup(ReadOnlySpan<byte> path)

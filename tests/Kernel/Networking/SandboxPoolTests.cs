@@ -66,6 +66,16 @@ public sealed class SandboxPoolTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task After_a_burst_its_own_size_is_made_soon_and_the_rest_when_the_burst_is_surely_over()
+    {
+        await BurstAsync(10);
+        _clock.Pass(SandboxPool.Pause);
+        await EventuallyMadeAsync(10 + Size);
+        _clock.Pass(SandboxPool.Quiet - SandboxPool.Pause);
+        await EventuallyMadeAsync(20);
+    }
+
+    [Fact]
     public async Task It_does_not_grow_beyond_its_limit()
     {
         await BurstAsync(SandboxPool.Limit + 10);
@@ -79,6 +89,18 @@ public sealed class SandboxPoolTests : IAsyncLifetime
         {
             sandbox.Dispose();
         }
+    }
+
+    /// <summary>So many are made, and then no more.</summary>
+    private async Task EventuallyMadeAsync(int count)
+    {
+        for (var i = 0; i < 500 && Volatile.Read(ref _made) < count; i++)
+        {
+            await Task.Delay(10, Cancellation);
+        }
+
+        await Task.Delay(50, Cancellation);
+        Assert.Equal(count, Volatile.Read(ref _made));
     }
 
     /// <summary>No sandbox is taken for a second; what that lets be made is waited for, without asking for more.</summary>
