@@ -36,6 +36,9 @@ public sealed record EngineOptions
     /// <summary>Labels of the daemon (<c>--label</c>).</summary>
     public IReadOnlyList<string> Labels { get; init; } = [];
 
+    /// <summary>Whether containers that do not say get an init (<c>--init</c> of the daemon).</summary>
+    public bool Init { get; init; }
+
     /// <summary>Log limits of containers that name none: <c>max-size</c> in bytes and <c>max-file</c>.</summary>
     public long LogMaxSize { get; init; } = 20 * 1024 * 1024;
 

@@ -106,7 +106,7 @@ public sealed record SystemInfo
 
     public string Isolation { get; set; } = "";
 
-    public string InitBinary { get; set; } = "";
+    public string InitBinary { get; set; } = "docker-init";
 
     public CommitInfo ContainerdCommit { get; set; } = new("");
 

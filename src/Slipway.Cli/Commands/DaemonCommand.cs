@@ -28,12 +28,13 @@ internal static class DaemonCommand
         Option<string?> httpsProxy = new("--https-proxy") { Description = "HTTPS proxy URL to use for outgoing traffic" };
         Option<string?> noProxy = new("--no-proxy") { Description = "Comma-separated list of hosts or IP addresses for which the proxy is skipped" };
         Option<string?> diskBudget = new("--disk-budget") { Description = "Remove unused images, the longest unused first, when the data takes more than this (e.g. 20GB)" };
+        Option<bool> init = new("--init") { Description = "Run an init in the container to forward signals and reap processes" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
             configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
-            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, debug, cleanUp,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, init, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -61,6 +62,7 @@ internal static class DaemonCommand
                         ? new ProxyDirectives { Http = http, Https = https, Exceptions = exceptions }
                         : null,
                     DiskBudget = result.GetValue(diskBudget),
+                    Init = result.GetValue(init) ? true : null,
                     Debug = result.GetValue(debug) ? true : null,
                 };
                 DaemonConfiguration configuration = flags.Over(DaemonConfiguration.Read(file, required: result.GetValue(configFile) is not null), file);

@@ -72,6 +72,9 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("disk-budget")]
     public string? DiskBudget { get; init; }
 
+    [JsonPropertyName("init")]
+    public bool? Init { get; init; }
+
     [JsonPropertyName("debug")]
     public bool? Debug { get; init; }
 
@@ -121,6 +124,7 @@ internal sealed record DaemonConfiguration
             MaxConcurrentUploads = PickNumber(MaxConcurrentUploads, file.MaxConcurrentUploads, "max-concurrent-uploads"),
             MaxDownloadAttempts = PickNumber(MaxDownloadAttempts, file.MaxDownloadAttempts, "max-download-attempts"),
             DiskBudget = Pick(DiskBudget, file.DiskBudget, "disk-budget"),
+            Init = Init ?? file.Init,
             Debug = Debug ?? file.Debug,
         } is var merged && both.Count == 0
             ? merged

@@ -66,6 +66,7 @@ internal static class DaemonRole
             BridgeAddress = configuration.BridgeAddress,
             CgroupParent = configuration.CgroupParent,
             Labels = configuration.Labels ?? [],
+            Init = configuration.Init ?? false,
             DiskBudget = configuration.DiskBudget is { } budget ? Quantities.Bytes(budget) : null,
         };
         foreach ((string name, string value) in configuration.LogOptions ?? [])

@@ -63,7 +63,15 @@ public static class PlanCompiler
             process.AddSecurityLabel();
             PlanPrologue.Seal(plan);
             process.AddCredentials();
-            process.Execute(executable);
+            if (context.Init)
+            {
+                process.ExecuteUnderInit(executable);
+            }
+            else
+            {
+                process.Execute(executable);
+            }
+
             return new CompiledPlan(plan, terminal?.Master);
         }
         catch

@@ -29,6 +29,9 @@ public sealed record PlanContext
 
     /// <summary>Whether standard input is a pipe of the container's own (and not /dev/null), to be given to its user.</summary>
     public bool StdinIsPipe { get; init; }
+
+    /// <summary>Whether the first process is <see cref="InitProgram"/>, which starts the specification's.</summary>
+    public bool Init { get; init; }
 }
 
 /// <summary>What the engine has prepared for an exec.</summary>

@@ -181,6 +181,15 @@ internal sealed class PlanProcess(LaunchPlan plan, ProcessSpec process, SeccompP
     public void Execute(string path) =>
         plan.Add($"execve \"{path}\"", SystemCall.Execve, [plan.Text(path), plan.TextArray(process.Args), plan.TextArray(process.Env)]);
 
+    /// <summary>The init is executed by descriptor: a seccomp profile of the user's has to allow execveat, as Docker's default one does.</summary>
+    public void ExecuteUnderInit(string path) => plan.Add(
+        $"execveat {InitProgram.Name} for \"{path}\"",
+        SystemCall.ExecveAt,
+        [
+            plan.Own(InitProgram.Create(path)), plan.Text(""), plan.TextArray([$"/sbin/{InitProgram.Name}", "--", .. process.Args]), plan.TextArray(process.Env),
+            PlanSteps.AT_EMPTY_PATH,
+        ]);
+
     private void AddUser()
     {
         UserSpec user = process.User;

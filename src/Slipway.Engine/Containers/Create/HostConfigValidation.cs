@@ -137,11 +137,6 @@ internal static class HostConfigValidation
 
     private static void RefuseUnsupported(HostConfig hostConfig)
     {
-        if (hostConfig.Init == true)
-        {
-            throw ContainerErrors.Unsupported("--init");
-        }
-
         if (hostConfig.Links is { Count: > 0 })
         {
             throw ContainerErrors.Unsupported("--link");

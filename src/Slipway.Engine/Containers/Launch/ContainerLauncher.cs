@@ -183,6 +183,10 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
             Seccomp = spec.Linux.Seccomp is { } profile ? services.Seccomp.Compile(profile) : null,
             StdinIsPipe = container.Config.OpenStdin,
+
+            // As in Docker: an init reaps in a pid namespace of its own only.
+            Init = (container.HostConfig.Init ?? services.Options.Init)
+                && container.HostConfig.PidMode != NamespaceModes.Host && NamespaceModes.SharedWith(container.HostConfig.PidMode) is null,
         };
     }
 
