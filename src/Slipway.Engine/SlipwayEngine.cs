@@ -77,6 +77,7 @@ public sealed class SlipwayEngine : IEngine
             Supervision supervision = new(services, containers, execs);
             await supervision.StartAsync(cancellationToken);
             SlipwayEngine engine = new(services, containers, execs, supervision);
+            await containers.ResumeHealthChecksAsync(cancellationToken);
             containers.StartByPolicy();
             engine._warmUp = engine.WarmUpAsync();
             engine._budget?.Start();

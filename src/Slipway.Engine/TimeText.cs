@@ -26,6 +26,19 @@ internal static class TimeText
             : throw new EngineException(ErrorKind.InvalidParameter, $"failed to parse value as time or duration: \"{text}\"");
     }
 
+    /// <summary>A duration as Go prints it: <c>1h0m5s</c>, <c>1.5s</c>, <c>20ms</c>.</summary>
+    public static string Format(TimeSpan duration)
+    {
+        if (duration < TimeSpan.FromSeconds(1))
+        {
+            return duration == TimeSpan.Zero ? "0s" : string.Create(CultureInfo.InvariantCulture, $"{duration.TotalMilliseconds:0.####}ms");
+        }
+
+        long hours = (long)duration.TotalHours;
+        string head = hours > 0 ? string.Create(CultureInfo.InvariantCulture, $"{hours}h{duration.Minutes}m") : duration.Minutes > 0 ? string.Create(CultureInfo.InvariantCulture, $"{duration.Minutes}m") : "";
+        return string.Create(CultureInfo.InvariantCulture, $"{head}{duration.Ticks % TimeSpan.TicksPerMinute / (double)TimeSpan.TicksPerSecond:0.#######}s");
+    }
+
     /// <summary>Go's durations: numbers with units, <c>1h30m</c>, <c>1.5s</c>.</summary>
     public static bool TryParseDuration(string text, out TimeSpan duration)
     {

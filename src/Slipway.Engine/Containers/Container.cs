@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Containers.Streams;
 
@@ -30,6 +31,12 @@ internal sealed class Container(ContainerSnapshot snapshot)
 
     /// <summary>Set while <c>docker restart</c> takes down a container that would remove itself.</summary>
     public bool KeepOnExit { get; set; }
+
+    /// <summary>Probes the container while it runs; null where it has no health check.</summary>
+    public HealthWatch? HealthWatch { get; set; }
+
+    /// <summary>This run is being ended because it is unhealthy: its exit is followed by a restart.</summary>
+    public bool EndedAsUnhealthy { get; set; }
 
     public RestartDelay RestartDelay { get; set; }
 

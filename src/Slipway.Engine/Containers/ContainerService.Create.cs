@@ -28,6 +28,7 @@ internal sealed partial class ContainerService
         ContainerConfig config = ImageDefaults.Merge(request, image.Config.Config);
         ConfigValidation.Validate(config);
         _ = PortSpecs.Requests(config, hostConfig);
+        HostConfigValidation.RequireHealthCheck(config, hostConfig.RestartPolicy);
         string id = Identifiers.New();
         ResolveSharedNamespaces(hostConfig);
         config.Hostname = Hostname(config, hostConfig, id);
@@ -75,11 +76,6 @@ internal sealed partial class ContainerService
     private void Validate(ContainerCreateRequest request, HostConfig hostConfig)
     {
         ConfigValidation.Validate(request);
-        if (request.Healthcheck?.Test is [not "NONE", ..])
-        {
-            throw ContainerErrors.Unsupported("--health-cmd");
-        }
-
         HostConfigValidation.Validate(request, hostConfig);
         ResourceValidation.Validate(hostConfig, _host.OnlineCpus, _host.OnlineNodes);
         SecurityOptions security = SecurityOptions.Parse(hostConfig.SecurityOpt);

@@ -34,6 +34,7 @@ internal sealed partial class ContainerService
     /// <summary>Everything that follows the end of a container: resources, events, state, restart or removal, and those who wait.</summary>
     internal async Task EndHeldAsync(Container container, int exitCode, DateTimeOffset at)
     {
+        await EndHealthWatchHeldAsync(container);
         ContainerSnapshot ended = container.Snapshot;
         bool oomKilled = await ReleaseAsync(container);
         if (ended.State.Endpoint is not null)
@@ -57,7 +58,7 @@ internal sealed partial class ContainerService
             return;
         }
 
-        bool restart = !container.StopRequested && RestartDecision.ShouldRestart(ended.HostConfig.RestartPolicy, state);
+        bool restart = !container.StopRequested && (container.EndedAsUnhealthy || RestartDecision.ShouldRestart(ended.HostConfig.RestartPolicy, state));
         container.Publish(restart ? state with { Phase = ContainerPhase.Restarting, RestartCount = state.RestartCount + 1 } : state);
         await StoreStateAsync(container);
         container.Waits.Exited(exitCode);

@@ -1,4 +1,5 @@
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Oci;
@@ -31,6 +32,7 @@ internal sealed partial class ContainerService
     private async Task StartHeldAsync(Container container)
     {
         container.StopRequested = false;
+        container.EndedAsUnhealthy = false;
         LaunchedContainer launched;
         try
         {
@@ -52,6 +54,7 @@ internal sealed partial class ContainerService
             StartedAt = launched.Process.StartedAt,
             FinishedAt = container.Snapshot.State.FinishedAt,
             Endpoint = launched.Endpoint,
+            Health = HealthPolicy.Of(container.Snapshot.Config) is null ? null : HealthState.Starting(container.Snapshot.State.Health),
         });
         try
         {
@@ -76,6 +79,7 @@ internal sealed partial class ContainerService
         }
 
         _events.Publish(container.Snapshot, "start");
+        WatchHealthHeld(container);
     }
 
     /// <summary>Records why a start failed, as Docker does; a container that would remove itself does.</summary>

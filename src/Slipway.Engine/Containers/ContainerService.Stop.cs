@@ -119,6 +119,7 @@ internal sealed partial class ContainerService
             await StoreStateAsync(container);
         }
 
+        await EndHealthWatchHeldAsync(container);
         await group.FreezeAsync(_services.Time, cancellationToken);
         container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Paused });
         await StoreStateAsync(container);
@@ -230,6 +231,7 @@ internal sealed partial class ContainerService
 
         container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Running, PausedForCommit = false });
         await StoreStateAsync(container);
+        WatchHealthHeld(container);
     }
 
     private Cgroup OpenGroup(Container container) =>

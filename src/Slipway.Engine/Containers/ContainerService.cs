@@ -73,6 +73,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync();
+        await Task.WhenAll(_index.All.Select(container => container.HealthWatch?.Ended ?? Task.CompletedTask));
         _stopping.Dispose();
     }
 

@@ -35,7 +35,7 @@ internal sealed class ExecLauncher(EngineServices services)
         return await services.Supervisor.Current.LaunchAsync(
             new LaunchRequest
             {
-                Id = exec.Id,
+                Id = exec.SupervisedId,
                 ContainerId = container.Id,
                 Plan = plan.Plan,
                 Terminal = plan.Terminal,

@@ -3,12 +3,18 @@ using Slipway.Api.Exec;
 namespace Slipway.Engine.Exec;
 
 /// <summary>A further process in a container: from its creation until a while after its end.</summary>
-internal sealed class ExecProcess(string id, string containerId, ExecCreateRequest request)
+/// <param name="isProbe">Of a health check: it ends with the engine that started it.</param>
+internal sealed class ExecProcess(string id, string containerId, ExecCreateRequest request, bool isProbe = false)
 {
+    private const string ProbePrefix = "probe.";
+
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _started;
 
     public string Id { get; } = id;
+
+    /// <summary>The supervisor's name of the process; by it the next engine knows probes from the execs of users.</summary>
+    public string SupervisedId => isProbe ? ProbePrefix + Id : Id;
 
     public string ContainerId { get; } = containerId;
 
@@ -27,6 +33,10 @@ internal sealed class ExecProcess(string id, string containerId, ExecCreateReque
     public Task Ended => _ended.Task;
 
     public string CommandLine => string.Join(' ', Request.Cmd ?? []);
+
+    public static bool IsProbe(string supervisedId) => supervisedId.StartsWith(ProbePrefix, StringComparison.Ordinal);
+
+    public static string IdOf(string supervisedId) => IsProbe(supervisedId) ? supervisedId[ProbePrefix.Length..] : supervisedId;
 
     /// <summary>True for the first caller: an exec runs once.</summary>
     public bool TryStart() => Interlocked.Exchange(ref _started, 1) == 0;

@@ -10,7 +10,7 @@ using Slipway.Runtime.Supervision;
 namespace Slipway.Engine.Exec;
 
 /// <summary>Execs live in memory alone: after a restart of the engine they run on, but nobody can ask for them, as in Docker.</summary>
-internal sealed class ExecService : IExecs
+internal sealed partial class ExecService : IExecs
 {
     /// <summary>How long an exec that ended, or never started, can be inspected.</summary>
     private static readonly TimeSpan Retention = TimeSpan.FromMinutes(5);
@@ -27,6 +27,7 @@ internal sealed class ExecService : IExecs
         _containers = containers;
         _launcher = new ExecLauncher(services);
         containers.ExecIds = IdsOf;
+        containers.Probe = ProbeAsync;
     }
 
     public Task<string> CreateAsync(string containerReference, ExecCreateRequest request, CancellationToken cancellationToken)
@@ -131,17 +132,19 @@ internal sealed class ExecService : IExecs
     /// <summary>Records the end of an exec.</summary>
     internal void HandleExit(ProcessExit exit)
     {
-        if (!_execs.TryGetValue(exit.Id, out ExecProcess? exec))
+        if (!_execs.TryGetValue(ExecProcess.IdOf(exit.Id), out ExecProcess? exec))
         {
             return;
         }
 
-        exec.End(exit.ExitCode, exit.ExitedAt);
+        // Before those who wait for the end go on: what they publish comes after it.
         if (_containers.Index.Find(exec.ContainerId) is { } container)
         {
             _containers.Events.Publish(
                 container.Snapshot, "exec_die", ("execID", exec.Id), ("exitCode", exit.ExitCode.ToString(CultureInfo.InvariantCulture)));
         }
+
+        exec.End(exit.ExitCode, exit.ExitedAt);
     }
 
     /// <summary>The supervisor is gone, and all execs with it.</summary>

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Exec;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
 using Slipway.Runtime.Supervision;
@@ -25,10 +26,17 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
         Dictionary<string, ProcessExit> exits = found.Unacknowledged.Where(exit => exit.ContainerId is null).ToDictionary(exit => exit.Id);
         HashSet<string> adopted = Adopt(processes, exits);
 
-        // Descriptors of execs serve nobody any more, and those of processes that are not adopted end here.
+        // Descriptors of execs serve nobody any more, and those of processes that are not adopted end here. Nobody waits for
+        // the probes of the engine before, nor ends them when their time is over.
         foreach (SupervisedProcess process in found.Running.Where(process => !adopted.Contains(process.Id)))
         {
-            process.Pidfd.Dispose();
+            using (process.Pidfd)
+            {
+                if (ExecProcess.IsProbe(process.Id))
+                {
+                    EndProbe(process);
+                }
+            }
         }
 
         await RestoreNetworkAsync(adopted, cancellationToken);
@@ -68,6 +76,12 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
         }
 
         return adopted;
+    }
+
+    private void EndProbe(SupervisedProcess probe)
+    {
+        using Cgroup? group = probe.ContainerId is { } container ? services.Cgroups.TryOpen(services.CgroupPath(container)) : null;
+        ProbeSession.Kill(probe.Pid, probe.Pidfd, group);
     }
 
     private async Task RestoreNetworkAsync(HashSet<string> adopted, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using System.Net;
 using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Health;
 
 namespace Slipway.Engine.Containers.Create;
 
@@ -80,7 +81,7 @@ internal static class HostConfigValidation
         RefuseUnsupported(hostConfig);
     }
 
-    private static void ValidateRestart(HostConfig hostConfig)
+    internal static void ValidateRestart(HostConfig hostConfig)
     {
         RestartPolicy policy = hostConfig.RestartPolicy;
         switch (policy.Name)
@@ -92,7 +93,7 @@ internal static class HostConfigValidation
                 }
 
                 break;
-            case "on-failure":
+            case "on-failure" or RestartDecision.OnUnhealthy:
                 if (policy.MaximumRetryCount < 0)
                 {
                     throw ContainerErrors.Invalid("invalid restart policy: maximum retry count cannot be negative");
@@ -107,6 +108,16 @@ internal static class HostConfigValidation
         if (hostConfig.AutoRemove && policy.Name is not ("" or "no"))
         {
             throw ContainerErrors.Invalid("can't create 'AutoRemove' container with restart policy");
+        }
+    }
+
+    /// <summary>A policy about health needs a way to know it.</summary>
+    /// <param name="config">With the image's defaults merged in.</param>
+    internal static void RequireHealthCheck(ContainerConfig config, RestartPolicy policy)
+    {
+        if (policy.Name == RestartDecision.OnUnhealthy && HealthPolicy.Of(config) is null)
+        {
+            throw ContainerErrors.Invalid($"invalid restart policy: '{RestartDecision.OnUnhealthy}' needs a health check, of the image or by --health-cmd");
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.State;
 using Slipway.Networking;
 using Slipway.Storage.Images;
@@ -73,7 +74,7 @@ internal sealed class ContainerFilter
         && (_parsed.Names.Count == 0 || _parsed.Names.Any(name => name.IsMatch("/" + container.Name) || name.IsMatch(container.Name)))
         && _filters["label"].All(label => HasLabel(container, label))
         && Any("status", value => container.State.Phase.Word() == value)
-        && Any("health", value => value == "none")
+        && Any("health", value => value == (container.State.Health?.Status.Word() ?? HealthStatusText.None))
         && Any("is-task", value => value is "false" or "0")
         && (!_filters.Has("exited") || (container.State is { Phase: ContainerPhase.Exited, StartedAt: not null } && _parsed.Exited.Contains(container.State.ExitCode)))
         && (_parsed.Ancestors is null || _parsed.Ancestors.Contains(container.ImageId))

@@ -64,5 +64,6 @@ internal sealed class Inspection(EngineServices services)
         Error = state.Error,
         StartedAt = Rfc3339.Format(state.StartedAt),
         FinishedAt = Rfc3339.Format(state.FinishedAt),
+        Health = state.Health?.ToApi(),
     };
 }

@@ -1,3 +1,4 @@
+using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.State;
 
 namespace Slipway.Engine.Containers.Listing;
@@ -7,13 +8,20 @@ internal static class StatusText
 {
     public static string Of(RunState state, DateTimeOffset now) => state.Phase switch
     {
-        ContainerPhase.Running => $"Up {Duration(now - (state.StartedAt ?? now))}",
+        ContainerPhase.Running => $"Up {Duration(now - (state.StartedAt ?? now))}{Suffix(state.Health)}",
         ContainerPhase.Paused => $"Up {Duration(now - (state.StartedAt ?? now))} (Paused)",
         ContainerPhase.Restarting => $"Restarting ({state.ExitCode}) {Duration(now - (state.FinishedAt ?? now))} ago",
         ContainerPhase.Removing => "Removal In Progress",
         ContainerPhase.Dead => "Dead",
         ContainerPhase.Created => "Created",
         _ => state.FinishedAt is { } finished ? $"Exited ({state.ExitCode}) {Duration(now - finished)} ago" : "Created",
+    };
+
+    private static string Suffix(HealthState? health) => health switch
+    {
+        null => "",
+        { Status: HealthStatus.Starting } => " (health: starting)",
+        { Status: var status } => $" ({status.Word()})",
     };
 
     /// <summary>A duration as go-units' HumanDuration words it.</summary>

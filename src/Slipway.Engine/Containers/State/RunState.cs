@@ -1,3 +1,5 @@
+using Slipway.Engine.Containers.Health;
+
 namespace Slipway.Engine.Containers.State;
 
 /// <summary>Where a container is in its life; the words of the API are the lower-case names.</summary>
@@ -36,6 +38,9 @@ internal sealed record RunState
 
     /// <summary>The user stopped it: <c>unless-stopped</c> does not start it again.</summary>
     public bool StoppedByUser { get; init; }
+
+    /// <summary>Null for a container without a health check, and for one that never ran.</summary>
+    public HealthState? Health { get; init; }
 
     /// <summary>On the default bridge, while the container runs: committed together with the start, so that recovery gives it back.</summary>
     public StoredEndpoint? Endpoint { get; init; }

@@ -1,0 +1,156 @@
+using Slipway.Engine.Containers.Health;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Process;
+
+namespace Slipway.Engine.Containers;
+
+/// <summary>Runs a probe in a container.</summary>
+/// <exception cref="OperationCanceledException">Nobody wants the result any more; the probe was killed.</exception>
+internal delegate Task<ProbeResult> HealthProbe(Container container, HealthPolicy policy, CancellationToken cancellationToken);
+
+internal sealed partial class ContainerService
+{
+    /// <summary>Set by the service of execs, by which probes run.</summary>
+    internal HealthProbe? Probe { get; set; }
+
+    /// <summary>Goes on with the probes of containers that an earlier engine started.</summary>
+    internal async Task ResumeHealthChecksAsync(CancellationToken cancellationToken)
+    {
+        foreach (Container container in _index.All.Where(container => container.Snapshot.State is { Phase: ContainerPhase.Running, Health: not null }))
+        {
+            using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+            WatchHealthHeld(container);
+            EndUnhealthyHeld(container);
+        }
+    }
+
+    /// <summary>Begins to probe a container that runs; does nothing where it has no health check, or is being probed.</summary>
+    private void WatchHealthHeld(Container container)
+    {
+        if (container is { HealthWatch: null, Snapshot.State: { Phase: ContainerPhase.Running, StartedAt: { } started } }
+            && HealthPolicy.Of(container.Snapshot.Config) is { } policy
+            && Probe is { } probe)
+        {
+            container.HealthWatch = new HealthWatch(end => WatchHealthAsync(container, policy, started, probe, end), _stopping.Token);
+        }
+    }
+
+    /// <summary>The container does not run, or is about to be frozen: no probe may be left in it. The caller stores the state.</summary>
+    private static async Task EndHealthWatchHeldAsync(Container container)
+    {
+        if (container.HealthWatch is { } watch)
+        {
+            container.HealthWatch = null;
+            await watch.EndAsync();
+        }
+
+        if (container.Snapshot.State is { Health: { } health } state)
+        {
+            container.Publish(state with { Health = health.Suspended() });
+        }
+    }
+
+    private async Task WatchHealthAsync(Container container, HealthPolicy policy, DateTimeOffset started, HealthProbe probe, CancellationToken end)
+    {
+        try
+        {
+            while (container.Snapshot.State.Health is { } health)
+            {
+                await Task.Delay(policy.PauseFor(health.Status, Now - started), _services.Time, end);
+                await RecordProbeAsync(container, policy, await probe(container, policy, end), end);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The container ended or was paused, or the engine ends.
+        }
+        catch (Exception exception)
+        {
+            _services.Log.Write(EngineLogLevel.Error, $"the health check of container {container.Snapshot.Name} ended", exception);
+        }
+    }
+
+    private async Task RecordProbeAsync(Container container, HealthPolicy policy, ProbeResult result, CancellationToken end)
+    {
+        using AsyncLock.Holder holder = await container.LockAsync(end);
+        end.ThrowIfCancellationRequested();
+        RunState state = container.Snapshot.State;
+        if (state is not { Health: { } before, StartedAt: { } started })
+        {
+            return;
+        }
+
+        HealthState after = before.Next(result, policy, started);
+        container.Publish(state with { Health = after });
+        if (after.Status == before.Status)
+        {
+            return;
+        }
+
+        // The database has the state as of its last change, which is what the next engine goes on from.
+        await StoreStateAsync(container);
+        _events.Publish(container.Snapshot, $"health_status: {after.Status.Word()}");
+        EndUnhealthyHeld(container);
+    }
+
+    /// <summary>Has an unhealthy container restarted where its policy wants that.</summary>
+    private void EndUnhealthyHeld(Container container)
+    {
+        if (container.Snapshot is { State: { Health.Status: HealthStatus.Unhealthy, StartedAt: { } started } state, HostConfig.RestartPolicy: var policy }
+            && RestartDecision.ShouldRestartUnhealthy(policy, state))
+        {
+            _ = RestartUnhealthyAsync(container, started);
+        }
+    }
+
+    /// <summary>Ends a run that became unhealthy, as a stop would; its exit is followed by a restart (<see cref="EndHeldAsync"/>).</summary>
+    private async Task RestartUnhealthyAsync(Container container, DateTimeOffset started)
+    {
+        try
+        {
+            Task exited;
+            using (AsyncLock.Holder holder = await container.LockAsync(_stopping.Token))
+            {
+                if (!IsSameRun() || container.StopRequested)
+                {
+                    return;
+                }
+
+                container.EndedAsUnhealthy = true;
+                exited = container.Waits.Register(WaitCondition.NextExit, _stopping.Token);
+                string? stopSignal = container.Snapshot.Config.StopSignal;
+                SignalUnhealthyHeld(container, string.IsNullOrEmpty(stopSignal) ? Signals.Terminate : Signals.Parse(stopSignal));
+            }
+
+            int seconds = container.Snapshot.Config.StopTimeout ?? DefaultStopTimeout;
+            await exited.WaitAsync(seconds < 0 ? Timeout.InfiniteTimeSpan : TimeSpan.FromSeconds(seconds), _services.Time, _stopping.Token)
+                .ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            using (AsyncLock.Holder holder = await container.LockAsync(_stopping.Token))
+            {
+                if (IsSameRun())
+                {
+                    SignalUnhealthyHeld(container, Signals.Kill);
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The engine ends; the next one finds the container unhealthy, and running or not.
+        }
+        catch (Exception exception)
+        {
+            _services.Log.Write(EngineLogLevel.Error, $"container {container.Snapshot.Name} is unhealthy and could not be stopped", exception);
+        }
+
+        bool IsSameRun() => container.Snapshot.State is { IsLive: true } state && state.StartedAt == started;
+    }
+
+    private void SignalUnhealthyHeld(Container container, int signal)
+    {
+        if (container.Pidfd is { } pidfd)
+        {
+            Pidfd.SendSignal(pidfd, signal);
+            _events.Killed(container.Snapshot, signal);
+        }
+    }
+}
