@@ -40,6 +40,19 @@ public abstract class RegistryTest(SharedEngine engine, RegistryServer registry)
         (await Docker.Inspect(image, "{{range .RepoDigests}}{{println .}}{{end}}")).Split('\n')
             .Single(digest => digest.StartsWith(image[..image.LastIndexOf(':')] + "@", StringComparison.Ordinal)).Split('@')[1];
 
+    /// <summary>Loads one of the archives that others made; its images go after the test.</summary>
+    /// <returns>Names, or ids where they have none.</returns>
+    protected async Task<string[]> Load(string archive)
+    {
+        var loaded = (await Docker.Run("load", "-i", Path.Combine(Requirement.Shared(), "images", archive))).Ok().Lines
+            .Where(line => line.StartsWith("Loaded image", StringComparison.Ordinal)).Select(line => line.Split(": ", 2)[1]).ToArray();
+        foreach (var name in loaded)
+        {
+            Cleanup(() => Docker.Run("rmi", "-f", name));
+        }
+        return loaded;
+    }
+
     /// <summary>The JSON lines that the engine answers a pull or push with.</summary>
     protected async Task<List<JsonNode>> Stream(string path)
     {

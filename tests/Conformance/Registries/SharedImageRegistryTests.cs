@@ -10,28 +10,13 @@ namespace Slipway.Tests.Conformance.Registries;
 public sealed class SharedImageRegistryTests(SharedEngine engine, DebianRegistry debian, SlipwayRegistry slipway)
     : RegistryTest(engine, debian), IClassFixture<DebianRegistry>, IClassFixture<SlipwayRegistry>
 {
-    /// <summary>What docker load refuses (<see cref="SharedImageTests"/>).</summary>
-    private static readonly string[] Refused =
-        ["save/null_manifest.tar", "save/test_bundle.tar", "save/no_manifest.tar", "save/v1-emptyLayer.tar", "edge/oci/bad-digests.tar", "edge/oci/squashfs-layer.tar"];
-
-    public static TheoryData<string> Archives() => Harness.Repository.Shared is not { } shared
-        ? ["none"]
-        : [.. from folder in new[] { "oci", "save", "edge/oci" }
-              from file in Directory.EnumerateFiles(Path.Combine(shared, "images", folder)).Order()
-              let name = $"{folder}/{Path.GetFileName(file)}"
-              where !file.EndsWith(".md", StringComparison.Ordinal) && !Refused.Contains(name)
-              select name];
+    public static TheoryData<string> Archives() => SharedArchives.Loadable();
 
     [Theory]
     [MemberData(nameof(Archives))]
     public async Task There_and_back(string archive)
     {
-        var loaded = (await Docker.Run("load", "-i", Path.Combine(Requirement.Shared(), "images", archive))).Ok().Lines
-            .Where(line => line.StartsWith("Loaded image", StringComparison.Ordinal)).Select(line => line.Split(": ", 2)[1]).ToArray();
-        foreach (var name in loaded)
-        {
-            Cleanup(() => Docker.Run("rmi", "-f", name));
-        }
+        var loaded = await Load(archive);
         foreach (var (i, name) in loaded.Take(2).Index())
         {
             await ThereAndBack(name, Repository($"image{i}"));
