@@ -78,9 +78,16 @@ internal sealed class BlobWriter : Stream
     /// <summary>Makes the blob durable and gives it its name. Publishing a blob that the store has already is no error.</summary>
     public void Publish()
     {
+        Name();
+        _store.SyncNames();
+    }
+
+    /// <summary>As <see cref="Publish"/>, for one of several: the names are durable after <see cref="ContentStore.SyncNames"/>.</summary>
+    internal void Name()
+    {
         if (!_published)
         {
-            _store.Publish(_name, _file, Digest);
+            _store.Name(_name, _file, Digest);
             _published = true;
         }
     }

@@ -33,12 +33,25 @@ internal sealed class ContentStore : IDisposable
         return new BlobWriter(this, name, DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.ReadWrite | OpenFlags.Create | OpenFlags.Exclusive, BlobMode));
     }
 
-    /// <summary>Stores a document that is whole already.</summary>
-    public void Add(ReadOnlySpan<byte> document)
+    /// <summary>Stores documents that are whole already; durable together when this returns.</summary>
+    public void Add(params IReadOnlyList<ReadOnlyMemory<byte>> documents)
     {
-        using var blob = Create();
-        blob.Write(document);
-        blob.Publish();
+        var blobs = new List<BlobWriter>(documents.Count);
+        try
+        {
+            foreach (var document in documents)
+            {
+                blobs.Add(Create());
+                blobs[^1].Write(document.Span);
+            }
+
+            blobs.ForEach(blob => blob.Name());
+            SyncNames();
+        }
+        finally
+        {
+            blobs.ForEach(blob => blob.Dispose());
+        }
     }
 
     public bool Contains(Digest digest) => digest.Algorithm == Digest.Sha256 && FileStatus.TryOf(_blobs, digest.Hex) is not null;
@@ -97,12 +110,14 @@ internal sealed class ContentStore : IDisposable
 
     public void Dispose() => _blobs.Dispose();
 
-    internal void Publish(string name, SafeFileHandle file, Digest digest)
+    /// <summary>Gives a blob its name, which is durable after <see cref="SyncNames"/>.</summary>
+    internal void Name(string name, SafeFileHandle file, Digest digest)
     {
         Descriptors.Sync(file);
         DirectoryEntry.Rename(_temporary.Descriptor, name, _blobs, digest.Hex);
-        Descriptors.Sync(_blobs);
     }
+
+    internal void SyncNames() => Descriptors.Sync(_blobs);
 
     internal void Discard(string name) => TreeRemoval.Remove(_temporary.Descriptor, name);
 }

@@ -88,25 +88,21 @@ internal sealed partial class ImageStore
             {
                 // A layer of an image that is visible was flushed for that one.
                 var flushed = All.SelectMany(other => other.Layers).Select(layer => layer.ChainId).ToHashSet();
-                await WorkerThread.RunAsync("image-publish", () =>
+                if (!lineage.TrueForAll(layer => flushed.Contains(layer.Layer.ChainId)))
                 {
-                    foreach (var document in contents)
-                    {
-                        _content.Add(document.Content.Span);
-                    }
-
-                    if (!lineage.TrueForAll(layer => flushed.Contains(layer.Layer.ChainId)))
+                    await WorkerThread.RunAsync("image-publish", () =>
                     {
                         _layers.Flush();
-                    }
+                        return true;
+                    }).ConfigureAwait(false);
+                }
 
-                    return true;
-                }).ConfigureAwait(false);
                 var now = _options.TimeProvider.GetUtcNow();
                 var target = image.Index?.Descriptor.Digest ?? image.Manifest?.Descriptor.Digest ?? default;
                 await WriteAsync(
                     connection =>
                     {
+                        _content.Add([.. contents.Select(document => document.Content)]);
                         BlobRow[] blobs = [.. contents.Select(document => new BlobRow(document.Descriptor.Digest, document.Descriptor.Size, document.Descriptor.MediaType))];
                         ImageRows.Insert(connection, new ImageRow(documents.ImageId, image.Config.ToArray(), image.Manifest?.Descriptor.Digest ?? default, lineage, blobs));
                         foreach (var layer in lineage)

@@ -304,14 +304,9 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
     /// <summary>A durable transaction, after which queries see the new state.</summary>
     private async Task WriteAsync(Action<DatabaseConnection> write, CancellationToken cancellationToken)
     {
-        await _database.WriteDurablyAsync(
-            connection =>
-            {
-                write(connection);
-                return true;
-            },
-            cancellationToken).ConfigureAwait(false);
-        await RefreshAsync(CancellationToken.None).ConfigureAwait(false);
+        var previous = _catalog;
+        var catalog = await _database.WriteDurablyAsync(write, connection => ImageCatalog.Read(connection, previous), cancellationToken).ConfigureAwait(false);
+        Volatile.Write(ref _catalog, catalog);
     }
 
     private async Task RefreshAsync(CancellationToken cancellationToken)

@@ -38,19 +38,26 @@ internal sealed class StateDatabase : IAsyncDisposable
     public Task<T> StatementAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) => _writer.RunAsync(work, cancellationToken);
 
     /// <summary>A transaction that survives a power failure: it is on the disk when the task completes.</summary>
-    public Task<T> WriteDurablyAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) =>
+    /// <param name="after">A query that sees it, before any other write.</param>
+    public Task<T> WriteDurablyAsync<T>(Action<DatabaseConnection> work, Func<DatabaseConnection, T> after, CancellationToken cancellationToken) =>
         _writer.RunAsync(
             connection =>
             {
                 connection.Execute("PRAGMA synchronous = FULL");
                 try
                 {
-                    return connection.InTransaction(work);
+                    connection.InTransaction(transaction =>
+                    {
+                        work(transaction);
+                        return true;
+                    });
                 }
                 finally
                 {
                     connection.Execute("PRAGMA synchronous = NORMAL");
                 }
+
+                return after(connection);
             },
             cancellationToken);
 
