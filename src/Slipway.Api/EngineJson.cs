@@ -8,6 +8,7 @@ using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
 using Slipway.Api.Registries;
+using Slipway.Api.Volumes;
 
 namespace Slipway.Api;
 
@@ -42,6 +43,9 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(ContainersPruneReport))]
 [JsonSerializable(typeof(ImagesPruneReport))]
 [JsonSerializable(typeof(VolumesPruneReport))]
+[JsonSerializable(typeof(Volume))]
+[JsonSerializable(typeof(VolumeList))]
+[JsonSerializable(typeof(VolumeCreateRequest))]
 [JsonSerializable(typeof(NetworksPruneReport))]
 [JsonSerializable(typeof(BuildCachePruneReport))]
 [JsonSerializable(typeof(AuthConfig))]

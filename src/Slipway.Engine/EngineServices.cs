@@ -2,6 +2,7 @@ using System.Net;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images.Sharing;
 using Slipway.Engine.Recovery;
+using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
 using Slipway.Oci;
@@ -39,6 +40,8 @@ internal sealed record EngineServices : IAsyncDisposable
     public required LayerShare? Share { get; init; }
 
     public required EventLog Events { get; init; }
+
+    public required VolumeService Volumes { get; init; }
 
     public required ContainerCgroups Cgroups { get; init; }
 
@@ -90,6 +93,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Peers = Peering(options, time),
                 Share = share,
                 Events = events,
+                Volumes = await VolumeService.OpenAsync(data, events, time, log, cancellationToken),
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),
                 Supervisor = new SupervisorLink(await connecting),
@@ -114,8 +118,6 @@ internal sealed record EngineServices : IAsyncDisposable
     public string ContainerDirectory(string id) => $"{Options.DataRoot}/containers/{id}";
 
     public string CgroupPath(string id) => $"{CgroupParent}/{id}";
-
-    public string VolumeDirectory(string name) => $"{Options.DataRoot}/volumes/{name}";
 
     /// <summary>The id of a network that always exists: the same as long as the data root is.</summary>
     public string NetworkId(string name) => Identifiers.Of($"{Options.DataRoot}\n{name}");

@@ -5,6 +5,7 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
+using Slipway.Engine.Volumes;
 
 namespace Slipway.Engine;
 
@@ -24,4 +25,6 @@ public interface IEngine : IAsyncDisposable
     IDaemon Daemon { get; }
 
     IDisk Disk { get; }
+
+    IVolumes Volumes { get; }
 }

@@ -7,6 +7,7 @@ using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Recovery;
+using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
 using Slipway.Runtime.Confinement;
@@ -34,7 +35,7 @@ public sealed class SlipwayEngine : IEngine
         _supervision = supervision;
         ImageService images = new(services.Data.Images, services.Data.Ledger, services.Events, services.Time, containers.UsersOf);
         Images = images;
-        Disk = new DiskService(services.Options, services.Data, services.Events, containers, () => containers.Index.All.Select(container => container.Snapshot));
+        Disk = new DiskService(services.Options, services.Data, services.Volumes, containers, () => containers.Index.All.Select(container => container.Snapshot));
         _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
         _registries = new RegistryService(services.Data.Images, services.Distribution, services.Peers, services.Events, services.Time, services.Options);
         Daemon = new DaemonService(new DaemonParts
@@ -63,6 +64,8 @@ public sealed class SlipwayEngine : IEngine
     public IDaemon Daemon { get; }
 
     public IDisk Disk { get; }
+
+    public IVolumes Volumes => _services.Volumes;
 
     /// <summary>Opens the data root, connects to the supervisor (which is started where none runs), and recovers what an earlier engine left.</summary>
     /// <exception cref="EngineException">The host cannot run an engine so configured; the message says why.</exception>

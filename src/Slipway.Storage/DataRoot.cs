@@ -8,6 +8,7 @@ using Slipway.Storage.Ledger;
 using Slipway.Storage.Snapshots;
 using Slipway.Storage.State;
 using Slipway.Storage.Threading;
+using Slipway.Storage.Volumes;
 
 namespace Slipway.Storage;
 
@@ -25,6 +26,7 @@ public sealed class DataRoot : IAsyncDisposable
     private readonly ImageStore _images;
     private readonly SnapshotStore _snapshots;
     private readonly DiskLedger _ledger;
+    private readonly VolumeStore _volumes;
 
     private DataRoot(DataRootOptions options, SafeFileHandle rootLock)
     {
@@ -38,6 +40,7 @@ public sealed class DataRoot : IAsyncDisposable
         _database = new StateDatabase((root / "state.db").Value);
         _images = new ImageStore(_database, _content, _layers, options);
         _ledger = new DiskLedger(root, _database, _temporary, _images, options.TimeProvider);
+        _volumes = new VolumeStore(root, _temporary, new VolumeTable(_database));
         Containers = new ContainerTable(_database, _images.CollectAsync);
         Networks = new NetworkTable(_database);
         Events = new EventTable(_database);
@@ -52,6 +55,8 @@ public sealed class DataRoot : IAsyncDisposable
     public ISnapshotStore Snapshots => _snapshots;
 
     public IDiskLedger Ledger => _ledger;
+
+    public IVolumeStore Volumes => _volumes;
 
     /// <summary>What was wrong when the data root was opened.</summary>
     public LedgerRepair Repair { get; private set; } = new([], [], []);
@@ -98,6 +103,7 @@ public sealed class DataRoot : IAsyncDisposable
         _ledger.Dispose();
         _images.Dispose();
         _snapshots.Dispose();
+        _volumes.Dispose();
         _layers.Dispose();
         _content.Dispose();
         _temporary.Dispose();

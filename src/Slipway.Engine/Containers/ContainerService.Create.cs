@@ -46,11 +46,12 @@ internal sealed partial class ContainerService
         };
         try
         {
-            snapshot = snapshot with { Mounts = MountSpecs.Resolve(config, hostConfig, name => $"{_services.VolumeDirectory(name)}/_data") };
+            snapshot = snapshot with { Mounts = await CreateMountsAsync(snapshot, image, cancellationToken) };
             await _services.Data.Containers.InsertAsync(ContainerDocuments.ToRow(snapshot), cancellationToken);
         }
         catch (Exception exception)
         {
+            await _services.Volumes.ReleaseAsync(snapshot.Mounts, id, removeAnonymous: true);
             _index.Release(snapshot.Name, id);
             throw exception is StorageException storage ? ContainerErrors.From(storage) : exception;
         }

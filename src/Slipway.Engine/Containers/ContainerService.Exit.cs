@@ -96,6 +96,7 @@ internal sealed partial class ContainerService
         }
 
         await detached;
+        await _services.Volumes.UnmountAsync(container.Snapshot.Mounts, container.Id);
         return oomKilled;
     }
 

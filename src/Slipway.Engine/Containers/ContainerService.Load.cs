@@ -30,6 +30,7 @@ internal sealed partial class ContainerService
 
             _index.Reserve(snapshot.Name, snapshot.Id);
             _index.Add(new Container(snapshot));
+            _services.Volumes.Refer(snapshot.Mounts, snapshot.Id);
         }
     }
 

@@ -1,7 +1,5 @@
-using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.State;
-using Slipway.Kernel.Files;
 
 namespace Slipway.Engine.Containers;
 
@@ -111,16 +109,6 @@ internal sealed partial class ContainerService
         return true;
     }
 
-    /// <summary>Removes a directory whose content containers wrote: by descriptors, links are not followed. Nothing happens where there is none.</summary>
-    private static void RemoveTree(string parent, string name)
-    {
-        using SafeFileHandle? directory = new HostPath(parent).TryOpen(OpenFlags.Path | OpenFlags.Directory);
-        if (directory is not null && FileStatus.TryOf(directory, name) is not null)
-        {
-            TreeRemoval.Remove(directory, name);
-        }
-    }
-
     /// <summary>Removes a container that does not run: its layer, its files and anonymous volumes, its row. The lock is held.</summary>
     internal async Task RemoveHeldAsync(Container container, bool removeVolumes)
     {
@@ -130,17 +118,12 @@ internal sealed partial class ContainerService
         container.Streams.Close();
         try
         {
+            // Volumes first: those made for a container that is not there any more would be removed by the next engine.
+            await _services.Volumes.ReleaseAsync(snapshot.Mounts, container.Id, removeVolumes);
+
             // Side by side: a layer without a row, as well as a row without a layer, is removed by the next engine.
             Task<bool> deleted = _services.Data.Containers.DeleteAsync(container.Id, CancellationToken.None);
             _services.Data.Snapshots.Remove(container.Id);
-            foreach (ContainerMount mount in snapshot.Mounts)
-            {
-                if (removeVolumes && mount is { Anonymous: true, VolumeName: { } volume })
-                {
-                    RemoveTree($"{_services.Options.DataRoot}/volumes", volume);
-                }
-            }
-
             await deleted;
         }
         catch (Exception exception)

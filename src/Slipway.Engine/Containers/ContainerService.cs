@@ -34,7 +34,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
     {
         string id = image.ToString();
         return [.. _index.All.Select(container => container.Snapshot)
-            .Where(container => container.ImageId == id)
+            .Where(container => container.ImageId == id || container.Mounts.Any(mount => mount.ImageId == id))
             .Select(container => new ImageUse(container.Id, container.State.IsRunning))];
     }
 

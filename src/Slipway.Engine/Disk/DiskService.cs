@@ -1,10 +1,8 @@
-using System.Globalization;
 using Slipway.Api;
 using Slipway.Api.Containers;
 using Slipway.Api.Disk;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.State;
-using Slipway.Engine.Events;
 using Slipway.Engine.Images;
 using Slipway.Engine.Volumes;
 using Slipway.Oci;
@@ -16,11 +14,8 @@ namespace Slipway.Engine.Disk;
 
 /// <summary>The storage's ledger in the words of the API: whose is it, and what would a prune give back.</summary>
 /// <param name="containers">The containers as they are now.</param>
-internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog events, IContainers listing, Func<IEnumerable<ContainerSnapshot>> containers) : IDisk
+internal sealed class DiskService(EngineOptions options, DataRoot data, VolumeService volumes, IContainers listing, Func<IEnumerable<ContainerSnapshot>> containers) : IDisk
 {
-    private readonly VolumeDirectory _volumes = new(options.DataRoot);
-    private readonly PruneGate _pruning = new();
-
     public async Task<DiskUsage> UsageAsync(DiskUsageTypes types, CancellationToken cancellationToken)
     {
         IReadOnlyList<LedgerEntry> entries = await StorageErrors.OfAsync(() => data.Ledger.ReadAsync(cancellationToken));
@@ -40,7 +35,7 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog
             LayersSize = types.HasFlag(DiskUsageTypes.Images) ? entries.Sum(entry => entry.Bytes) - others : 0,
             Images = types.HasFlag(DiskUsageTypes.Images) ? Images() : null,
             Containers = types.HasFlag(DiskUsageTypes.Containers) ? summaries : null,
-            Volumes = types.HasFlag(DiskUsageTypes.Volumes) ? [.. volumeBytes.Select(volume => Volume(volume.Key, volume.Value))] : null,
+            Volumes = types.HasFlag(DiskUsageTypes.Volumes) ? volumes.Usage(volumeBytes) : null,
             BuildCache = types.HasFlag(DiskUsageTypes.BuildCache) ? [] : null,
         };
     }
@@ -73,40 +68,6 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog
         };
     }
 
-    public Task<VolumesPruneReport> PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken)
-    {
-        filters.Validate("all", "label", "label!");
-        all = PruneFilter.Flag(filters, "all", all);
-
-        // Volumes have no labels yet: none has the one asked for, and all lack the one that is not to be.
-        bool none = filters.Has("label");
-        return _pruning.RunAsync(async () =>
-        {
-            List<string> deleted = [];
-            long reclaimed = 0;
-            if (!none)
-            {
-                Dictionary<string, long> sizes = (await StorageErrors.OfAsync(() => data.Ledger.ReadAsync(cancellationToken)))
-                    .Where(entry => entry.Kind == LedgerKind.Volume)
-                    .ToDictionary(entry => entry.Id, entry => entry.Bytes);
-                foreach (string name in _volumes.List().Where(name => all || VolumeDirectory.IsAnonymous(name)))
-                {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    if (!UsersOf(name).Any())
-                    {
-                        _volumes.Remove(name);
-                        events.Publish("volume", "destroy", name, new Dictionary<string, string> { ["driver"] = "local" });
-                        deleted.Add(name);
-                        reclaimed += sizes.GetValueOrDefault(name);
-                    }
-                }
-            }
-
-            events.Publish("volume", "prune", "", new Dictionary<string, string> { ["reclaimed"] = reclaimed.ToString(CultureInfo.InvariantCulture) });
-            return new VolumesPruneReport(deleted, reclaimed);
-        });
-    }
-
     private List<Api.Images.ImageSummary> Images()
     {
         IReadOnlyList<Image> all = data.Images.All;
@@ -120,15 +81,6 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, EventLog
             return summary;
         })];
     }
-
-    private Volume Volume(string name, long size) => new()
-    {
-        CreatedAt = _volumes.Created(name).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture),
-        Labels = VolumeDirectory.IsAnonymous(name) ? new Dictionary<string, string> { ["com.docker.volume.anonymous"] = "" } : null,
-        Mountpoint = _volumes.MountPoint(name),
-        Name = name,
-        UsageData = new VolumeUsage(size, UsersOf(name).Count()),
-    };
 
     private IEnumerable<ContainerSnapshot> UsersOf(string volume) => containers().Where(container => container.Mounts.Any(mount => mount.VolumeName == volume));
 }

@@ -10,10 +10,6 @@ public interface IDisk
 
     /// <summary>Every object below the data root with what it takes.</summary>
     Task<DiskLedger> LedgerAsync(CancellationToken cancellationToken);
-
-    /// <summary>Removes volumes that no container mounts: those without a name of their own, or all (<c>all=true</c>).</summary>
-    /// <param name="all">What a missing filter <c>all</c> means: until API 1.42 every volume.</param>
-    Task<VolumesPruneReport> PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken);
 }
 
 /// <summary>What <see cref="IDisk.UsageAsync"/> is to tell of.</summary>

@@ -39,6 +39,10 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
             }
         }
 
+        await services.Volumes.RecoverAsync(
+            containers.Index.All.Where(container => container.Snapshot.State.IsLive).Select(container => (container.Id, container.Snapshot.Mounts)),
+            id => containers.Index.Find(id) is not null,
+            cancellationToken);
         await RestoreNetworkAsync(adopted, cancellationToken);
         await EndOthersAsync(adopted, exits);
         await RemoveLeftoversAsync(adopted, cancellationToken);

@@ -3,7 +3,7 @@ using Slipway.Kernel.Mounts;
 namespace Slipway.Runtime.Compilation;
 
 /// <summary>The option words of a mount (runtime-spec config.md, "Linux mount options"; mount(8)), sorted by what they do.</summary>
-internal sealed class MountOptions
+public sealed class MountOptions
 {
     private MountOptions()
     {

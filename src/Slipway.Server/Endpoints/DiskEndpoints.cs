@@ -22,12 +22,6 @@ internal static class DiskEndpoints
     public static async Task Ledger(ApiRequest request) =>
         await request.WriteJsonAsync(await request.Engine.Disk.LedgerAsync(request.Http.RequestAborted), EngineJson.Wire.DiskLedger);
 
-    public static async Task PruneVolumes(ApiRequest request)
-    {
-        VolumesPruneReport report = await request.Engine.Disk.PruneVolumesAsync(request.Query.Filters(), all: request.Version < new ApiVersion(1, 42), request.Stopping);
-        await request.WriteJsonAsync(report, EngineJson.Wire.VolumesPruneReport);
-    }
-
     /// <summary>There are no networks but those that always exist.</summary>
     public static Task PruneNetworks(ApiRequest request)
     {

@@ -82,12 +82,12 @@ internal static class RouteTable
         NotBuilt("POST", "/networks/{id}/disconnect"),
 
         // Volumes
-        NotBuilt("GET", "/volumes"),
-        NotBuilt("POST", "/volumes/create"),
-        Built("POST", "/volumes/prune", DiskEndpoints.PruneVolumes),
-        NotBuilt("GET", "/volumes/{name}"),
-        NotBuilt("PUT", "/volumes/{name}"),
-        NotBuilt("DELETE", "/volumes/{name}"),
+        Built("GET", "/volumes", VolumeEndpoints.List),
+        Built("POST", "/volumes/create", VolumeEndpoints.Create),
+        Built("POST", "/volumes/prune", VolumeEndpoints.Prune),
+        Built("GET", "/volumes/{name}", VolumeEndpoints.Inspect),
+        Built("PUT", "/volumes/{name}", VolumeEndpoints.Update),
+        Built("DELETE", "/volumes/{name}", VolumeEndpoints.Remove),
 
         // Plugins
         NotBuilt("GET", "/plugins"),

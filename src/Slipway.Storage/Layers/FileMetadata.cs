@@ -73,23 +73,26 @@ internal sealed class FileMetadata
     public static FileTime TimeOf(TarEntry entry) => new(entry.ModificationTime.Seconds, entry.ModificationTime.Nanoseconds);
 
     /// <summary>Gives a file of this layer the metadata of a lower layer's.</summary>
-    public static void Copy(LowerEntry from, SafeFileHandle directory, ReadOnlySpan<byte> name)
+    public static void Copy(LowerEntry from, SafeFileHandle directory, ReadOnlySpan<byte> name) => Copy(from.Directory, from.Name, from.Status, directory, name);
+
+    /// <summary>Gives a file the metadata of another.</summary>
+    public static void Copy(SafeFileHandle fromDirectory, PathName fromName, in FileStatus from, SafeFileHandle directory, ReadOnlySpan<byte> name)
     {
-        DirectoryEntry.ChangeOwner(directory, name, from.Status.UserId, from.Status.GroupId);
-        foreach (var attribute in ExtendedAttributes.List(from.Directory, from.Name))
+        DirectoryEntry.ChangeOwner(directory, name, from.UserId, from.GroupId);
+        foreach (var attribute in ExtendedAttributes.List(fromDirectory, fromName))
         {
-            if (ExtendedAttributes.Get(from.Directory, from.Name, attribute) is { } value)
+            if (ExtendedAttributes.Get(fromDirectory, fromName, attribute) is { } value)
             {
-                SetXattr(directory, name, attribute, value, holdsUserXattrs: from.Status.Type is FileType.RegularFile or FileType.Directory);
+                SetXattr(directory, name, attribute, value, holdsUserXattrs: from.Type is FileType.RegularFile or FileType.Directory);
             }
         }
 
-        if (!from.Status.IsSymbolicLink)
+        if (!from.IsSymbolicLink)
         {
-            DirectoryEntry.ChangeMode(directory, name, from.Status.Permissions);
+            DirectoryEntry.ChangeMode(directory, name, from.Permissions);
         }
 
-        DirectoryEntry.SetTimes(directory, name, from.Status.AccessTime, from.Status.ModificationTime);
+        DirectoryEntry.SetTimes(directory, name, from.AccessTime, from.ModificationTime);
     }
 
     private bool NeedsOwner(TarEntry entry, LayerDirectory directory) =>

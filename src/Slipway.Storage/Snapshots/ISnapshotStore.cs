@@ -17,6 +17,10 @@ public interface ISnapshotStore
     /// <param name="readOnly">Mount it read-only (docker run --read-only).</param>
     SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly);
 
+    /// <summary>Mounts an image's layers read-only, detached.</summary>
+    /// <param name="chainIds">Layers, lowest first; may be empty.</param>
+    SafeFileHandle MountImage(IReadOnlyList<Digest> chainIds);
+
     /// <summary>Bytes of the regular files in the container's own layer; 0 where there is none.</summary>
     long UpperSize(string containerId);
 

@@ -133,7 +133,7 @@ internal sealed partial class SnapshotStore
                 lowers.Add(Descriptors.Duplicate(upper));
             }
 
-            OpenLayers(chainIds, containerId, lowers);
+            OpenLayers(chainIds, $"of container {containerId}", lowers);
 
             if (lowers.Count == 0)
             {

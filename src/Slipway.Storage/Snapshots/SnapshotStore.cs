@@ -39,7 +39,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
         try
         {
-            OpenLayers(chainIds, containerId, lowers);
+            OpenLayers(chainIds, $"of container {containerId}", lowers);
             if (lowers.Count == 0)
             {
                 lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
@@ -59,6 +59,33 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         catch (KernelException error)
         {
             throw new StorageException(StorageErrorKind.System, $"root file system of container {containerId}: {error.Message}", error);
+        }
+        finally
+        {
+            lowers.ForEach(lower => lower.Dispose());
+        }
+    }
+
+    public SafeFileHandle MountImage(IReadOnlyList<Digest> chainIds)
+    {
+        var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
+        try
+        {
+            OpenLayers(chainIds, "of an image mount", lowers);
+
+            // An overlay without an upper layer has at least two lower ones (overlayfs.rst, "Multiple lower layers").
+            if (lowers.Count < 2)
+            {
+                lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
+            }
+
+            var mount = lowers.Count > 1 ? OverlayMount.Create(lowers, upper: null, work: null, OverlayOptions.Default) : MountTree.Clone(lowers[0], recursive: false);
+            MountTree.Change(mount, MountAttributeChange.Of(MountAttributes.ReadOnly, MountAttributes.None, MountPropagation.Private), recursive: false);
+            return mount;
+        }
+        catch (KernelException error)
+        {
+            throw new StorageException(StorageErrorKind.System, $"mount of an image: {error.Message}", error);
         }
         finally
         {
@@ -92,12 +119,12 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     }
 
     /// <summary>Adds the directories of layers, highest first.</summary>
-    private void OpenLayers(IReadOnlyList<Digest> chainIds, string containerId, List<SafeFileHandle> opened)
+    private void OpenLayers(IReadOnlyList<Digest> chainIds, string purpose, List<SafeFileHandle> opened)
     {
         for (var i = chainIds.Count - 1; i >= 0; i--)
         {
             opened.Add(_layers.DiffPath(chainIds[i]).TryOpen(OpenFlags.Path | OpenFlags.Directory)
-                ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {chainIds[i]} of container {containerId} not found"));
+                ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {chainIds[i]} {purpose} not found"));
         }
     }
 

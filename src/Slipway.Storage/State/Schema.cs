@@ -169,6 +169,13 @@ internal static class Schema
             PRIMARY KEY (image_id, digest)
         ) STRICT, WITHOUT ROWID;
         """,
+        """
+        CREATE TABLE volumes (
+            name     TEXT PRIMARY KEY,
+            created  INTEGER NOT NULL,
+            document BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """,
     ];
 
     /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>

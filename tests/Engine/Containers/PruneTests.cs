@@ -23,14 +23,14 @@ public sealed class PruneTests(EngineFixture fixture) : IClassFixture<EngineFixt
         Assert.Equal(2, before.Volumes.Count(volume => volume.UsageData!.RefCount == 1));
         Assert.Null(before.Images);
 
-        VolumesPruneReport anonymous = await fixture.Engine.Disk.PruneVolumesAsync(Filters.None, all: false, Cancellation);
+        VolumesPruneReport anonymous = await fixture.Engine.Volumes.PruneAsync(Filters.None, all: false, Cancellation);
         string name = Assert.Single(anonymous.VolumesDeleted);
         Assert.Equal(64, name.Length);
         Assert.True(anonymous.SpaceReclaimed > 0);
-        Assert.Empty((await fixture.Engine.Disk.PruneVolumesAsync(Of("label", "x"), all: true, Cancellation)).VolumesDeleted);
-        Assert.Equal(["lost-data"], (await fixture.Engine.Disk.PruneVolumesAsync(Of("all", "true"), all: false, Cancellation)).VolumesDeleted);
+        Assert.Empty((await fixture.Engine.Volumes.PruneAsync(Of("label", "x"), all: true, Cancellation)).VolumesDeleted);
+        Assert.Equal(["lost-data"], (await fixture.Engine.Volumes.PruneAsync(Of("all", "true"), all: false, Cancellation)).VolumesDeleted);
         Assert.Equal(["kept-data"], (await fixture.Engine.Disk.UsageAsync(DiskUsageTypes.Volumes, Cancellation)).Volumes!.Select(volume => volume.Name).Where(volume => volume.Length < 64));
-        EngineException refused = await Assert.ThrowsAsync<EngineException>(() => fixture.Engine.Disk.PruneVolumesAsync(Of("until", "1h"), all: false, Cancellation));
+        EngineException refused = await Assert.ThrowsAsync<EngineException>(() => fixture.Engine.Volumes.PruneAsync(Of("until", "1h"), all: false, Cancellation));
         Assert.Equal((ErrorKind.InvalidParameter, "invalid filter 'until'"), (refused.Kind, refused.Message));
         await fixture.Engine.Containers.RemoveAsync(used, new ContainerRemoveOptions(Volumes: true), Cancellation);
     }

@@ -6,6 +6,7 @@ using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
 using Slipway.Api.Registries;
+using Slipway.Api.Volumes;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
 using Slipway.Engine.Disk;
@@ -13,6 +14,7 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images;
+using Slipway.Engine.Volumes;
 using Slipway.Engine;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
@@ -20,7 +22,7 @@ using Slipway.Registry.Distribution;
 namespace Slipway.Tests.Engine.Server;
 
 /// <summary>An engine that does what a test tells it; what it is not told about, it does not know.</summary>
-internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegistries, IEvents, IDaemon, IDisk
+internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegistries, IEvents, IDaemon, IDisk, IVolumes
 {
     public const string Id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -37,6 +39,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
     public IDaemon Daemon => this;
 
     public IDisk Disk => this;
+
+    public IVolumes Volumes => this;
 
     public Func<ContainerCreate, ContainerCreateResponse>? OnCreate { get; set; }
 
@@ -141,7 +145,16 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     Task<DiskLedger> IDisk.LedgerAsync(CancellationToken cancellationToken) => Task.FromResult(new DiskLedger { Total = 1 });
 
-    Task<VolumesPruneReport> IDisk.PruneVolumesAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : [], 0));
+    VolumeList IVolumes.List(Filters filters) => new([], null);
+
+    Task<Volume> IVolumes.CreateAsync(VolumeCreateRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(new Volume { Name = request.Name ?? "made-up", Labels = request.Labels, Options = request.DriverOpts });
+
+    Volume IVolumes.Inspect(string name) => throw new EngineException(ErrorKind.NotFound, $"get {name}: no such volume");
+
+    Task IVolumes.RemoveAsync(string name, bool force, CancellationToken cancellationToken) => Call($"remove volume {name} {force}");
+
+    Task<VolumesPruneReport> IVolumes.PruneAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : [], 0));
 
     Task<string> IContainers.ExplainAsync(string reference, CancellationToken cancellationToken) => Task.FromResult($"plan of {reference}\n");
 

@@ -62,7 +62,6 @@ public sealed class ValidationTests
         { new HostConfig { PortBindings = new() { ["80/tcp"] = [new PortBinding { HostPort = "99999" }] } }, ErrorKind.InvalidParameter, "invalid port specification: \"99999\"" },
         { new HostConfig { Init = true }, ErrorKind.NotImplemented, "--init is not supported yet" },
         { new HostConfig { Links = ["a:b"] }, ErrorKind.NotImplemented, "--link is not supported yet" },
-        { new HostConfig { VolumesFrom = ["x"] }, ErrorKind.NotImplemented, "--volumes-from is not supported yet" },
         { new HostConfig { StorageOpt = new() { ["size"] = "1g" } }, ErrorKind.NotImplemented, "--storage-opt is not supported yet" },
         { new HostConfig { Dns = ["nonsense"] }, ErrorKind.InvalidParameter, "invalid IP address: nonsense" },
         { new HostConfig { ExtraHosts = ["name:10.0.0.1\n6.6.6.6 evil"] }, ErrorKind.InvalidParameter, "invalid IP address in add-host: \"10.0.0.1\n6.6.6.6 evil\"" },
@@ -109,11 +108,11 @@ public sealed class ValidationTests
         IReadOnlyList<ContainerMount> mounts = MountSpecs.Resolve(
             new ContainerConfig { Volumes = new() { ["/data"] = new(), ["/anonymous"] = new() } },
             new HostConfig { Binds = ["/src:/a/b:ro", "named:/data"], Tmpfs = new() { ["/a"] = "size=1m,exec" } },
-            name => $"/volumes/{name}/_data");
+            s_lookups);
         Assert.Equal(["/a", "/anonymous", "/data", "/a/b"], mounts.Select(mount => mount.Destination));
         Assert.Equal(["nosuid", "nodev", "size=1m"], mounts[0].Options);
         Assert.True(mounts[1] is { Type: "volume", Anonymous: true });
-        Assert.Equal(("volume", "/volumes/named/_data", "named", false), (mounts[2].Type, mounts[2].Source, mounts[2].VolumeName, mounts[2].Anonymous));
+        Assert.Equal(("volume", "named", false), (mounts[2].Type, mounts[2].VolumeName, mounts[2].Anonymous));
         Assert.Equal(("bind", "/src", true, "rprivate"), (mounts[3].Type, mounts[3].Source, mounts[3].ReadOnly, mounts[3].Propagation));
         Assert.Contains("rro", mounts[3].Options);
         Assert.Equal("Duplicate mount point: /x", Assert.Throws<EngineException>(() => Resolve(new HostConfig { Binds = ["/a:/x", "/b:/x/"] })).Message);
@@ -174,5 +173,7 @@ public sealed class ValidationTests
         Assert.Equal(ErrorKind.NotImplemented, Assert.Throws<EngineException>(() => SecurityOptions.Parse(["apparmor=mine"])).Kind);
     }
 
-    private static IReadOnlyList<ContainerMount> Resolve(HostConfig hostConfig) => MountSpecs.Resolve(new ContainerConfig(), hostConfig, name => $"/volumes/{name}/_data");
+    private static readonly MountLookups s_lookups = new(_ => throw new InvalidOperationException("no other container"), name => $"sha256:{name}");
+
+    private static IReadOnlyList<ContainerMount> Resolve(HostConfig hostConfig) => MountSpecs.Resolve(new ContainerConfig(), hostConfig, s_lookups);
 }

@@ -153,16 +153,6 @@ internal static class HostConfigValidation
             throw ContainerErrors.Unsupported("--link");
         }
 
-        if (hostConfig.VolumesFrom is { Count: > 0 })
-        {
-            throw ContainerErrors.Unsupported("--volumes-from");
-        }
-
-        if (hostConfig.VolumeDriver is not ("" or "local"))
-        {
-            throw ContainerErrors.Unsupported($"--volume-driver {hostConfig.VolumeDriver}");
-        }
-
         if (hostConfig.StorageOpt is { Count: > 0 })
         {
             throw ContainerErrors.Unsupported("--storage-opt");

@@ -1,27 +1,40 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Volumes;
 
 namespace Slipway.Engine.Containers.Create;
 
+/// <summary>What the reading of mounts has to ask others.</summary>
+/// <param name="MountsOf">The mounts of another container, by reference; InvalidParameter where there is none.</param>
+/// <param name="ImageId">The id of an image, by name; InvalidParameter where there is none.</param>
+internal sealed record MountLookups(Func<string, IReadOnlyList<ContainerMount>> MountsOf, Func<string, string> ImageId);
+
 /// <summary>
-/// Reads <c>-v</c>, <c>--mount</c>, <c>--tmpfs</c> and the image's volumes into mounts. Later kinds win over earlier ones only
-/// where the earlier is an image's volume; two mounts of the user's on one target are refused.
+/// Reads <c>--volumes-from</c>, <c>-v</c>, <c>--mount</c>, <c>--tmpfs</c> and the image's volumes into mounts. What another container or the image
+/// brings yields to the user's own; two mounts of the user's on one target are refused.
 /// </summary>
-internal sealed class MountSpecs(Func<string, string> volumePath)
+internal sealed class MountSpecs
 {
-    private static readonly HashSet<string> Propagations = new(StringComparer.Ordinal) { "private", "rprivate", "slave", "rslave", "shared", "rshared" };
-
     private readonly Dictionary<string, ContainerMount> _mounts = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _own = new(StringComparer.Ordinal);
+    private readonly MountLookups _lookups;
+    private readonly string _defaultDriver;
 
-    /// <param name="volumePath">The directory of a volume, by name.</param>
-    /// <returns>In the order in which they are mounted: parents first.</returns>
+    private MountSpecs(MountLookups lookups, string defaultDriver) => (_lookups, _defaultDriver) = (lookups, defaultDriver);
+
+    /// <returns>In the order in which they are mounted: parents first. Volumes have no source yet.</returns>
     /// <exception cref="EngineException">InvalidParameter or NotImplemented.</exception>
-    public static IReadOnlyList<ContainerMount> Resolve(ContainerConfig config, HostConfig hostConfig, Func<string, string> volumePath)
+    public static IReadOnlyList<ContainerMount> Resolve(ContainerConfig config, HostConfig hostConfig, MountLookups lookups)
     {
-        MountSpecs specs = new(volumePath);
+        MountSpecs specs = new(lookups, hostConfig.VolumeDriver);
+        foreach (string from in hostConfig.VolumesFrom ?? [])
+        {
+            specs.AddFrom(from);
+        }
+
         foreach (string bind in hostConfig.Binds ?? [])
         {
-            specs.Add(specs.ParseBind(bind));
+            specs.Add(BindText.Parse(bind, (name, destination, mode) => specs.Volume(name, destination, mode, mode.Length > 0 ? mode : "z")));
         }
 
         foreach (Mount mount in hostConfig.Mounts ?? [])
@@ -31,13 +44,16 @@ internal sealed class MountSpecs(Func<string, string> volumePath)
 
         foreach ((string destination, string options) in hostConfig.Tmpfs ?? [])
         {
-            specs.Add(Tmpfs(Destination(destination, destination), options.Split(',', StringSplitOptions.RemoveEmptyEntries)));
+            specs.Add(TmpfsText.Mount(MountPaths.Destination(destination, destination), options.Split(',', StringSplitOptions.RemoveEmptyEntries)));
         }
 
         foreach (string volume in config.Volumes?.Keys ?? Enumerable.Empty<string>())
         {
-            string destination = Destination(volume, volume);
-            specs._mounts.TryAdd(destination, specs.Volume(Identifiers.New(), destination, [], "", true));
+            string destination = MountPaths.Destination(volume, volume);
+            if (!specs._mounts.ContainsKey(destination))
+            {
+                specs._mounts.Add(destination, specs.Volume("", destination, "", ""));
+            }
         }
 
         return [.. specs._mounts.Values.OrderBy(mount => mount.Destination.AsSpan().Count('/')).ThenBy(mount => mount.Destination, StringComparer.Ordinal)];
@@ -45,56 +61,54 @@ internal sealed class MountSpecs(Func<string, string> volumePath)
 
     private void Add(ContainerMount mount)
     {
-        if (!_mounts.TryAdd(mount.Destination, mount))
+        if (!_own.Add(mount.Destination))
         {
             throw ContainerErrors.Invalid($"Duplicate mount point: {mount.Destination}");
         }
+
+        _mounts[mount.Destination] = mount;
     }
 
-    /// <summary><c>[source:]destination[:mode]</c>.</summary>
-    private ContainerMount ParseBind(string text)
+    /// <summary><c>container[:mode]</c>: its volumes and binds at the same places. What it has not filled, this container does not fill.</summary>
+    private void AddFrom(string text)
     {
-        string[] parts = text.Split(':');
-        (string source, string target, string mode) = parts.Length switch
+        string[] parts = text.Split(':', 2);
+        if (parts[0].Length == 0)
         {
-            1 => ("", parts[0], ""),
-
-            // Two parts are source and destination, or a destination with a mode.
-            2 when parts[1].StartsWith('/') || !IsMode(parts[1]) => (parts[0], parts[1], ""),
-            2 => ("", parts[0], parts[1]),
-            3 => (parts[0], parts[1], parts[2]),
-            _ => throw ContainerErrors.Invalid($"invalid volume specification: '{text}'"),
-        };
-        if (mode.Length > 0 && !IsMode(mode))
-        {
-            throw ContainerErrors.Invalid($"invalid mode: {mode}");
+            throw ContainerErrors.Invalid($"malformed volumes-from specification: {text}");
         }
 
-        bool bind = source.StartsWith('/');
-        if (!target.StartsWith('/'))
+        if (parts.Length == 2 && parts[1] is not ("ro" or "rw" or "z" or "Z"))
         {
-            throw ContainerErrors.Invalid(
-                $"invalid volume specification: '{text}': invalid mount config for type \"{(bind ? "bind" : "volume")}\": invalid mount path: '{target}' mount path must be absolute");
+            throw ContainerErrors.Invalid($"invalid mode: {parts[1]}");
         }
 
-        string destination = Destination(target, text);
-        string[] words = mode.Split(',', StringSplitOptions.RemoveEmptyEntries);
-        if (!bind)
+        foreach (ContainerMount mount in _lookups.MountsOf(parts[0]).Where(mount => mount.Type != "tmpfs"))
         {
-            return Volume(source.Length == 0 ? Identifiers.New() : VolumeName(source), destination, words, mode, source.Length == 0);
+            bool narrowed = parts.Length == 2 && parts[1] == "ro" && !mount.ReadOnly;
+            _mounts[mount.Destination] = mount with
+            {
+                Mode = "",
+                NoCopy = true,
+                ReadOnly = mount.ReadOnly || narrowed,
+                Options = narrowed ? [.. mount.Options.Where(word => word != "rw"), mount.Options.Contains("rbind") ? "rro" : "ro"] : mount.Options,
+            };
         }
-
-        bool readOnly = words.Contains("ro");
-        string propagation = words.FirstOrDefault(Propagations.Contains) ?? "rprivate";
-        return new ContainerMount("bind", NormalizePath(source), destination, BindOptions(recursive: true, readOnly, forceRecursive: readOnly, propagation), mode, readOnly, propagation, CreateSource: true);
     }
-
-    private static bool IsMode(string text) => text.Split(',').All(word =>
-        word is "ro" or "rw" or "z" or "Z" or "nocopy" or "consistent" or "cached" or "delegated" or "default" || Propagations.Contains(word));
 
     private ContainerMount Read(Mount mount)
     {
         string where = $"invalid mount config for type \"{mount.Type}\"";
+        if (mount.Type is "cluster" or "npipe")
+        {
+            throw ContainerErrors.Unsupported($"--mount type={mount.Type}");
+        }
+
+        if (mount.Type is not ("bind" or "volume" or "tmpfs" or "image"))
+        {
+            throw ContainerErrors.Invalid($"{where}: mount type unknown");
+        }
+
         if (mount.Target.Length == 0)
         {
             throw ContainerErrors.Invalid($"{where}: field Target must not be empty");
@@ -105,51 +119,32 @@ internal sealed class MountSpecs(Func<string, string> volumePath)
             throw ContainerErrors.Invalid($"{where}: invalid mount path: '{mount.Target}' mount path must be absolute");
         }
 
-        string destination = Destination(mount.Target, mount.Target);
-        switch (mount.Type)
+        RefuseOthers(mount, where);
+        string destination = MountPaths.Destination(mount.Target, mount.Target);
+        return mount.Type switch
         {
-            case "bind":
-                return Bind(mount, destination, where);
-            case "volume":
-                if (mount.VolumeOptions is { Subpath.Length: > 0 })
-                {
-                    throw ContainerErrors.Unsupported("--mount type=volume,volume-subpath");
-                }
+            "bind" => Bind(mount, destination, where),
+            "volume" => Volume(mount, destination, where),
+            "image" => Image(mount, destination, where),
+            _ when !string.IsNullOrEmpty(mount.Source) => throw ContainerErrors.Invalid($"{where}: field Source must not be specified"),
+            _ => TmpfsText.Mount(destination, TmpfsText.Words(mount)),
+        };
+    }
 
-                if (mount.VolumeOptions?.DriverConfig?.Name is not (null or "" or "local") || mount.VolumeOptions?.DriverConfig?.Options is { Count: > 0 })
-                {
-                    throw ContainerErrors.Unsupported("--mount type=volume,volume-driver");
-                }
+    /// <summary>Options of a type of mount that this is not.</summary>
+    private static void RefuseOthers(Mount mount, string where)
+    {
+        Refuse("bind", mount.BindOptions is not null, nameof(mount.BindOptions));
+        Refuse("volume", mount.VolumeOptions is not null, nameof(mount.VolumeOptions));
+        Refuse("tmpfs", mount.TmpfsOptions is not null, nameof(mount.TmpfsOptions));
+        Refuse("image", mount.ImageOptions is not null, nameof(mount.ImageOptions));
 
-                bool anonymous = string.IsNullOrEmpty(mount.Source);
-                return Volume(anonymous ? Identifiers.New() : VolumeName(mount.Source!), destination, mount.ReadOnly ? ["ro"] : [], "z", anonymous);
-            case "tmpfs":
-                if (!string.IsNullOrEmpty(mount.Source))
-                {
-                    throw ContainerErrors.Invalid($"{where}: field Source must not be specified");
-                }
-
-                List<string> options = [.. (mount.TmpfsOptions?.Options ?? []).Select(pair => string.Join('=', pair))];
-                if (mount.ReadOnly)
-                {
-                    options.Add("ro");
-                }
-
-                if (mount.TmpfsOptions is { SizeBytes: > 0 } sized)
-                {
-                    options.Add($"size={sized.SizeBytes}");
-                }
-
-                if (mount.TmpfsOptions is { Mode: > 0 } moded)
-                {
-                    options.Add($"mode={Convert.ToString(moded.Mode, 8)}");
-                }
-
-                return Tmpfs(destination, options);
-            case "image" or "cluster" or "npipe":
-                throw ContainerErrors.Unsupported($"--mount type={mount.Type}");
-            default:
-                throw ContainerErrors.Invalid($"{where}: mount type unknown");
+        void Refuse(string type, bool isGiven, string field)
+        {
+            if (isGiven && mount.Type != type)
+            {
+                throw ContainerErrors.Invalid($"{where}: field {field} must not be specified");
+            }
         }
     }
 
@@ -167,7 +162,7 @@ internal sealed class MountSpecs(Func<string, string> volumePath)
 
         BindOptions options = mount.BindOptions ?? new BindOptions();
         string propagation = string.IsNullOrEmpty(options.Propagation) ? "rprivate" : options.Propagation;
-        if (!Propagations.Contains(propagation))
+        if (!MountPaths.IsPropagation(propagation))
         {
             throw ContainerErrors.Invalid($"{where}: invalid propagation mode: {propagation}");
         }
@@ -177,87 +172,74 @@ internal sealed class MountSpecs(Func<string, string> volumePath)
             throw ContainerErrors.Invalid($"{where}: bind source path does not exist: {mount.Source}");
         }
 
-        bool recursiveReadOnly = mount.ReadOnly && !options.ReadOnlyNonRecursive && !options.NonRecursive;
+        if (options.ReadOnlyForceRecursive && (!mount.ReadOnly || options.NonRecursive || options.ReadOnlyNonRecursive))
+        {
+            throw ContainerErrors.Invalid($"{where}: mount source must be read-only and recursive for ReadOnlyForceRecursive");
+        }
+
+        bool readOnlyBelow = mount.ReadOnly && !options.ReadOnlyNonRecursive && !options.NonRecursive;
         return new ContainerMount(
-            "bind", NormalizePath(mount.Source), destination, BindOptions(!options.NonRecursive, mount.ReadOnly, recursiveReadOnly, propagation), "", mount.ReadOnly, propagation,
-            CreateSource: options.CreateMountpoint);
+            "bind", MountPaths.Normalize(mount.Source), destination, MountPaths.BindOptions(!options.NonRecursive, mount.ReadOnly, readOnlyBelow, propagation), "", mount.ReadOnly,
+            propagation, CreateSource: options.CreateMountpoint);
     }
 
-    private static List<string> BindOptions(bool recursive, bool readOnly, bool forceRecursive, string propagation) =>
-        [recursive ? "rbind" : "bind", propagation, readOnly ? forceRecursive ? "rro" : "ro" : "rw"];
-
-    private ContainerMount Volume(string name, string destination, IReadOnlyList<string> words, string mode, bool anonymous)
+    private ContainerMount Volume(Mount mount, string destination, string where)
     {
+        bool anonymous = string.IsNullOrEmpty(mount.Source);
+        VolumeOptions options = mount.VolumeOptions ?? new VolumeOptions();
+        if (anonymous && mount.ReadOnly)
+        {
+            throw ContainerErrors.Invalid($"{where}: must not set ReadOnly mode when using anonymous volumes");
+        }
+
+        if (anonymous && !string.IsNullOrEmpty(options.Subpath))
+        {
+            throw ContainerErrors.Invalid($"{where}: must not set Subpath when using anonymous volumes");
+        }
+
+        return Volume(anonymous ? "" : VolumeNames.Check(mount.Source!), destination, mount.ReadOnly ? "ro" : "", "z") with
+        {
+            NoCopy = options.NoCopy,
+            Subpath = Subpath(options.Subpath, where, "volume"),
+            Volume = new VolumeSpec(options.DriverConfig?.Name, options.DriverConfig?.Options, Labels(options.Labels, anonymous)),
+        };
+    }
+
+    private ContainerMount Image(Mount mount, string destination, string where)
+    {
+        if (string.IsNullOrEmpty(mount.Source))
+        {
+            throw ContainerErrors.Invalid($"{where}: field Source must not be empty");
+        }
+
+        return new ContainerMount("image", mount.Source, destination, ["rbind", "rprivate", "ro"], "", ReadOnly: true, "")
+        {
+            ImageId = _lookups.ImageId(mount.Source),
+            Subpath = Subpath(mount.ImageOptions?.Subpath, where, "image"),
+        };
+    }
+
+    private static string? Subpath(string? path, string where, string of) =>
+        string.IsNullOrEmpty(path) ? null
+        : MountPaths.IsLocal(path) ? path
+        : throw ContainerErrors.Invalid($"{where}: subpath must be a relative path within the {of}");
+
+    /// <param name="name">Empty for an anonymous volume.</param>
+    /// <param name="mode">Words, separated by commas.</param>
+    /// <param name="shownMode">As <c>docker inspect</c> shows it.</param>
+    private ContainerMount Volume(string name, string destination, string mode, string shownMode)
+    {
+        string[] words = mode.Split(',', StringSplitOptions.RemoveEmptyEntries);
         bool readOnly = words.Contains("ro");
+        bool anonymous = name.Length == 0;
         return new ContainerMount(
-            "volume", volumePath(name), destination, ["rbind", "rprivate", readOnly ? "ro" : "rw"], mode.Length > 0 ? mode : "z", readOnly, "", name, anonymous, CreateSource: true);
-    }
-
-    private static ContainerMount Tmpfs(string destination, IReadOnlyList<string> options)
-    {
-        List<string> merged = ["nosuid", "nodev", "noexec"];
-        foreach (string option in options)
+            "volume", "", destination, ["rbind", "rprivate", readOnly ? "ro" : "rw"], shownMode, readOnly, "", anonymous ? Identifiers.New() : name, anonymous)
         {
-            string opposite = option switch { "suid" => "nosuid", "dev" => "nodev", "exec" => "noexec", _ => "" };
-            merged.Remove(opposite);
-            if (opposite.Length == 0)
-            {
-                merged.Add(IsTmpfsOption(option) ? option : throw ContainerErrors.Invalid($"invalid tmpfs option: \"{option}\""));
-            }
-        }
-
-        return new ContainerMount("tmpfs", "", destination, merged, "", options.Contains("ro"), "");
+            NoCopy = words.Contains("nocopy"),
+            Volume = new VolumeSpec(_defaultDriver, null, Labels(null, anonymous)),
+        };
     }
 
-    private static bool IsTmpfsOption(string option) =>
-        option is "ro" or "rw" or "nosuid" or "nodev" or "noexec" or "noatime" or "nodiratime" or "relatime" or "strictatime" or "sync" or "async" or "dirsync" or "mand" or "nomand"
-        || Propagations.Contains(option)
-        || (option.IndexOf('=', StringComparison.Ordinal) is > 0 and int equals && option[..equals] is "size" or "mode" or "uid" or "gid" or "nr_inodes" or "nr_blocks" or "mpol" or "huge");
-
-    private static string VolumeName(string name)
-    {
-        bool valid = name.Length >= 2 && char.IsAsciiLetterOrDigit(name[0]) && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '.' or '-');
-        return valid
-            ? name
-            : throw ContainerErrors.Invalid(
-                $"create {name}: \"{name}\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path");
-    }
-
-    /// <summary>The target, normalized: <c>..</c> is taken out here, links inside the container are the launch's matter.</summary>
-    private static string Destination(string text, string specification)
-    {
-        if (!text.StartsWith('/'))
-        {
-            throw ContainerErrors.Invalid($"invalid mount path: '{text}' mount path must be absolute");
-        }
-
-        if (text.Contains('\0', StringComparison.Ordinal))
-        {
-            throw ContainerErrors.Invalid("invalid mount path: it contains a NUL character");
-        }
-
-        string path = NormalizePath(text);
-        return path != "/" ? path : throw ContainerErrors.Invalid($"invalid volume specification: '{specification}': invalid specification: destination can't be '/'");
-    }
-
-    private static string NormalizePath(string path)
-    {
-        List<string> parts = [];
-        foreach (string part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
-        {
-            if (part == "..")
-            {
-                if (parts.Count > 0)
-                {
-                    parts.RemoveAt(parts.Count - 1);
-                }
-            }
-            else if (part != ".")
-            {
-                parts.Add(part);
-            }
-        }
-
-        return "/" + string.Join('/', parts);
-    }
+    private static Dictionary<string, string>? Labels(Dictionary<string, string>? labels, bool anonymous) =>
+        anonymous ? new Dictionary<string, string>(labels ?? []) { [VolumeDocument.AnonymousLabel] = "" } : labels;
 }

@@ -55,6 +55,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         try
         {
             attempt.Rootfs = MountRootfs(container, rootfsId);
+            container = await MountVolumesAsync(container, rootfsId, attempt);
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
             {
@@ -67,7 +68,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             using Cgroup group = running
                 ? services.Cgroups.TryOpen(spec.Linux.CgroupsPath) ?? throw ContainerErrors.NotRunning(container.Id)
                 : services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
-            using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt.Rootfs, sandbox, group));
+            using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
             return PlanPrinter.Print(plan.Plan);
         }
         finally
@@ -82,7 +83,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
 
     private async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, Attempt attempt)
     {
-        CreateSources(container);
+        PrepareBinds(container);
+        container = await MountVolumesAsync(container, container.Id, attempt);
 
         // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
         using Sandbox? sandbox = await SandboxAsync(container);
@@ -94,7 +96,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         attempt.Grouped = true;
         StoredEndpoint? endpoint = attempt.Attaching is null ? null : StoredEndpoint.From(await attempt.Attaching);
         NetworkFiles.Write(directory, container, endpoint, services.Bridge?.Gateway);
-        using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt.Rootfs, sandbox, group));
+        using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
+        attempt.CloseSources();
         LaunchedProcess process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
         return new LaunchedContainer(process, endpoint);
     }
@@ -172,12 +175,13 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         }
     }
 
-    private PlanContext Context(ContainerSnapshot container, Spec spec, SafeFileHandle rootfs, Sandbox? sandbox, Cgroup group)
+    private PlanContext Context(ContainerSnapshot container, Spec spec, Attempt attempt, Sandbox? sandbox, Cgroup group)
     {
         string path = spec.Linux.CgroupsPath;
         return new PlanContext
         {
-            Rootfs = rootfs,
+            Rootfs = attempt.Rootfs!,
+            MountSources = attempt.Sources,
             NetworkNamespace = sandbox?.DuplicateNamespace(),
             Cgroup = group.Prepare(),
             CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
@@ -205,21 +209,47 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         };
     }
 
-    /// <summary>Makes the directories that <c>-v</c> and volumes name and that are missing.</summary>
-    private static void CreateSources(ContainerSnapshot container)
+    /// <summary>Makes the directories that <c>-v</c> names and that are missing, and checks that mounts are shared where that is asked for.</summary>
+    private static void PrepareBinds(ContainerSnapshot container)
     {
-        foreach (ContainerMount mount in container.Mounts)
+        foreach (ContainerMount mount in container.Mounts.Where(mount => mount.Type == "bind"))
         {
             if (mount.CreateSource && !Path.Exists(mount.Source))
             {
                 new HostPath(mount.Source).CreateDirectories(0x1ED);
             }
+
+            SharedMounts.Require(mount);
         }
+    }
+
+    /// <summary>Mounts the volumes, and opens what is not mounted by its path: images, and parts of volumes.</summary>
+    /// <param name="user">Who has the volumes mounted from now on.</param>
+    /// <returns>The container, with the paths of its volumes' contents.</returns>
+    private async Task<ContainerSnapshot> MountVolumesAsync(ContainerSnapshot container, string user, Attempt attempt)
+    {
+        container = container with { Mounts = await services.Volumes.MountAsync(container.Mounts, user, CancellationToken.None) };
+        attempt.VolumeUser = user;
+        foreach (ContainerMount mount in container.Mounts)
+        {
+            if (MountSources.Open(mount, services.Data) is { } source)
+            {
+                attempt.Sources.Add(mount.Destination, source);
+            }
+        }
+
+        return container;
     }
 
     private async Task UndoAsync(ContainerSnapshot container, Attempt attempt)
     {
         attempt.Rootfs?.Dispose();
+        attempt.CloseSources();
+        if (attempt.VolumeUser is { } user)
+        {
+            await services.Volumes.UnmountAsync(container.Mounts, user);
+        }
+
         if (attempt.Attaching is not null)
         {
             await ((Task)attempt.Attaching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -245,5 +275,21 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         public SafeFileHandle? Rootfs { get; set; }
 
         public bool Grouped { get; set; }
+
+        /// <summary>Sources of mounts, by destination.</summary>
+        public Dictionary<string, SafeFileHandle> Sources { get; } = [];
+
+        /// <summary>Who has the container's volumes mounted.</summary>
+        public string? VolumeUser { get; set; }
+
+        public void CloseSources()
+        {
+            foreach (SafeFileHandle source in Sources.Values)
+            {
+                source.Dispose();
+            }
+
+            Sources.Clear();
+        }
     }
 }

@@ -1,4 +1,5 @@
 using Slipway.Api.Containers;
+using Slipway.Engine.Volumes;
 
 namespace Slipway.Engine.Containers.State;
 
@@ -36,8 +37,8 @@ internal sealed record ContainerSnapshot
 }
 
 /// <summary>A mount of the user's, resolved when the container was created.</summary>
-/// <param name="Type">bind, volume or tmpfs.</param>
-/// <param name="Source">The directory or file on the host; empty for tmpfs.</param>
+/// <param name="Type">bind, volume, image or tmpfs.</param>
+/// <param name="Source">The directory or file on the host; an image's name as it was given; empty for tmpfs.</param>
 /// <param name="Options">For the runtime: fstab words.</param>
 /// <param name="VolumeName">For volumes.</param>
 /// <param name="Anonymous">The volume was made for this container and goes with it.</param>
@@ -52,4 +53,17 @@ internal sealed record ContainerMount(
     string Propagation,
     string? VolumeName = null,
     bool Anonymous = false,
-    bool CreateSource = false);
+    bool CreateSource = false)
+{
+    /// <summary>For volumes: what to make where there is none of the name.</summary>
+    public VolumeSpec? Volume { get; init; }
+
+    /// <summary>The part of a volume or image that is mounted: a relative path, or null for all of it.</summary>
+    public string? Subpath { get; init; }
+
+    /// <summary>The volume is not filled from the container's image.</summary>
+    public bool NoCopy { get; init; }
+
+    /// <summary>For images: the id (<c>sha256:…</c>) of the one that is mounted.</summary>
+    public string? ImageId { get; init; }
+}

@@ -1,0 +1,26 @@
+namespace Slipway.Engine.Volumes;
+
+/// <summary>Where volumes come from. A call for one volume comes after the other: the volume's lock is held.</summary>
+internal interface IVolumeDriver
+{
+    /// <summary>Checks the options of a volume and makes it; one that is there already stays.</summary>
+    /// <exception cref="EngineException">InvalidParameter: the options, in words that follow <c>create NAME: </c>.</exception>
+    Task CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken);
+
+    Task RemoveAsync(string name, CancellationToken cancellationToken);
+
+    /// <summary>Where the content lies, or will when it is mounted; empty where only the mount tells.</summary>
+    string PathOf(string name);
+
+    /// <summary>Before a container uses the volume.</summary>
+    /// <param name="user">A container's id.</param>
+    /// <returns>Where the content lies.</returns>
+    Task<string> MountAsync(string name, VolumeDocument document, string user, CancellationToken cancellationToken);
+
+    /// <summary>After a container has used the volume.</summary>
+    /// <param name="isLast">No other container uses it now.</param>
+    Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast);
+
+    /// <summary>Whether the directory at the path may be replaced by another while nobody has it mounted.</summary>
+    bool OwnsDirectory(VolumeDocument document);
+}

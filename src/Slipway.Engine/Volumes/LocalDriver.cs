@@ -1,0 +1,56 @@
+using Slipway.Kernel;
+using Slipway.Storage.Volumes;
+
+namespace Slipway.Engine.Volumes;
+
+/// <summary>
+/// The driver <c>local</c>: a directory below the data root. With options <c>type</c>, <c>device</c> and <c>o</c>, as of mount(8), a file system is mounted
+/// on it while containers use it.
+/// </summary>
+internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
+{
+    public const string Name = "local";
+
+    public Task CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken)
+    {
+        LocalMount.Validate(document.Options);
+        return Task.CompletedTask;
+    }
+
+    public async Task RemoveAsync(string name, CancellationToken cancellationToken)
+    {
+        // A volume that nobody uses is not mounted, unless the engine was killed at the wrong moment; a removal must not go into what is.
+        await store.UnmountAsync(name);
+    }
+
+    public string PathOf(string name) => store.DataPath(name);
+
+    public async Task<string> MountAsync(string name, VolumeDocument document, string user, CancellationToken cancellationToken)
+    {
+        if (LocalMount.Of(document.Options) is { } mount)
+        {
+            try
+            {
+                await store.MountAsync(name, mount.Make, cancellationToken);
+            }
+            catch (KernelException error)
+            {
+                throw new EngineException(
+                    ErrorKind.System,
+                    $"error while mounting volume '{PathOf(name)}': failed to mount local volume: mount {mount.Device}:{PathOf(name)}: {error.Message.ToLowerInvariant()}",
+                    error);
+            }
+        }
+        else
+        {
+            store.Ensure(name);
+        }
+
+        return PathOf(name);
+    }
+
+    public Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast) =>
+        isLast && LocalMount.Of(document.Options) is not null ? store.UnmountAsync(name) : Task.CompletedTask;
+
+    public bool OwnsDirectory(VolumeDocument document) => LocalMount.Of(document.Options) is null;
+}
