@@ -39,6 +39,14 @@ public sealed record EngineOptions
     /// <summary>Whether containers that do not say get an init (<c>--init</c> of the daemon).</summary>
     public bool Init { get; init; }
 
+    /// <summary>The log driver of containers that name none, and its options.</summary>
+    public string LogDriver { get; init; } = "json-file";
+
+    public IReadOnlyDictionary<string, string> LogDriverOptions { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Where journald listens.</summary>
+    public string JournalSocket { get; init; } = "/run/systemd/journal/socket";
+
     /// <summary>Log limits of containers that name none: <c>max-size</c> in bytes and <c>max-file</c>.</summary>
     public long LogMaxSize { get; init; } = 20 * 1024 * 1024;
 

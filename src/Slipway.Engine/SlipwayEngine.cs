@@ -81,6 +81,7 @@ public sealed class SlipwayEngine : IEngine
             await supervision.StartAsync(cancellationToken);
             SlipwayEngine engine = new(services, containers, execs, supervision);
             await containers.ResumeHealthChecksAsync(cancellationToken);
+            await containers.ForwardLogsAsync();
             containers.StartByPolicy();
             engine._warmUp = engine.WarmUpAsync();
             engine._budget?.Start();

@@ -129,7 +129,7 @@ public sealed record PluginsInfo
 
     public List<string>? Authorization { get; set; }
 
-    public List<string> Log { get; set; } = ["json-file", "none"];
+    public List<string> Log { get; set; } = ["fluentd", "gelf", "journald", "json-file", "local", "syslog"];
 }
 
 public sealed record RegistryConfig

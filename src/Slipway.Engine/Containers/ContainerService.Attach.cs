@@ -49,7 +49,7 @@ internal sealed partial class ContainerService
             throw;
         }
 
-        IAsyncEnumerable<ReadOnlyMemory<byte>>? past = options.Logs && snapshot.HostConfig.LogConfig.Type == LogOptions.JsonFile
+        IAsyncEnumerable<ReadOnlyMemory<byte>>? past = options.Logs && Logging(snapshot).IsReadable
             ? Frames(PastLines(container, options, Now, cancellationToken), terminal, cancellationToken)
             : null;
         _events.Publish(snapshot, "attach");

@@ -20,7 +20,7 @@ internal sealed partial class ContainerService
             throw ContainerErrors.Invalid("config cannot be empty in order to create a container");
         }
 
-        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork);
+        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, DefaultLog);
         Validate(request, hostConfig);
         string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
         Image image = FindImage(request.Image, create.Platform);
@@ -68,6 +68,8 @@ internal sealed partial class ContainerService
             : [];
 
     /// <summary>As dockerd without a bridge: containers that name no network get none.</summary>
+    private LogConfig DefaultLog => new() { Type = _services.Options.LogDriver, Config = new(_services.Options.LogDriverOptions) };
+
     private string DefaultNetwork => _services.Bridge is null ? NamespaceModes.None : NamespaceModes.Bridge;
 
     /// <summary>

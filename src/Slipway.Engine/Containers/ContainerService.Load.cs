@@ -34,6 +34,15 @@ internal sealed partial class ContainerService
         }
     }
 
+    /// <summary>Goes on delivering the output of containers with remote log drivers, also of those that ended while no engine ran.</summary>
+    internal async Task ForwardLogsAsync()
+    {
+        foreach (Container container in _index.All.Where(container => container.Snapshot.State.StartedAt is not null))
+        {
+            await _forwarding.StartAsync(container, sink: null);
+        }
+    }
+
     /// <summary>Starts, in the background, the containers whose restart policy wants them to run.</summary>
     internal void StartByPolicy()
     {

@@ -3,6 +3,7 @@ using System.Text;
 using Slipway.Api;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Logging;
 using Slipway.Runtime.Logs;
 
 namespace Slipway.Engine.Containers;
@@ -18,7 +19,7 @@ internal sealed partial class ContainerService
             throw ContainerErrors.Invalid("Bad parameters: you must choose at least one stream");
         }
 
-        if (snapshot.HostConfig.LogConfig.Type == LogOptions.None)
+        if (!Logging(snapshot).IsReadable)
         {
             throw new EngineException(ErrorKind.NotImplemented, "configured logging driver does not support reading");
         }
@@ -43,13 +44,27 @@ internal sealed partial class ContainerService
         new LogsOptions(options.Stdout, options.Stderr, Follow: false, Timestamps: false, Details: false, Since: null, Until: null),
         cancellationToken);
 
+    private LogOptions Logging(ContainerSnapshot container) => LogOptions.Parse(container.HostConfig.LogConfig, _services.Options.LogMaxSize, _services.Options.LogMaxFiles);
+
+    /// <summary>The attributes that the log driver was told to record with each line; they are the container's, the same for all.</summary>
+    private static string Details(ContainerSnapshot container)
+    {
+        LogSubject subject = LogSubject.Of(container);
+        SortedDictionary<string, string> attributes = subject.Attributes();
+        if (subject.Option("tag") is not null)
+        {
+            attributes["tag"] = subject.Tag();
+        }
+
+        return string.Join(',', attributes.Select(attribute => $"{Uri.EscapeDataString(attribute.Key)}={Uri.EscapeDataString(attribute.Value)}"));
+    }
+
     private async IAsyncEnumerable<LogLine> LinesAsync(
         Container container, LogReadOptions read, LogsOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         string path = ContainerLog.Path(_services.ContainerDirectory(container.Id), container.Id);
 
-        // The attributes a log driver was told to record with each line: json-file is told none here, so the column is empty.
-        string details = options.Details ? " " : "";
+        string details = options.Details ? Details(container.Snapshot) + " " : "";
         await foreach (LogEntry entry in JsonLogReader.ReadAsync(path, read, () => !container.Snapshot.State.IsRunning, _services.Time, cancellationToken))
         {
             ReadOnlyMemory<byte> text = entry.Text;

@@ -116,6 +116,7 @@ internal sealed partial class ContainerService
         int exitCode = snapshot.State.ExitCode;
         container.Publish(snapshot.State with { Phase = ContainerPhase.Removing });
         container.Streams.Close();
+        await _forwarding.EndAsync(container.Id);
         try
         {
             // Volumes first: those made for a container that is not there any more would be removed by the next engine.

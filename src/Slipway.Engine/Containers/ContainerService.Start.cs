@@ -2,6 +2,7 @@ using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Logging;
 using Slipway.Oci;
 
 namespace Slipway.Engine.Containers;
@@ -34,12 +35,15 @@ internal sealed partial class ContainerService
         container.StopRequested = false;
         container.EndedAsUnhealthy = false;
         LaunchedContainer launched;
+        ILogSink? sink = null;
         try
         {
+            sink = await _forwarding.ConnectAsync(container.Snapshot);
             launched = await _launcher.LaunchAsync(container.Snapshot, container.Streams.Take());
         }
         catch (Exception exception)
         {
+            await (sink?.DisposeAsync() ?? ValueTask.CompletedTask);
             throw await FailStartAsync(container, LaunchFailure.From(exception));
         }
 
@@ -63,11 +67,13 @@ internal sealed partial class ContainerService
         catch (Exception exception)
         {
             // What is not recorded must not run: the next engine would not know it.
+            await (sink?.DisposeAsync() ?? ValueTask.CompletedTask);
             await EndProcessesAsync(container);
             await ReleaseAsync(container);
             throw await FailStartAsync(container, LaunchFailure.From(exception));
         }
 
+        await _forwarding.StartAsync(container, sink);
         if (launched.Endpoint is not null)
         {
             PublishNetwork(container.Snapshot, "connect");

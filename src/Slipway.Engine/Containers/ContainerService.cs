@@ -1,6 +1,7 @@
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Daemon;
+using Slipway.Engine.Logging;
 using Slipway.Oci;
 using Slipway.Runtime.Supervision;
 using Slipway.Storage;
@@ -18,6 +19,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
     private readonly ContainerIndex _index;
     private readonly ContainerLauncher _launcher;
     private readonly ContainerEvents _events;
+    private readonly LogForwarding _forwarding;
     private readonly HostCpus _host = HostCpus.Read();
     private readonly CancellationTokenSource _stopping = new();
 
@@ -27,6 +29,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
         _index = new ContainerIndex();
         _events = new ContainerEvents(services.Events);
         _launcher = new ContainerLauncher(services, _index);
+        _forwarding = new LogForwarding(services);
     }
 
     /// <summary>The containers made from an image.</summary>
@@ -75,6 +78,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
         await _stopping.CancelAsync();
         await Task.WhenAll(_index.All.Select(container => container.HealthWatch?.Ended ?? Task.CompletedTask));
         _stopping.Dispose();
+        await _forwarding.DisposeAsync();
     }
 
     private Task StoreStateAsync(Container container) =>

@@ -66,6 +66,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             PidsLimit = limits.PidsLimit,
             OomKillDisable = limits.OomKillDisable,
             IPv4Forwarding = forwarding,
+            LoggingDriver = parts.Options.LogDriver,
             NFd = Directory.GetFiles("/proc/self/fd").Length,
             NGoroutines = ThreadPool.ThreadCount,
             SystemTime = Rfc3339.Format(parts.Time.GetUtcNow()),

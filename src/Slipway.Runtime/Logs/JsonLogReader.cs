@@ -13,6 +13,7 @@ public static class JsonLogReader
     // A follower that waits looks again after 2 ms, and ever more seldom up to 50 ms.
     private static readonly TimeSpan s_shortestWait = TimeSpan.FromMilliseconds(2);
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan s_patientWait = TimeSpan.FromMilliseconds(250);
 
     /// <summary>The records of the log at <paramref name="path"/>, oldest first. Empty where there is no such file.</summary>
     /// <param name="hasEnded">Whether the last record has been written. Asked while following; what was written before it said so is still read.</param>
@@ -62,7 +63,8 @@ public static class JsonLogReader
                 }
 
                 await Task.Delay(wait, time, cancellationToken).ConfigureAwait(false);
-                wait = wait * 2 < s_longestWait ? wait * 2 : s_longestWait;
+                TimeSpan longest = options.IsPatient ? s_patientWait : s_longestWait;
+                wait = wait * 2 < longest ? wait * 2 : longest;
             }
         }
         finally

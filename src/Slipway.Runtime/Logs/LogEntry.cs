@@ -58,6 +58,9 @@ public sealed record LogReadOptions
     /// <summary>Go on until the log has ended.</summary>
     public bool Follow { get; init; }
 
+    /// <summary>Nobody watches: a follower that waits may look more seldom.</summary>
+    public bool IsPatient { get; init; }
+
     /// <summary>Only so many of the last records, counted before the other conditions, as Docker does it; null for all.</summary>
     public int? Tail { get; init; }
 

@@ -11,7 +11,8 @@ internal static class HostConfigDefaults
 
     /// <summary>A new host configuration; the argument is not changed.</summary>
     /// <param name="defaultNetwork">Of a container that names none.</param>
-    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode, string defaultNetwork)
+    /// <param name="defaultLog">Of a container that names no log driver; its options are also those of a container that names the same driver.</param>
+    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode, string defaultNetwork, LogConfig defaultLog)
     {
         HostConfig config = (request ?? new HostConfig()) with { };
         config.NetworkMode = config.NetworkMode is "" or "default" ? defaultNetwork : config.NetworkMode;
@@ -22,7 +23,7 @@ internal static class HostConfigDefaults
             : cgroupMode == CgroupMode.V2 && !config.Privileged ? NamespaceModes.Private
             : NamespaceModes.Host;
         config.ShmSize = config.ShmSize == 0 ? ShmSize : config.ShmSize;
-        config.LogConfig = new LogConfig { Type = config.LogConfig.Type.Length == 0 ? LogOptions.JsonFile : config.LogConfig.Type, Config = config.LogConfig.Config ?? [] };
+        config.LogConfig = Merge(config.LogConfig, defaultLog);
         config.RestartPolicy = config.RestartPolicy.Name.Length == 0 ? new RestartPolicy("no", config.RestartPolicy.MaximumRetryCount) : config.RestartPolicy;
         config.PortBindings ??= [];
         config.ConsoleSize ??= [0, 0];
@@ -32,5 +33,16 @@ internal static class HostConfigDefaults
         config.ReadonlyPaths ??= config.Privileged ? [] : [.. SystemPaths.Readonly];
         config.Runtime = string.IsNullOrEmpty(config.Runtime) ? "slipway" : config.Runtime;
         return config;
+    }
+
+    private static LogConfig Merge(LogConfig request, LogConfig defaults)
+    {
+        Dictionary<string, string> options = request.Type.Length == 0 || request.Type == defaults.Type ? new(defaults.Config ?? []) : [];
+        foreach ((string key, string value) in request.Config ?? [])
+        {
+            options[key] = value;
+        }
+
+        return new LogConfig { Type = request.Type.Length == 0 ? defaults.Type : request.Type, Config = options };
     }
 }
