@@ -35,18 +35,13 @@ internal sealed partial class ContainerService
         }
     }
 
-    /// <summary>The container does not run, or is about to be frozen: no probe may be left in it. The caller stores the state.</summary>
+    /// <summary>The container does not run, or is about to be frozen: no probe may be left in it.</summary>
     private static async Task EndHealthWatchHeldAsync(Container container)
     {
         if (container.HealthWatch is { } watch)
         {
             container.HealthWatch = null;
             await watch.EndAsync();
-        }
-
-        if (container.Snapshot.State is { Health: { } health } state)
-        {
-            container.Publish(state with { Health = health.Suspended() });
         }
     }
 
@@ -82,23 +77,25 @@ internal sealed partial class ContainerService
 
         HealthState after = before.Next(result, policy, started);
         container.Publish(state with { Health = after });
-        if (after.Status == before.Status)
+        if (after.Status != before.Status)
         {
-            return;
+            // The database has the state as of its last change, which is what the next engine goes on from.
+            await StoreStateAsync(container);
+            _events.Publish(container.Snapshot, $"health_status: {after.Status.Word()}");
         }
 
-        // The database has the state as of its last change, which is what the next engine goes on from.
-        await StoreStateAsync(container);
-        _events.Publish(container.Snapshot, $"health_status: {after.Status.Word()}");
         EndUnhealthyHeld(container);
     }
 
-    /// <summary>Has an unhealthy container restarted where its policy wants that.</summary>
+    /// <summary>Has an unhealthy container restarted where its policy wants that. One that was paused and has not failed since is unhealthy in name only.</summary>
     private void EndUnhealthyHeld(Container container)
     {
-        if (container.Snapshot is { State: { Health.Status: HealthStatus.Unhealthy, StartedAt: { } started } state, HostConfig.RestartPolicy: var policy }
+        if (container.Snapshot is { State: { Health: { Status: HealthStatus.Unhealthy } health, StartedAt: { } started } state, HostConfig.RestartPolicy: var policy }
+            && health.FailingStreak >= HealthPolicy.Of(container.Snapshot.Config)?.Retries
+            && !container.EndedAsUnhealthy
             && RestartDecision.ShouldRestartUnhealthy(policy, state))
         {
+            container.EndedAsUnhealthy = true;
             _ = RestartUnhealthyAsync(container, started);
         }
     }
@@ -116,7 +113,6 @@ internal sealed partial class ContainerService
                     return;
                 }
 
-                container.EndedAsUnhealthy = true;
                 exited = container.Waits.Register(WaitCondition.NextExit, _stopping.Token);
                 string? stopSignal = container.Snapshot.Config.StopSignal;
                 SignalUnhealthyHeld(container, string.IsNullOrEmpty(stopSignal) ? Signals.Terminate : Signals.Parse(stopSignal));

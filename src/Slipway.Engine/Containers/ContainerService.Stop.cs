@@ -121,7 +121,8 @@ internal sealed partial class ContainerService
 
         await EndHealthWatchHeldAsync(container);
         await group.FreezeAsync(_services.Time, cancellationToken);
-        container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Paused });
+        RunState state = container.Snapshot.State;
+        container.Publish(state with { Phase = ContainerPhase.Paused, Health = forCommit ? state.Health : state.Health?.Suspended() });
         await StoreStateAsync(container);
         _events.Publish(container.Snapshot, "pause");
     }

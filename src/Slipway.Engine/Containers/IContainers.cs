@@ -47,6 +47,12 @@ public interface IContainers
     /// <summary>Registers the wait before it returns: a container that ends right after is not missed.</summary>
     ContainerWait Wait(string reference, WaitCondition condition, CancellationToken cancellationToken);
 
+    /// <summary>Resolves the container before the first sample. A stream has one each second and ends when the container is removed.</summary>
+    IAsyncEnumerable<ContainerStats> Stats(string reference, StatsOptions options, CancellationToken cancellationToken);
+
+    /// <summary>Changes limits and restart policy; those of a running container at once. A change that fails leaves everything as it was.</summary>
+    Task<ContainerUpdateResponse> UpdateAsync(string reference, ContainerUpdateRequest change, CancellationToken cancellationToken);
+
     Task<LogSession> LogsAsync(string reference, LogsOptions options, CancellationToken cancellationToken);
 
     /// <summary>What the container changed of its image, in Docker's order.</summary>
@@ -97,6 +103,9 @@ public sealed record StreamSession(Stream Stream, bool Terminal, Func<ValueTask>
 /// <param name="Config">What the image says to its containers; what it leaves out comes from the container. Null: the container's own.</param>
 public sealed record ContainerCommit(
     string Container, string Repository, string? Tag, string? Comment, string? Author, bool Pause, IReadOnlyList<string> Changes, ContainerConfig? Config);
+
+/// <param name="OneShot">A single sample at once, with nothing to compute a share of the CPU from.</param>
+public sealed record StatsOptions(bool Stream, bool OneShot);
 
 public enum WaitCondition
 {

@@ -66,6 +66,37 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
         }
     }
 
+    /// <summary>Replaces limits of a running container by others: what is not the same is written.</summary>
+    /// <returns>What was set before, for <see cref="Restore"/>.</returns>
+    /// <exception cref="ConfinementException">A limit is not valid.</exception>
+    /// <exception cref="KernelException">The kernel refused, and all is as before; or there is no such group.</exception>
+    public IReadOnlyList<CgroupSetting> Change(string cgroupsPath, ResourcesSpec before, ResourcesSpec after)
+    {
+        (CgroupRoot root, string name) = Locate(cgroupsPath);
+        using Cgroup group = root.TryOpen(name) ?? throw new KernelException($"open control group \"{cgroupsPath}\"", Errno.ENOENT);
+        HashSet<CgroupSetting> unchanged = [.. Supported(group, root, before)];
+        List<CgroupSetting> changed = [.. Supported(group, root, after).Where(setting => !unchanged.Contains(setting))];
+        List<CgroupSetting> former = [.. changed.Select(setting => setting with { Value = Former(group, setting) })];
+        try
+        {
+            group.Apply(changed);
+        }
+        catch
+        {
+            group.Apply(former);
+            throw;
+        }
+
+        return former;
+    }
+
+    /// <summary>Takes a <see cref="Change"/> back. Does nothing where the container has ended meanwhile.</summary>
+    public void Restore(string cgroupsPath, IReadOnlyList<CgroupSetting> former)
+    {
+        using Cgroup? group = TryOpen(cgroupsPath);
+        group?.Apply(former);
+    }
+
     /// <summary>The group that holds containers' groups: <c>slipway</c>. Opened on first use and kept.</summary>
     public CgroupRoot Root(string path) => _roots.GetOrAdd(path.Trim('/'), key => new Lazy<CgroupRoot>(() => CgroupRoot.Open(Hierarchy, key))).Value;
 
@@ -87,6 +118,9 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
             ? (Root(path[..slash]), path[(slash + 1)..])
             : throw new ConfinementException($"invalid cgroup path \"{cgroupsPath}\": it must name a parent group and the container's own");
     }
+
+    /// <summary>What a file holds. An empty one (a cpuset of v2 that is its parent's) is restored by an empty line.</summary>
+    private static string Former(Cgroup group, CgroupSetting setting) => group.TryRead(setting.File)?.TrimEnd('\n') is { Length: > 0 } value ? value : "\n";
 
     private static List<CgroupSetting> Supported(Cgroup group, CgroupRoot root, ResourcesSpec resources) =>
         [.. ResourceSettings.Convert(resources, group.Mode, file => group.TryRead(file) is not null)

@@ -103,6 +103,20 @@ internal static class ContainerEndpoints
         await request.NoContent();
     }
 
+    public static async Task Update(ApiRequest request)
+    {
+        ContainerUpdateRequest change = await request.ReadJsonAsync(EngineJson.Wire.ContainerUpdateRequest) ?? new ContainerUpdateRequest();
+        if (request.Version < new ApiVersion(1, 40))
+        {
+            change.PidsLimit = null;
+        }
+
+        // No kernel of today has this limit; dockerd takes it and passes it over since 1.42.
+        change.KernelMemory = request.Version < new ApiVersion(1, 42) ? change.KernelMemory : 0;
+        ContainerUpdateResponse updated = await request.Engine.Containers.UpdateAsync(request.Parameter, change, request.Stopping);
+        await request.WriteJsonAsync(updated, EngineJson.Wire.ContainerUpdateResponse);
+    }
+
     public static async Task Resize(ApiRequest request)
     {
         await request.Engine.Containers.ResizeAsync(request.Parameter, request.Query.Size("h"), request.Query.Size("w"), request.Stopping);

@@ -9,7 +9,7 @@ using Slipway.Server.Streams;
 
 namespace Slipway.Server.Endpoints;
 
-/// <summary>What goes on for as long as a container does: attach, wait, logs.</summary>
+/// <summary>What goes on for as long as a container does: attach, wait, logs, stats.</summary>
 internal static class ContainerStreamEndpoints
 {
     /// <summary>Bytes of log lines that are collected before they are sent, where there are more at once.</summary>
@@ -82,6 +82,19 @@ internal static class ContainerStreamEndpoints
         }
 
         await request.Response.BodyWriter.FlushAsync(end.Token);
+    }
+
+    public static async Task Stats(ApiRequest request)
+    {
+        QueryParameters query = request.Query;
+        StatsOptions options = new(query.All("stream").Count == 0 || query.Flag("stream"), request.Version >= new ApiVersion(1, 41) && query.Flag("one-shot"));
+        using CancellationTokenSource end = request.WhileClientListens();
+        IAsyncEnumerable<ContainerStats> samples = request.Engine.Containers.Stats(request.Parameter, options, end.Token);
+        JsonLines lines = new(request);
+        await foreach (ContainerStats sample in samples.WithCancellation(end.Token))
+        {
+            await lines.WriteAsync(sample, EngineJson.Wire.ContainerStats, "\n"u8.ToArray(), end.Token);
+        }
     }
 
     private static async Task WriteLinesAsync(ApiRequest request, LogSession session, CancellationToken cancellationToken)

@@ -123,6 +123,10 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
     Task<ContainerTop> IContainers.TopAsync(string reference, string psArguments, CancellationToken cancellationToken) =>
         Task.FromResult(new ContainerTop(["PID", "CMD"], [["1", psArguments]]));
 
+    IAsyncEnumerable<ContainerStats> IContainers.Stats(string reference, StatsOptions options, CancellationToken cancellationToken) => throw NoContainer(reference);
+
+    Task<ContainerUpdateResponse> IContainers.UpdateAsync(string reference, ContainerUpdateRequest change, CancellationToken cancellationToken) => throw NoContainer(reference);
+
     Task<StreamSession> IContainers.AttachAsync(string reference, AttachOptions options, CancellationToken cancellationToken) =>
         Task.FromResult(OnAttach?.Invoke(reference, options) ?? throw NoContainer(reference));
 

@@ -24,7 +24,7 @@ public sealed class ValidationTests
         { new Resources { CpusetCpus = "x" }, "Invalid value x for cpuset cpus: invalid format: x" },
         { new Resources { CpusetCpus = "0-99999999999" }, "Invalid value 0-99999999999 for cpuset cpus: value of out range, maximum is 8192" },
         { new Resources { CpusetMems = "1" }, "Requested memory nodes are not available - requested 1, available: 0" },
-        { new Resources { NanoCpus = 1, CpuPeriod = 100000 }, "Conflicting options: Nano CPUs and CPU Period cannot both be set." },
+        { new Resources { NanoCpus = 1, CpuPeriod = 100000 }, "Conflicting options: Nano CPUs and CPU Period cannot both be set" },
         { new Resources { CpuPeriod = 10 }, "CPU cfs period can not be less than 1ms (i.e. 1000) or larger than 1s (i.e. 1000000)" },
         { new Resources { CpuQuota = 10 }, "CPU cfs quota can not be less than 1ms (i.e. 1000)" },
         { new Resources { BlkioWeight = 5 }, "Range of blkio weight is from 10 to 1000" },

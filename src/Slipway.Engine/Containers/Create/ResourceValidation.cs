@@ -13,10 +13,11 @@ internal static class ResourceValidation
 
     /// <param name="onlineCpus">As in /sys/devices/system/cpu/online: <c>0-7</c>.</param>
     /// <param name="onlineNodes">As in /sys/devices/system/node/online.</param>
+    /// <param name="forUpdate">A part of the limits: the others are those the container has.</param>
     /// <exception cref="EngineException">InvalidParameter, or NotImplemented for what no kernel of today offers.</exception>
-    public static void Validate(Resources resources, string onlineCpus, string onlineNodes)
+    public static void Validate(Resources resources, string onlineCpus, string onlineNodes, bool forUpdate = false)
     {
-        ValidateMemory(resources);
+        ValidateMemory(resources, forUpdate);
         ValidateCpu(resources);
         ValidateSet("cpuset cpus", "Requested CPUs are not available", resources.CpusetCpus, onlineCpus);
         ValidateSet("cpuset mems", "Requested memory nodes are not available", resources.CpusetMems, onlineNodes);
@@ -51,14 +52,14 @@ internal static class ResourceValidation
         }
     }
 
-    private static void ValidateMemory(Resources resources)
+    private static void ValidateMemory(Resources resources, bool forUpdate)
     {
         if (resources.Memory is not 0 and < MinimumMemory)
         {
             throw ContainerErrors.Invalid("Minimum memory limit allowed is 6MB");
         }
 
-        if (resources.MemorySwap > 0 && resources.Memory == 0)
+        if (resources.MemorySwap > 0 && resources.Memory == 0 && !forUpdate)
         {
             throw ContainerErrors.Invalid("You should always set the Memory limit when using Memoryswap limit, see usage");
         }
@@ -95,12 +96,12 @@ internal static class ResourceValidation
         {
             if (resources.CpuPeriod > 0)
             {
-                throw ContainerErrors.Invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set.");
+                throw ContainerErrors.Invalid("Conflicting options: Nano CPUs and CPU Period cannot both be set");
             }
 
             if (resources.CpuQuota > 0)
             {
-                throw ContainerErrors.Invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set.");
+                throw ContainerErrors.Invalid("Conflicting options: Nano CPUs and CPU Quota cannot both be set");
             }
 
             if (resources.NanoCpus < 0 || resources.NanoCpus > Environment.ProcessorCount * 1_000_000_000L)

@@ -55,7 +55,7 @@ internal sealed record RunState
     public bool IsRunning => IsLive || Phase == ContainerPhase.Restarting;
 
     public RunState Exited(int exitCode, bool oomKilled, DateTimeOffset at) =>
-        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Endpoint = null, PausedForCommit = false };
+        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Endpoint = null, PausedForCommit = false, Health = Health?.Suspended() };
 }
 
 internal static class ContainerPhaseText
