@@ -13,6 +13,7 @@ internal static class ProbeSession
     private const int SessionField = 3;
 
     private const int SIGKILL = 9;
+    private const int SIGSTOP = 19;
 
     /// <summary>Kills the probe and the processes of its session.</summary>
     /// <param name="leader">The probe, in this process' pid namespace.</param>
@@ -21,7 +22,9 @@ internal static class ProbeSession
     {
         string session = leader.ToString(CultureInfo.InvariantCulture);
 
-        // The members before the leader: while that one lives no other session can get its number.
+        // The members before the leader: while that one lives no other session can get its number. It stands meanwhile, so that a shell
+        // does not go on with its next command.
+        Pidfd.SendSignal(pidfd, SIGSTOP);
         foreach (int pid in group?.ProcessIds() ?? [])
         {
             if (pid != leader && SessionOf(pid) == session)
