@@ -37,7 +37,7 @@ public sealed class DataRoot : IAsyncDisposable
         _content = new ContentStore(root, _temporary);
         _layers = new LayerStore(root, _temporary, options.Limits);
         _snapshots = new SnapshotStore(root, _temporary, _layers, options.Limits);
-        _database = new StateDatabase((root / "state.db").Value);
+        _database = new StateDatabase((root / "state.db").Value, new DiskReserve(root));
         _images = new ImageStore(_database, _content, _layers, options);
         _ledger = new DiskLedger(root, _database, _temporary, _images, options.TimeProvider);
         _volumes = new VolumeStore(root, _temporary, new VolumeTable(_database));

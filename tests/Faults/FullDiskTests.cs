@@ -95,6 +95,44 @@ public sealed class FullDiskTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Push()
+    {
+        await using var registry = new SlipwayRegistry();
+        await registry.InitializeAsync();
+        var name = $"{registry.Host}/app:1";
+        (await Docker.RunWith(new MemoryStream(Archive.Image(name, [Random(1 << 20), Random(4 << 20)])), "load")).Ok();
+        await Remember();
+        _disk.Fill();
+
+        // The layers are compressed on their way and need no room; what does says so, and then there is no half image.
+        var result = await Docker.Run("push", name);
+        if (result.ExitCode != 0)
+        {
+            result.Says("no space left on device");
+            using var http = new HttpClient();
+            Assert.Equal(System.Net.HttpStatusCode.NotFound, (await http.GetAsync(new Uri($"http://{registry.Host}/v2/app/manifests/1"), Cancellation)).StatusCode);
+        }
+        _disk.Relieve();
+        (await Docker.Run("push", name)).Ok().Says(await registry.Http.Digest("app", "1"));
+        await NothingIsLeft();
+    }
+
+    [Fact]
+    public async Task What_gives_room_needs_none()
+    {
+        await Docker.Ok("create", "--name", "idle", "alpine", "true");
+        await Docker.Ok("run", "-d", "--name", "busy", "alpine", "sleep", "1000");
+        (await Docker.RunWith(new MemoryStream(Archive.Image("large:1", [Random(8 << 20)])), "load")).Ok();
+        _disk.Fill();
+        await Docker.Ok("rm", "idle");
+        await Docker.Ok("rm", "-f", "busy");
+        await Docker.Ok("rmi", "large:1");
+        Assert.InRange(_disk.Free, 8 << 20, long.MaxValue);
+        await Docker.Ok("system", "prune", "-af");
+        Assert.Empty(await Images());
+    }
+
+    [Fact]
     public async Task A_disk_filled_to_the_last_byte_by_others()
     {
         await Docker.Ok("create", "--name", "idle", "alpine", "true");

@@ -1,3 +1,4 @@
+using Slipway.Kernel;
 using Slipway.Oci;
 using Slipway.Storage;
 
@@ -6,7 +7,9 @@ namespace Slipway.Engine.Images;
 /// <summary>Errors of the floors below, as the engine's callers know them; the texts stay.</summary>
 internal static class StorageErrors
 {
-    public static bool IsExpected(Exception error) => error is StorageException or OciException;
+    private const string NoSpace = "no space left on device";
+
+    public static bool IsExpected(Exception error) => error is StorageException or OciException or KernelException { Errno: Errno.ENOSPC or Errno.EDQUOT };
 
     public static EngineException Translate(Exception error) => new(
         error is StorageException storage
@@ -17,8 +20,8 @@ internal static class StorageErrors
                 StorageErrorKind.InvalidParameter => ErrorKind.InvalidParameter,
                 _ => ErrorKind.System,
             }
-            : ErrorKind.InvalidParameter,
-        error.Message,
+            : error is KernelException ? ErrorKind.System : ErrorKind.InvalidParameter,
+        error is KernelException ? NoSpace : error.Message,
         error);
 
     public static T Of<T>(Func<T> call)

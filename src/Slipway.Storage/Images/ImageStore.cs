@@ -159,15 +159,19 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
                 IReadOnlyList<ImageCatalog.Entry> platforms = name is null ? [Entry(nameOrId)] : _catalog.AllByName(name);
                 var plans = platforms.Select(entry => (entry.Image.Id, Plan: ImageRemoval.Plan(entry, name, options))).ToList();
                 removed.AddRange(plans.SelectMany(item => item.Plan.Untag).Distinct().Select(untagged => new RemovedItem(untagged.Familiar, null)));
+                var deleted = new List<RemovedItem>();
                 await WriteAsync(
                     connection =>
                     {
+                        deleted.Clear();
                         foreach (var (id, plan) in plans)
                         {
-                            removed.AddRange(ImageRows.Apply(connection, id, plan));
+                            deleted.AddRange(ImageRows.Apply(connection, id, plan));
                         }
                     },
+                    WritePurpose.GivesRoom,
                     cancellationToken).ConfigureAwait(false);
+                removed.AddRange(deleted);
                 if (plans.Exists(item => item.Plan.Delete))
                 {
                     await SweepAsync().ConfigureAwait(false);
@@ -195,6 +199,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
 
                         return true;
                     },
+                    WritePurpose.GivesRoom,
                     cancellationToken).ConfigureAwait(false);
                 await DeleteUnusedAsync(cancellationToken).ConfigureAwait(false);
             },
@@ -204,7 +209,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         ChangeAsync(
             async () =>
             {
-                await _database.WriteAsync(LayerRows.EndHolds, cancellationToken).ConfigureAwait(false);
+                await _database.WriteAsync(LayerRows.EndHolds, WritePurpose.GivesRoom, cancellationToken).ConfigureAwait(false);
                 await DeleteUnusedAsync(cancellationToken).ConfigureAwait(false);
             },
             cancellationToken);
@@ -301,11 +306,13 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         }
     }
 
-    /// <summary>A durable transaction, after which queries see the new state.</summary>
-    private async Task WriteAsync(Action<DatabaseConnection> write, CancellationToken cancellationToken)
+    private Task WriteAsync(Action<DatabaseConnection> write, CancellationToken cancellationToken) => WriteAsync(write, WritePurpose.Ordinary, cancellationToken);
+
+    /// <summary>A durable transaction, after which queries see the new state. What <paramref name="write"/> does may be undone and done again.</summary>
+    private async Task WriteAsync(Action<DatabaseConnection> write, WritePurpose purpose, CancellationToken cancellationToken)
     {
         var previous = _catalog;
-        var catalog = await _database.WriteDurablyAsync(write, connection => ImageCatalog.Read(connection, previous), cancellationToken).ConfigureAwait(false);
+        var catalog = await _database.WriteDurablyAsync(write, connection => ImageCatalog.Read(connection, previous), purpose, cancellationToken).ConfigureAwait(false);
         Volatile.Write(ref _catalog, catalog);
     }
 
@@ -324,6 +331,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
                 ImageRows.DeleteUnusedBlobs(connection);
                 return LayerRows.DeleteUnused(connection);
             },
+            WritePurpose.GivesRoom,
             cancellationToken).ConfigureAwait(false);
         await SweepAsync().ConfigureAwait(false);
     }

@@ -11,7 +11,7 @@ namespace Slipway.Storage.Ledger;
 
 internal sealed class DiskLedger : IDiskLedger, IDisposable
 {
-    private static readonly string[] DatabaseFiles = ["state.db", "state.db-wal", "state.db-shm", "state.db-journal"];
+    private static readonly string[] DatabaseFiles = ["state.db", "state.db-wal", "state.db-shm", "state.db-journal", DiskReserve.Name];
 
     private readonly StateDatabase _database;
     private readonly TemporaryDirectory _temporary;

@@ -29,7 +29,7 @@ internal sealed class ContainerTable(StateDatabase database, Func<CancellationTo
     public async Task UpdateStateAsync(string id, byte[] state, CancellationToken cancellationToken)
     {
         var changed = await database.StatementAsync(
-            connection => connection.Execute("UPDATE containers SET state = $2 WHERE id = $1", id, state), cancellationToken).ConfigureAwait(false);
+            connection => connection.Execute("UPDATE containers SET state = $2 WHERE id = $1", id, state), WritePurpose.GivesRoom, cancellationToken).ConfigureAwait(false);
         Require(changed, id);
     }
 
@@ -72,6 +72,7 @@ internal sealed class ContainerTable(StateDatabase database, Func<CancellationTo
                 connection.Execute("DELETE FROM addresses WHERE owner = $1", id);
                 return (connection.Execute("DELETE FROM containers WHERE id = $1", id) > 0, orphans.Count > 0);
             },
+            WritePurpose.GivesRoom,
             cancellationToken).ConfigureAwait(false);
         if (lastUser)
         {

@@ -21,7 +21,7 @@ internal sealed class NetworkTable(StateDatabase database) : INetworkTable
             cancellationToken);
 
     public Task<bool> DeleteAsync(string id, CancellationToken cancellationToken) =>
-        database.StatementAsync(connection => connection.Execute("DELETE FROM networks WHERE id = $1", id) > 0, cancellationToken);
+        database.StatementAsync(connection => connection.Execute("DELETE FROM networks WHERE id = $1", id) > 0, WritePurpose.GivesRoom, cancellationToken);
 
     public async Task<IReadOnlyList<NetworkRow>> AllAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(
@@ -49,7 +49,7 @@ internal sealed class NetworkTable(StateDatabase database) : INetworkTable
 
     public Task<bool> DeleteEndpointAsync(string networkId, string containerId, CancellationToken cancellationToken) =>
         database.StatementAsync(
-            connection => connection.Execute("DELETE FROM endpoints WHERE network_id = $1 AND container_id = $2", networkId, containerId) > 0, cancellationToken);
+            connection => connection.Execute("DELETE FROM endpoints WHERE network_id = $1 AND container_id = $2", networkId, containerId) > 0, WritePurpose.GivesRoom, cancellationToken);
 
     public async Task<IReadOnlyList<EndpointRow>> EndpointsAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(
@@ -76,7 +76,7 @@ internal sealed class NetworkTable(StateDatabase database) : INetworkTable
 
     public Task<bool> ReleaseAddressAsync(string networkId, string address, CancellationToken cancellationToken) =>
         database.StatementAsync(
-            connection => connection.Execute("DELETE FROM addresses WHERE network_id = $1 AND address = $2", networkId, address) > 0, cancellationToken);
+            connection => connection.Execute("DELETE FROM addresses WHERE network_id = $1 AND address = $2", networkId, address) > 0, WritePurpose.GivesRoom, cancellationToken);
 
     public async Task<IReadOnlyList<AddressRow>> AddressesAsync(CancellationToken cancellationToken) =>
         await database.ReadAsync(

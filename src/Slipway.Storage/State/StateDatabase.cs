@@ -8,17 +8,20 @@ namespace Slipway.Storage.State;
 /// </summary>
 internal sealed class StateDatabase : IAsyncDisposable
 {
-    // SQLite's extended result codes (sqlite.org/rescode.html).
+    // SQLite's result codes, simple and extended (sqlite.org/rescode.html).
+    private const int SQLITE_FULL = 13;
     private const int SQLITE_CONSTRAINT_FOREIGNKEY = 787;
     private const int SQLITE_CONSTRAINT_PRIMARYKEY = 1555;
     private const int SQLITE_CONSTRAINT_UNIQUE = 2067;
 
     private readonly DatabaseThread _writer;
     private readonly DatabaseThread _reader;
+    private readonly DiskReserve _reserve;
 
     /// <exception cref="StorageException">The database cannot be opened, is damaged, or belongs to a later version.</exception>
-    public StateDatabase(string path)
+    public StateDatabase(string path, DiskReserve reserve)
     {
+        _reserve = reserve;
         try
         {
             _writer = new DatabaseThread(path, readOnly: false, "state-writer");
@@ -31,16 +34,22 @@ internal sealed class StateDatabase : IAsyncDisposable
     }
 
     /// <summary>A transaction that survives the end of this process.</summary>
-    public Task<T> WriteAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) =>
-        _writer.RunAsync(connection => connection.InTransaction(work), cancellationToken);
+    public Task<T> WriteAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) => WriteAsync(work, WritePurpose.Ordinary, cancellationToken);
+
+    /// <inheritdoc cref="WriteAsync{T}(Func{DatabaseConnection, T}, CancellationToken)"/>
+    public Task<T> WriteAsync<T>(Func<DatabaseConnection, T> work, WritePurpose purpose, CancellationToken cancellationToken) =>
+        RunAsync(connection => connection.InTransaction(work), purpose, cancellationToken);
 
     /// <summary>A single statement, which is its own transaction.</summary>
-    public Task<T> StatementAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) => _writer.RunAsync(work, cancellationToken);
+    public Task<T> StatementAsync<T>(Func<DatabaseConnection, T> work, CancellationToken cancellationToken) => StatementAsync(work, WritePurpose.Ordinary, cancellationToken);
+
+    /// <inheritdoc cref="StatementAsync{T}(Func{DatabaseConnection, T}, CancellationToken)"/>
+    public Task<T> StatementAsync<T>(Func<DatabaseConnection, T> work, WritePurpose purpose, CancellationToken cancellationToken) => RunAsync(work, purpose, cancellationToken);
 
     /// <summary>A transaction that survives a power failure: it is on the disk when the task completes.</summary>
     /// <param name="after">A query that sees it, before any other write.</param>
-    public Task<T> WriteDurablyAsync<T>(Action<DatabaseConnection> work, Func<DatabaseConnection, T> after, CancellationToken cancellationToken) =>
-        _writer.RunAsync(
+    public Task<T> WriteDurablyAsync<T>(Action<DatabaseConnection> work, Func<DatabaseConnection, T> after, WritePurpose purpose, CancellationToken cancellationToken) =>
+        RunAsync(
             connection =>
             {
                 connection.Execute("PRAGMA synchronous = FULL");
@@ -59,6 +68,7 @@ internal sealed class StateDatabase : IAsyncDisposable
 
                 return after(connection);
             },
+            purpose,
             cancellationToken);
 
     /// <summary>A query that sees all writes whose tasks have completed.</summary>
@@ -72,7 +82,25 @@ internal sealed class StateDatabase : IAsyncDisposable
     {
         await _reader.DisposeAsync().ConfigureAwait(false);
         await _writer.DisposeAsync().ConfigureAwait(false);
+        _reserve.Dispose();
     }
+
+    private Task<T> RunAsync<T>(Func<DatabaseConnection, T> work, WritePurpose purpose, CancellationToken cancellationToken) =>
+        _writer.RunAsync(
+            connection =>
+            {
+                try
+                {
+                    var result = work(connection);
+                    _reserve.Keep();
+                    return result;
+                }
+                catch (SqliteException error) when (purpose == WritePurpose.GivesRoom && error.SqliteErrorCode == SQLITE_FULL && _reserve.TryRelease())
+                {
+                    return work(connection);
+                }
+            },
+            cancellationToken);
 }
 
 internal static class SqliteDataReaderExtensions

@@ -17,7 +17,7 @@ internal static class RegistryErrors
         {
             throw new EngineException(Kind(error.Kind), error.Message, error);
         }
-        catch (Exception error) when (error is StorageException or OciException)
+        catch (Exception error) when (StorageErrors.IsExpected(error))
         {
             throw StorageErrors.Translate(error);
         }
