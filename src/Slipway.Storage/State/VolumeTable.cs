@@ -15,7 +15,7 @@ internal sealed class VolumeTable(StateDatabase database)
         database.StatementAsync(connection => connection.Execute("UPDATE volumes SET document = $2 WHERE name = $1", name, document), cancellationToken);
 
     public Task DeleteAsync(string name, CancellationToken cancellationToken) =>
-        database.StatementAsync(connection => connection.Execute("DELETE FROM volumes WHERE name = $1", name), cancellationToken);
+        database.StatementAsync(connection => connection.Execute("DELETE FROM volumes WHERE name = $1", name), WritePurpose.GivesRoom, cancellationToken);
 
     public Task<List<VolumeRow>> AllAsync(CancellationToken cancellationToken) =>
         database.ReadAsync(
