@@ -32,6 +32,7 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(ContainerUpdateResponse))]
 [JsonSerializable(typeof(ContainerTop))]
 [JsonSerializable(typeof(List<FilesystemChange>))]
+[JsonSerializable(typeof(ContainerPathStat))]
 [JsonSerializable(typeof(ContainerWaitResponse))]
 [JsonSerializable(typeof(ExecCreateRequest))]
 [JsonSerializable(typeof(ExecStartRequest))]

@@ -12,6 +12,9 @@ public enum StorageErrorKind
     /// <summary>The caller's input is not acceptable: a malformed name, archive or document, or one beyond a limit.</summary>
     InvalidParameter,
 
+    /// <summary>What is to be changed is read-only.</summary>
+    ReadOnly,
+
     /// <summary>The host failed: no space left, an I/O error, a damaged store.</summary>
     System,
 }

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Slipway.Engine.Containers.Copy;
 using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Containers.Streams;
@@ -22,6 +23,9 @@ internal sealed class Container(ContainerSnapshot snapshot)
 
     /// <summary>Clients that attached before the start.</summary>
     public PendingStreams Streams { get; } = new();
+
+    /// <summary>Its files while it does not run and somebody copies.</summary>
+    public OfflineFiles OfflineFiles { get; } = new();
 
     /// <summary>The init process while it runs.</summary>
     public SafeFileHandle? Pidfd { get; set; }

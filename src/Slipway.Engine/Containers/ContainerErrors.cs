@@ -31,6 +31,7 @@ internal static class ContainerErrors
             StorageErrorKind.NotFound => ErrorKind.NotFound,
             StorageErrorKind.Conflict => ErrorKind.Conflict,
             StorageErrorKind.InvalidParameter => ErrorKind.InvalidParameter,
+            StorageErrorKind.ReadOnly => ErrorKind.Forbidden,
             _ => ErrorKind.System,
         },
         exception.Message,

@@ -66,6 +66,15 @@ public interface IContainers
     /// <returns>The image's id.</returns>
     Task<string> CommitAsync(ContainerCommit commit, CancellationToken cancellationToken);
 
+    /// <summary>What a path in the container is, its last component not followed.</summary>
+    Task<ContainerPathStat> StatPathAsync(string reference, string path, CancellationToken cancellationToken);
+
+    /// <summary>Finds a file or directory of the container; what is returned writes it as a tar (<c>docker cp</c>).</summary>
+    Task<ContainerArchive> CopyFromAsync(string reference, string path, CancellationToken cancellationToken);
+
+    /// <summary>Unpacks a tar, plain or compressed, into a directory of the container.</summary>
+    Task CopyToAsync(string reference, ContainerExtraction extraction, Stream tar, CancellationToken cancellationToken);
+
     /// <summary>Removes the containers that do not run (<c>docker container prune</c>).</summary>
     Task<ContainersPruneReport> PruneAsync(Filters filters, CancellationToken cancellationToken);
 
@@ -106,6 +115,18 @@ public sealed record ContainerCommit(
 
 /// <param name="OneShot">A single sample at once, with nothing to compute a share of the CPU from.</param>
 public sealed record StatsOptions(bool Stream, bool OneShot);
+
+/// <param name="WriteTo">Writes the tar; to be called once.</param>
+/// <param name="Close">Lets go of the container.</param>
+public sealed record ContainerArchive(ContainerPathStat Stat, Func<Stream, CancellationToken, Task> WriteTo, Func<ValueTask> Close) : IAsyncDisposable
+{
+    public ValueTask DisposeAsync() => Close();
+}
+
+/// <param name="Path">A directory.</param>
+/// <param name="KeepKinds">A directory is not replaced by a file, nor a file by a directory.</param>
+/// <param name="OwnedByUser">Everything belongs to the user the container runs as, whatever the tar says.</param>
+public sealed record ContainerExtraction(string Path, bool KeepKinds, bool OwnedByUser);
 
 public enum WaitCondition
 {

@@ -1,4 +1,5 @@
 using System.Buffers.Text;
+using System.Collections.Frozen;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
@@ -14,12 +15,44 @@ public static class Descriptors
     public const long OverlayfsSuperMagic = 0x794c7630;
     public const long SysfsMagic = 0x62656572;
 
+    // include/uapi/linux/magic.h; mqueue and configfs have theirs in ipc/mqueue.c and fs/configfs/mount.c.
+    private static readonly FrozenSet<long> s_kernelFileSystems = new long[]
+    {
+        ProcSuperMagic, SysfsMagic, DevptsSuperMagic,
+        0x27e0eb, // cgroup
+        0x63677270, // cgroup2
+        0x64626720, // debugfs
+        0x74726163, // tracefs
+        0x73636673, // securityfs
+        0x62656570, // configfs
+        0xcafe4a11, // bpf
+        0xde5e81e4, // efivarfs
+        0x6165676c, // pstore
+        0x42494e4d, // binfmt_misc
+        0xf97cff8c, // selinuxfs
+        0x43415d53, // smackfs
+        0x19800202, // mqueue
+        0x6e736673, // nsfs
+        0x65735543, // the control file system of FUSE
+    }.ToFrozenSet();
+
     /// <summary>The magic number of the file system the file lies on (statfs(2), f_type).</summary>
     public static unsafe long FileSystemType(SafeFileHandle file)
     {
         NativeFiles.StatFsBuffer buffer;
         Check(NativeFiles.FStatFs(file, &buffer), "statfs");
         return buffer.Type;
+    }
+
+    /// <summary>Whether the file lies on one of the file systems through which the kernel tells of itself and is configured: nothing there is data.</summary>
+    public static bool IsOnKernelFileSystem(SafeFileHandle file) => s_kernelFileSystems.Contains(FileSystemType(file));
+
+    /// <summary>Whether the mount of the file, or its file system, is read-only.</summary>
+    public static unsafe bool IsOnReadOnlyMount(SafeFileHandle file)
+    {
+        NativeFiles.StatFsBuffer buffer;
+        Check(NativeFiles.FStatFs(file, &buffer), "statfs");
+        return (buffer.Flags & NativeFiles.ST_RDONLY) != 0;
     }
 
     /// <summary>Bytes free to an unprivileged user on the file's file system.</summary>

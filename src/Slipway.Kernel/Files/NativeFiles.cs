@@ -5,6 +5,7 @@ namespace Slipway.Kernel.Files;
 /// <summary>The system calls on files. All take descriptors; names keep their man page's spelling.</summary>
 internal static unsafe partial class NativeFiles
 {
+    internal const long ST_RDONLY = 1;
     internal const int AT_FDCWD = -100;
     internal const int AT_SYMLINK_NOFOLLOW = 0x100;
     internal const int AT_REMOVEDIR = 0x200;
@@ -171,5 +172,11 @@ internal static unsafe partial class NativeFiles
         internal ulong Blocks;
         internal ulong BlocksFree;
         internal ulong BlocksAvailable;
+        private ulong _files;
+        private ulong _filesFree;
+        private ulong _identifier;
+        private long _nameLength;
+        private long _fragmentSize;
+        internal long Flags;
     }
 }

@@ -8,6 +8,9 @@ public enum MissingPath
     /// <summary>ENOENT.</summary>
     Fail,
 
+    /// <summary>Nothing; the canonical path of what is not there is told, without a descriptor.</summary>
+    Tell,
+
     /// <summary>Directories all the way.</summary>
     CreateDirectory,
 
@@ -28,7 +31,7 @@ public delegate MountCrossing MountLookup(ReadOnlySpan<byte> canonicalPath);
 
 /// <summary>Where a path led.</summary>
 /// <param name="Path">Canonical and absolute, seen from the root: no link, no <c>..</c>.</param>
-/// <param name="Descriptor">O_PATH; owned by the receiver. Null only where the path leads into a mount that cannot be looked into.</param>
+/// <param name="Descriptor">O_PATH; owned by the receiver. Null where the path leads into a mount that cannot be looked into, and where there is nothing (<see cref="MissingPath.Tell"/>).</param>
 /// <param name="Created">Whether the last component is new.</param>
 public readonly record struct ResolvedPath(byte[] Path, SafeFileHandle? Descriptor, bool Created)
 {
@@ -106,7 +109,11 @@ internal sealed class PathWalk : IDisposable
                 continue;
             }
 
-            SafeFileHandle entry = Enter(name, missing, template, out created);
+            if (Enter(name, missing, template, out created) is not { } entry)
+            {
+                return Missing();
+            }
+
             FileStatus status = FileStatus.Of(entry);
             if (status.IsSymbolicLink)
             {
@@ -127,7 +134,8 @@ internal sealed class PathWalk : IDisposable
 
     private string Current => _pathLength == 0 ? "/" : new PathName(_path.AsSpan(0, _pathLength)).ToString();
 
-    private SafeFileHandle Enter(byte[] name, MissingPath missing, NewEntry template, out bool created)
+    /// <returns>Null where there is no such entry, and that is to be told.</returns>
+    private SafeFileHandle? Enter(byte[] name, MissingPath missing, NewEntry template, out bool created)
     {
         SafeFileHandle directory = _levels[^1].Descriptor;
         created = false;
@@ -144,6 +152,11 @@ internal sealed class PathWalk : IDisposable
                 }
 
                 return entry!;
+            }
+
+            if (errno == Errno.ENOENT && missing == MissingPath.Tell)
+            {
+                return null;
             }
 
             if (errno != Errno.ENOENT || missing == MissingPath.Fail)
@@ -285,11 +298,29 @@ internal sealed class PathWalk : IDisposable
         return new ResolvedPath(_path[.._pathLength], null, Created: false);
     }
 
+    /// <summary>Below what is not there no link can be: the rest of the path is text.</summary>
+    private ResolvedPath Missing()
+    {
+        while (_pending.TryPop(out byte[]? name))
+        {
+            if (name is [(byte)'.', (byte)'.'])
+            {
+                _pathLength = Math.Max(_path.AsSpan(0, _pathLength).LastIndexOf((byte)'/'), 0);
+            }
+            else
+            {
+                Append(name);
+            }
+        }
+
+        return new ResolvedPath(_pathLength == 0 ? "/"u8.ToArray() : _path[.._pathLength], null, Created: false);
+    }
+
     private ResolvedPath Finish(MissingPath missing, bool created)
     {
         byte[] path = _pathLength == 0 ? "/"u8.ToArray() : _path[.._pathLength];
         Level last = _levels[^1];
-        if (missing != MissingPath.Fail && FileStatus.Of(last.Descriptor).IsDirectory != (missing == MissingPath.CreateDirectory))
+        if (missing is MissingPath.CreateDirectory or MissingPath.CreateFile && FileStatus.Of(last.Descriptor).IsDirectory != (missing == MissingPath.CreateDirectory))
         {
             throw new KernelException($"\"{Current}\"", missing == MissingPath.CreateDirectory ? Errno.ENOTDIR : Errno.EISDIR);
         }

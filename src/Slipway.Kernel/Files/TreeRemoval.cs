@@ -6,9 +6,18 @@ namespace Slipway.Kernel.Files;
 public static class TreeRemoval
 {
     /// <summary>Removes an entry and, where it is a directory, all below it. Nothing happens where there is none.</summary>
+    /// <param name="foreign">
+    /// The tree is seen from outside of the mount namespace whose mounts are in it: the kernel lets others remove what something is mounted on, which takes
+    /// the mount away with it (fs/namei.c, detach_mounts), so each name is asked first.
+    /// </param>
     /// <exception cref="KernelException">EBUSY: something is mounted inside. What was removed before stays removed.</exception>
-    public static void Remove(SafeFileHandle directory, PathName name)
+    public static void Remove(SafeFileHandle directory, PathName name, bool foreign = false)
     {
+        if (foreign)
+        {
+            RequireNoMount(directory, name);
+        }
+
         int errno = DirectoryEntry.TryUnlink(directory, name, 0);
         if (errno is 0 or Errno.ENOENT)
         {
@@ -21,7 +30,7 @@ public static class TreeRemoval
             throw new KernelException($"remove \"{name.ToString()}\"", errno);
         }
 
-        RemoveDirectory(directory, name);
+        RemoveDirectory(directory, name, foreign);
     }
 
     /// <summary>Removes everything inside a directory, not the directory.</summary>
@@ -35,7 +44,7 @@ public static class TreeRemoval
 
     // Deep trees are walked with two descriptors and no recursion: on the way up "..", which must be the directory the
     // way down came through. One moved meanwhile by somebody else ends the removal instead of leading it astray.
-    private static void RemoveDirectory(SafeFileHandle top, PathName name)
+    private static void RemoveDirectory(SafeFileHandle top, PathName name, bool foreign)
     {
         var path = new Stack<Level>();
         SafeFileHandle current = Enter(top, name);
@@ -44,7 +53,7 @@ public static class TreeRemoval
         {
             while (true)
             {
-                if (RemoveFiles(current) is { } subdirectory)
+                if (RemoveFiles(current, foreign) is { } subdirectory)
                 {
                     SafeFileHandle child = Enter(current, subdirectory);
                     current.Dispose();
@@ -78,11 +87,16 @@ public static class TreeRemoval
     }
 
     /// <summary>Removes all that is no directory; the name of a directory that is in the way, or null once empty.</summary>
-    private static byte[]? RemoveFiles(SafeFileHandle directory)
+    private static byte[]? RemoveFiles(SafeFileHandle directory, bool foreign)
     {
         byte[]? subdirectory = null;
         foreach (ListedEntry entry in new DirectoryListing(directory))
         {
+            if (foreign)
+            {
+                RequireNoMount(directory, entry.Name);
+            }
+
             if (entry.Type == FileType.Directory)
             {
                 subdirectory ??= DirectoryEntry.TryUnlink(directory, entry.Name, NativeFiles.AT_REMOVEDIR) == 0 ? null : entry.Name;
@@ -113,6 +127,14 @@ public static class TreeRemoval
             Resolution.Beneath | Resolution.NoCrossDevice | Resolution.NoSymbolicLinks,
             out SafeFileHandle? child);
         return errno == 0 ? child! : throw new KernelException($"remove \"{name.ToString()}\"", errno == Errno.EXDEV ? Errno.EBUSY : errno);
+    }
+
+    private static void RequireNoMount(SafeFileHandle directory, PathName name)
+    {
+        if (FileStatus.TryOf(directory, name) is { IsMountRoot: true })
+        {
+            throw new KernelException($"remove \"{name.ToString()}\"", Errno.EBUSY);
+        }
     }
 
     private static void Check(int errno, PathName name)

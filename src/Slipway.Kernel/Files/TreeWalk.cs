@@ -16,9 +16,22 @@ public readonly ref struct WalkedFile(SafeFileHandle directory, ReadOnlySpan<byt
     public ReadOnlySpan<byte> Name => Path[(Path.LastIndexOf((byte)'/') + 1)..];
 }
 
+/// <summary>What a <see cref="TreeWalk"/> does where it meets another mount.</summary>
+public enum MountPolicy
+{
+    /// <summary>Passes over it.</summary>
+    Skip,
+
+    /// <summary>Walks it as a part of the tree.</summary>
+    Enter,
+
+    /// <summary>Meets its root as a directory without content.</summary>
+    ShowEmpty,
+}
+
 /// <summary>
 /// Walks a tree by descriptors, depth first, names in byte order, a directory before what is in it. Links are not followed, other
-/// mounts not entered. The tree may change meanwhile: what is gone when its turn comes is passed over.
+/// mounts not entered unless <see cref="EntersMount"/> says so. The tree may change meanwhile: what is gone when its turn comes is passed over.
 /// </summary>
 /// <param name="maxDepth">Directories a path may lead through; each holds a descriptor.</param>
 public abstract class TreeWalk(int maxDepth)
@@ -32,6 +45,9 @@ public abstract class TreeWalk(int maxDepth)
 
     /// <summary>The directory that was entered last and not left yet.</summary>
     protected abstract void Leave(in WalkedFile directory);
+
+    /// <summary>Whether a directory that is the root of another mount is part of the tree.</summary>
+    protected virtual MountPolicy EntersMount(SafeFileHandle directory, ReadOnlySpan<byte> path) => MountPolicy.Skip;
 
     /// <summary>Walks what is inside of <paramref name="root"/>.</summary>
     /// <exception cref="KernelException">ENAMETOOLONG: the tree is deeper than allowed; or what reading it met.</exception>
@@ -86,10 +102,18 @@ public abstract class TreeWalk(int maxDepth)
             throw new KernelException($"walk \"{new PathName(path.AsSpan(0, Math.Min(path.Length, 80))).ToString()}…\", more than {maxDepth} directories deep", Errno.ENAMETOOLONG);
         }
 
-        int errno = NativeOpen.TryOpen(
-            level.Directory, name, OpenFlags.Directory | OpenFlags.NoFollow, 0, Resolution.Beneath | Resolution.NoCrossDevice | Resolution.NoSymbolicLinks, out SafeFileHandle? child);
+        var policy = MountPolicy.Enter;
+        int errno = TryEnter(level.Directory, name, Resolution.NoCrossDevice, out SafeFileHandle? child);
+        if (errno == Errno.EXDEV && TryEnter(level.Directory, name, Resolution.None, out child) == 0)
+        {
+            policy = EntersMount(child!, path);
+            errno = policy == MountPolicy.Skip ? Errno.EXDEV : 0;
+        }
+
         if (errno != 0)
         {
+            child?.Dispose();
+
             // Gone, replaced, or the root of a mount: not of this tree.
             if (errno is Errno.ENOENT or Errno.ESTALE or Errno.ENOTDIR or Errno.ELOOP or Errno.EXDEV)
             {
@@ -101,13 +125,16 @@ public abstract class TreeWalk(int maxDepth)
 
         if (Enter(file))
         {
-            levels.Push(new Level(child!, path, status, NamesOf(child!)));
+            levels.Push(new Level(child!, path, status, policy == MountPolicy.ShowEmpty ? [] : NamesOf(child!)));
         }
         else
         {
             child!.Dispose();
         }
     }
+
+    private static int TryEnter(SafeFileHandle directory, byte[] name, Resolution mounts, out SafeFileHandle? child) => NativeOpen.TryOpen(
+        directory, name, OpenFlags.Directory | OpenFlags.NoFollow, 0, Resolution.Beneath | Resolution.NoSymbolicLinks | mounts, out child);
 
     private static FileStatus? TryStatus(SafeFileHandle directory, byte[] name)
     {

@@ -43,9 +43,9 @@ internal static class RouteTable
         NotBuilt("GET", "/containers/{id}/attach/ws"),
         Built("POST", "/containers/{id}/wait", ContainerStreamEndpoints.Wait),
         Built("DELETE", "/containers/{id}", ContainerEndpoints.Remove),
-        NotBuilt("HEAD", "/containers/{id}/archive"),
-        NotBuilt("GET", "/containers/{id}/archive"),
-        NotBuilt("PUT", "/containers/{id}/archive"),
+        Built("HEAD", "/containers/{id}/archive", ContainerArchiveEndpoints.Stat),
+        Built("GET", "/containers/{id}/archive", ContainerArchiveEndpoints.Get),
+        Built("PUT", "/containers/{id}/archive", ContainerArchiveEndpoints.Put),
 
         // Exec
         Built("POST", "/containers/{id}/exec", ExecEndpoints.Create),

@@ -9,17 +9,24 @@ namespace Slipway.Storage.Changes;
 /// Writes files of a tree into a tar: one entry a file, further names of the same file as hard links. The files belong to a
 /// container that may run and may be hostile: each is looked at again once it is open, and no link, FIFO or device is ever opened.
 /// </summary>
-internal sealed class FileArchiver(Stream output)
+/// <param name="prefix">Comes before the path of each entry.</param>
+internal sealed class FileArchiver(Stream output, byte[]? prefix = null)
 {
     private const int BufferSize = 128 << 10;
 
     private readonly TarWriter _tar = new(output);
+    private readonly byte[] _prefix = prefix ?? [];
     private readonly byte[] _buffer = new byte[BufferSize];
     private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
 
     /// <summary>A directory; what is in it is the caller's matter.</summary>
     public void AddDirectory(SafeFileHandle parent, ReadOnlySpan<byte> path, in FileStatus status) =>
-        _tar.WriteEntry(Entry(parent, path, status) with { Name = [.. path, (byte)'/'], Type = TarEntryType.Directory });
+        _tar.WriteEntry(Entry(parent, path, status) with { Name = [.. _prefix, .. path, (byte)'/'], Type = TarEntryType.Directory });
+
+    /// <summary>The directory that the archive is of.</summary>
+    /// <param name="name">Ends in a slash.</param>
+    public void AddRoot(byte[] name, SafeFileHandle directory) =>
+        _tar.WriteEntry(Described(FileStatus.Of(directory), []) with { Name = name, Type = TarEntryType.Directory });
 
     /// <summary>Anything but a directory. Sockets are left out: they mean nothing without the process that listens.</summary>
     public void AddFile(in WalkedFile file, CancellationToken cancellationToken)
@@ -45,7 +52,7 @@ internal sealed class FileArchiver(Stream output)
 
         if (file.Status.LinkCount > 1)
         {
-            _linked[(file.Status.Device, file.Status.Inode)] = file.Path.ToArray();
+            _linked[(file.Status.Device, file.Status.Inode)] = [.. _prefix, .. file.Path];
         }
     }
 
@@ -112,14 +119,17 @@ internal sealed class FileArchiver(Stream output)
         return true;
     }
 
-    private static TarEntry Entry(SafeFileHandle directory, ReadOnlySpan<byte> path, in FileStatus status) => new()
+    private TarEntry Entry(SafeFileHandle directory, ReadOnlySpan<byte> path, in FileStatus status) =>
+        Described(status, Xattrs(directory, path[(path.LastIndexOf((byte)'/') + 1)..])) with { Name = [.. _prefix, .. path] };
+
+    private static TarEntry Described(in FileStatus status, IReadOnlyList<TarXattr> xattrs) => new()
     {
-        Name = path.ToArray(),
+        Name = [],
         Mode = status.Permissions,
         Uid = status.UserId,
         Gid = status.GroupId,
         ModificationTime = Time(status),
-        Xattrs = Xattrs(directory, path[(path.LastIndexOf((byte)'/') + 1)..]),
+        Xattrs = xattrs,
     };
 
     /// <summary>Whole seconds, as Docker's archives have.</summary>

@@ -78,6 +78,12 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public Func<string, Func<Stream, CancellationToken, Task>>? OnExport { get; set; }
 
+    public Func<string, ContainerPathStat>? OnStatPath { get; set; }
+
+    public Func<string, ContainerArchive>? OnCopyFrom { get; set; }
+
+    public Func<ContainerExtraction, Stream, Task>? OnCopyTo { get; set; }
+
     public Func<ContainerCommit, string>? OnCommit { get; set; }
 
     public Func<DiskUsageTypes, DiskUsage> OnDiskUsage { get; set; } = _ => new DiskUsage();
@@ -142,6 +148,15 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     Task<string> IContainers.CommitAsync(ContainerCommit commit, CancellationToken cancellationToken) =>
         Task.FromResult(OnCommit?.Invoke(commit) ?? throw NoContainer(commit.Container));
+
+    Task<ContainerPathStat> IContainers.StatPathAsync(string reference, string path, CancellationToken cancellationToken) =>
+        Task.FromResult(OnStatPath?.Invoke(path) ?? throw NoContainer(reference));
+
+    Task<ContainerArchive> IContainers.CopyFromAsync(string reference, string path, CancellationToken cancellationToken) =>
+        Task.FromResult(OnCopyFrom?.Invoke(path) ?? throw NoContainer(reference));
+
+    Task IContainers.CopyToAsync(string reference, ContainerExtraction extraction, Stream tar, CancellationToken cancellationToken) =>
+        OnCopyTo?.Invoke(extraction, tar) ?? throw NoContainer(reference);
 
     Task<ContainersPruneReport> IContainers.PruneAsync(Filters filters, CancellationToken cancellationToken) => Task.FromResult(new ContainersPruneReport(null, 0));
 

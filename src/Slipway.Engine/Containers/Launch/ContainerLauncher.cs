@@ -210,7 +210,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     }
 
     /// <summary>Makes the directories that <c>-v</c> names and that are missing, and checks that mounts are shared where that is asked for.</summary>
-    private static void PrepareBinds(ContainerSnapshot container)
+    public static void PrepareBinds(ContainerSnapshot container)
     {
         foreach (ContainerMount mount in container.Mounts.Where(mount => mount.Type == "bind"))
         {

@@ -1,0 +1,222 @@
+using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Copy;
+using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.State;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
+using Slipway.Kernel.Mounts;
+using Slipway.Kernel.Process;
+using Slipway.Runtime.Compilation;
+using Slipway.Storage;
+using Slipway.Storage.Copies;
+
+namespace Slipway.Engine.Containers;
+
+/// <summary>
+/// <c>docker cp</c>: files out of a container and into it. A running one is seen through the root of its first process, with all that is mounted
+/// there; one that does not run through a mount of its own. Nothing is paused, nothing of the container is executed.
+/// </summary>
+internal sealed partial class ContainerService
+{
+    public async Task<ContainerPathStat> StatPathAsync(string reference, string path, CancellationToken cancellationToken)
+    {
+        Container container = ResolveForCopy(reference, "copy from");
+        await using ContainerFiles files = await OpenFilesAsync(container, cancellationToken);
+        return PathStats.Of(await CopyingAsync(reference, path, () => ContainerCopy.StatusAsync(files.Root, path)));
+    }
+
+    public async Task<ContainerArchive> CopyFromAsync(string reference, string path, CancellationToken cancellationToken)
+    {
+        Container container = ResolveForCopy(reference, "copy from");
+        ContainerFiles files = await OpenFilesAsync(container, cancellationToken);
+        try
+        {
+            OutgoingCopy copy = await CopyingAsync(reference, path, () => ContainerCopy.ReadAsync(files.Root, path));
+            return new ContainerArchive(
+                PathStats.Of(copy.Status),
+                async (output, token) =>
+                {
+                    _events.Publish(container.Snapshot, "archive-path");
+                    await CopyingAsync(reference, path, async () =>
+                    {
+                        await copy.WriteToAsync(output, token);
+                        return true;
+                    });
+                },
+                async () =>
+                {
+                    copy.Dispose();
+                    await files.DisposeAsync();
+                });
+        }
+        catch
+        {
+            await files.DisposeAsync();
+            throw;
+        }
+    }
+
+    public async Task CopyToAsync(string reference, ContainerExtraction extraction, Stream tar, CancellationToken cancellationToken)
+    {
+        Container container = ResolveForCopy(reference, "copy to");
+        await using ContainerFiles files = await OpenFilesAsync(container, cancellationToken);
+        CopyOptions options = new(extraction.KeepKinds, extraction.OwnedByUser ? Owner(container.Snapshot, files.Root) : null);
+        await CopyingAsync(reference, extraction.Path, async () =>
+        {
+            await ContainerCopy.WriteAsync(files.Root, extraction.Path, tar, options, cancellationToken);
+            return true;
+        });
+        _events.Publish(container.Snapshot, "extract-to-dir");
+    }
+
+    private Container ResolveForCopy(string reference, string verb)
+    {
+        Container container = _index.Resolve(reference);
+        RequireWhole(container, verb);
+        return container;
+    }
+
+    private async Task<ContainerFiles> OpenFilesAsync(Container container, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            RequireWhole(container, "copy from or to");
+            if (container.Snapshot.State.IsLive)
+            {
+                if (await TryOpenLiveAsync(container, cancellationToken) is { } live)
+                {
+                    return new ContainerFiles(live, () =>
+                    {
+                        live.Dispose();
+                        return Task.CompletedTask;
+                    });
+                }
+            }
+            else if (await container.OfflineFiles.ShareAsync(() => TryOpenOfflineAsync(container), cancellationToken) is { } offline)
+            {
+                return new ContainerFiles(offline, container.OfflineFiles.ReleaseAsync);
+            }
+        }
+    }
+
+    /// <summary>What the first process sees; null where it has ended meanwhile, and that has been recorded.</summary>
+    private static async Task<NamespaceView?> TryOpenLiveAsync(Container container, CancellationToken cancellationToken)
+    {
+        Task ended;
+        using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
+        {
+            if (!container.Snapshot.State.IsLive)
+            {
+                return null;
+            }
+
+            NamespaceView? view = NamespaceView.TryOfProcess(container.Snapshot.State.Pid);
+
+            // Still there after its files were opened, so they were not those of another process with its number.
+            if (view is not null && container.Pidfd is { } pidfd && Pidfd.SendSignal(pidfd, 0))
+            {
+                return view;
+            }
+
+            view?.Dispose();
+            ended = container.Waits.Register(WaitCondition.NotRunning, cancellationToken);
+        }
+
+        await ended;
+        return null;
+    }
+
+    private async Task<OfflineFiles.LockedView?> TryOpenOfflineAsync(Container container)
+    {
+        AsyncLock.Holder holder = await container.LockAsync(CancellationToken.None);
+        try
+        {
+            if (container.Snapshot.State.IsLive)
+            {
+                holder.Dispose();
+                return null;
+            }
+
+            RequireWhole(container, "copy from or to");
+            NamespaceView view = await MountOfflineAsync(container.Snapshot);
+            return new OfflineFiles.LockedView(view, async () =>
+            {
+                view.Dispose();
+                await _services.Volumes.UnmountAsync(container.Snapshot.Mounts, container.Id);
+                holder.Dispose();
+            });
+        }
+        catch
+        {
+            holder.Dispose();
+            throw;
+        }
+    }
+
+    private async Task<NamespaceView> MountOfflineAsync(ContainerSnapshot container)
+    {
+        ContainerLauncher.PrepareBinds(container);
+        container = container with { Mounts = await _services.Volumes.MountAsync(container.Mounts, container.Id, CancellationToken.None) };
+        try
+        {
+            List<PlacedMount> mounts = OfflineMounts.Open(container, _services.ContainerDirectory(container.Id), _services.Data);
+            try
+            {
+                return NamespaceView.Assemble(
+                    _services.Data.Snapshots.MountRootfs(LayersOf(container), container.Id, readOnly: false), mounts, container.HostConfig.ReadonlyRootfs);
+            }
+            finally
+            {
+                mounts.ForEach(mount => mount.Tree.Dispose());
+            }
+        }
+        catch (Exception exception)
+        {
+            await _services.Volumes.UnmountAsync(container.Mounts, container.Id);
+            throw exception switch
+            {
+                KernelException => new EngineException(ErrorKind.System, $"mount the files of container {container.Id}: {exception.Message}", exception),
+                StorageException storage => ContainerErrors.From(storage),
+                _ => exception,
+            };
+        }
+    }
+
+    /// <summary>The user the container runs as, looked up in its own files, which are only read.</summary>
+    private static CopyOwner Owner(ContainerSnapshot container, RootDirectory root)
+    {
+        try
+        {
+            ResolvedUser user = UserLookup.Resolve(root, container.Config.User, []);
+            return new CopyOwner(user.Uid, user.Gid);
+        }
+        catch (PlanException exception)
+        {
+            throw ContainerErrors.Invalid(exception.Message);
+        }
+    }
+
+    private static async Task<T> CopyingAsync<T>(string reference, string path, Func<Task<T>> work)
+    {
+        try
+        {
+            return await work();
+        }
+        catch (StorageException exception) when (exception.Kind == StorageErrorKind.NotFound)
+        {
+            throw new EngineException(ErrorKind.NotFound, $"Could not find the file {path} in container {reference}", exception);
+        }
+        catch (StorageException exception)
+        {
+            throw ContainerErrors.From(exception);
+        }
+    }
+
+    /// <param name="View">Root of what the container sees.</param>
+    private sealed record ContainerFiles(NamespaceView View, Func<Task> Close) : IAsyncDisposable
+    {
+        public RootDirectory Root => View.Root;
+
+        public async ValueTask DisposeAsync() => await Close();
+    }
+}

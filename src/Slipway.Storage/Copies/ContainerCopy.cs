@@ -1,0 +1,56 @@
+using Slipway.Kernel.Files;
+using Slipway.Storage.Threading;
+
+namespace Slipway.Storage.Copies;
+
+/// <summary>
+/// Copies files out of and into a tree that is seen through a root descriptor, as tars (<c>docker cp</c>). All calls that may
+/// block, and with a file system that a container serves itself that is any, are made on threads of their own.
+/// </summary>
+public static class ContainerCopy
+{
+    /// <summary>Directories one path may lead through: each holds a descriptor while it is walked.</summary>
+    public const int MaxDepth = 512;
+
+    /// <exception cref="StorageException">NotFound, InvalidParameter.</exception>
+    public static Task<PathStatus> StatusAsync(RootDirectory root, string path) => WorkerThread.RunAsync("copy-stat", () =>
+    {
+        using var source = CopySource.Open(root, path);
+        return source.Status;
+    });
+
+    /// <summary>Finds what is to be copied; writing it comes after, so that who asked can be told first what it is.</summary>
+    /// <exception cref="StorageException">NotFound, InvalidParameter.</exception>
+    public static async Task<OutgoingCopy> ReadAsync(RootDirectory root, string path) =>
+        new OutgoingCopy(await WorkerThread.RunAsync("copy-open", () => CopySource.Open(root, path)).ConfigureAwait(false));
+
+    /// <summary>Unpacks a tar, plain or compressed, into a directory. What was unpacked before an error stays.</summary>
+    /// <exception cref="StorageException">NotFound, InvalidParameter, ReadOnly, Conflict: something is mounted where an entry belongs; System.</exception>
+    public static Task WriteAsync(RootDirectory root, string path, Stream tar, CopyOptions options, CancellationToken cancellationToken) =>
+        AsyncToBlockingStream.RunAsync(
+            "copy-in",
+            tar,
+            stream =>
+            {
+                using var target = CopyTarget.Open(root, path, options.Owner);
+                new TarExtraction(target, options, MaxDepth, cancellationToken).Run(stream);
+                return true;
+            },
+            cancellationToken);
+}
+
+/// <summary>A file or directory about to be copied out of a container.</summary>
+public sealed class OutgoingCopy : IDisposable
+{
+    private readonly CopySource _source;
+
+    internal OutgoingCopy(CopySource source) => _source = source;
+
+    public PathStatus Status => _source.Status;
+
+    /// <summary>Writes it as a tar.</summary>
+    public Task WriteToAsync(Stream output, CancellationToken cancellationToken) =>
+        BlockingToAsyncStream.RunAsync("copy-out", output, tar => _source.WriteTo(tar, ContainerCopy.MaxDepth, cancellationToken), cancellationToken);
+
+    public void Dispose() => _source.Dispose();
+}

@@ -1,0 +1,59 @@
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Files;
+using Slipway.Storage.Changes;
+
+namespace Slipway.Storage.Copies;
+
+/// <summary>
+/// A directory of a container as a tar, with what is mounted inside: volumes, binds, tmpfs. Through which the kernel tells of itself
+/// (procfs, sysfs, …) shows as an empty directory, and so does /dev of a whole root: its devices are no files to take along.
+/// </summary>
+internal sealed class CopyTree : TreeWalk
+{
+    private readonly FileArchiver _archiver;
+    private readonly bool _isContainerRoot;
+    private readonly CancellationToken _cancellationToken;
+
+    private CopyTree(FileArchiver archiver, bool isContainerRoot, int maxDepth, CancellationToken cancellationToken)
+        : base(maxDepth) => (_archiver, _isContainerRoot, _cancellationToken) = (archiver, isContainerRoot, cancellationToken);
+
+    /// <param name="prefix">Ends in a slash; names the directory itself, and begins the name of all that is in it.</param>
+    public static void Write(SafeFileHandle directory, byte[] prefix, bool isContainerRoot, Stream output, int maxDepth, CancellationToken cancellationToken)
+    {
+        var archiver = new FileArchiver(output, prefix);
+        archiver.AddRoot(prefix, directory);
+        if (!Descriptors.IsOnKernelFileSystem(directory))
+        {
+            new CopyTree(archiver, isContainerRoot, maxDepth, cancellationToken).Walk(directory, cancellationToken);
+        }
+
+        archiver.Finish();
+    }
+
+    /// <summary>One file, which is no directory.</summary>
+    public static void WriteFile(SafeFileHandle parent, byte[] name, Stream output, CancellationToken cancellationToken)
+    {
+        var archiver = new FileArchiver(output);
+        if (FileStatus.TryOf(parent, name) is { } status)
+        {
+            archiver.AddFile(new WalkedFile(parent, name, status), cancellationToken);
+        }
+
+        archiver.Finish();
+    }
+
+    protected override void Visit(in WalkedFile file) => _archiver.AddFile(file, _cancellationToken);
+
+    protected override bool Enter(in WalkedFile directory)
+    {
+        _archiver.AddDirectory(directory.Directory, directory.Path, directory.Status);
+        return true;
+    }
+
+    protected override void Leave(in WalkedFile directory)
+    {
+    }
+
+    protected override MountPolicy EntersMount(SafeFileHandle directory, ReadOnlySpan<byte> path) =>
+        Descriptors.IsOnKernelFileSystem(directory) || (_isContainerRoot && path.SequenceEqual("dev"u8)) ? MountPolicy.ShowEmpty : MountPolicy.Enter;
+}
