@@ -36,6 +36,12 @@ public sealed record EngineOptions
     /// <summary>Labels of the daemon (<c>--label</c>).</summary>
     public IReadOnlyList<string> Labels { get; init; } = [];
 
+    /// <summary>The name of the runtime that is built in.</summary>
+    public const string OwnRuntime = "slipway";
+
+    /// <summary>Further runtimes of the host, by name (daemon.json, <c>runtimes</c>).</summary>
+    public IReadOnlyDictionary<string, RuntimeDefinition> Runtimes { get; init; } = new Dictionary<string, RuntimeDefinition>();
+
     /// <summary>Whether containers that do not say get an init (<c>--init</c> of the daemon).</summary>
     public bool Init { get; init; }
 
@@ -71,3 +77,7 @@ public sealed record EngineOptions
     /// <summary>Blobs that a push uploads at the same time.</summary>
     public int MaxConcurrentUploads { get; init; } = 5;
 }
+
+/// <summary>An OCI runtime that is installed on the host.</summary>
+/// <param name="Path">Of the executable.</param>
+public sealed record RuntimeDefinition(string Path, IReadOnlyList<string> Arguments);

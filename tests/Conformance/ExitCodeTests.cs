@@ -85,13 +85,6 @@ public sealed class ExitCodeTests(SharedEngine engine) : EngineTest(engine)
     public async Task No_command_at_all() => (await Docker.Run("run", "--rm", "alpine")).Exited(125).Says("no command specified");
 
     [Fact]
-    public async Task Init_option_reaps_or_says_what_is_missing()
-    {
-        var result = await Docker.Run("run", "--rm", "--init", "alpine", "sh", "-c", "exit 9");
-        Assert.True(result.ExitCode == 9 || result.Error.Contains("init", StringComparison.Ordinal), result.ToString());
-    }
-
-    [Fact]
     public async Task Environment_user_and_host_name()
     {
         var lines = (await Docker.Run("run", "--rm", "-h", "web", "-e", "A=1 2", "-u", "1234:99", "alpine", "sh", "-c", "env; hostname; id -u; id -g")).Ok().Lines;

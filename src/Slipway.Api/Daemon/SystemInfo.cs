@@ -148,6 +148,10 @@ public sealed record RuntimeInfo
     [JsonPropertyName("path")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Path { get; set; }
+
+    [JsonPropertyName("runtimeArgs")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public List<string>? Arguments { get; set; }
 }
 
 public sealed record SwarmInfo

@@ -31,6 +31,7 @@ internal sealed partial class ContainerService
         HostConfigValidation.RequireHealthCheck(config, hostConfig.RestartPolicy);
         string id = Identifiers.New();
         ResolveSharedNamespaces(hostConfig);
+        _links.Register(hostConfig);
         config.Hostname = Hostname(config, hostConfig, id);
         ContainerSnapshot snapshot = new()
         {
@@ -67,9 +68,9 @@ internal sealed partial class ContainerService
             ? [$"The requested image's platform ({image.Config.Platform}) does not match the detected host platform ({PlatformPreference.Host}) and no specific platform was requested"]
             : [];
 
-    /// <summary>As dockerd without a bridge: containers that name no network get none.</summary>
     private LogConfig DefaultLog => new() { Type = _services.Options.LogDriver, Config = new(_services.Options.LogDriverOptions) };
 
+    /// <summary>As dockerd without a bridge: containers that name no network get none.</summary>
     private string DefaultNetwork => _services.Bridge is null ? NamespaceModes.None : NamespaceModes.Bridge;
 
     /// <summary>
@@ -79,7 +80,7 @@ internal sealed partial class ContainerService
     private void Validate(ContainerCreateRequest request, HostConfig hostConfig)
     {
         ConfigValidation.Validate(request);
-        HostConfigValidation.Validate(request, hostConfig);
+        HostConfigValidation.Validate(request, hostConfig, _services.Options.Runtimes);
         ResourceValidation.Validate(hostConfig, _host.OnlineCpus, _host.OnlineNodes);
         SecurityOptions security = SecurityOptions.Parse(hostConfig.SecurityOpt);
         try

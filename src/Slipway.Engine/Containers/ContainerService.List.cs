@@ -19,11 +19,11 @@ internal sealed partial class ContainerService
             found = found.Take(options.Limit);
         }
 
-        Summary summary = new(_services);
+        Summary summary = new(_services, _links.Names());
         return [.. found.Select(container => summary.Of(container, options.Size))];
     }
 
-    public ContainerInspect Inspect(string reference, bool size) => new Inspection(_services).Of(_index.Resolve(reference).Snapshot, size, ExecIds?.Invoke(_index.Resolve(reference).Id));
+    public ContainerInspect Inspect(string reference, bool size) => new Inspection(_services, _links).Of(_index.Resolve(reference).Snapshot, size, ExecIds?.Invoke(_index.Resolve(reference).Id));
 
     /// <summary>Ids of the execs of a container, or null where there are none.</summary>
     internal Func<string, List<string>?>? ExecIds { get; set; }

@@ -74,6 +74,7 @@ internal sealed partial class ContainerService
         }
 
         await _forwarding.StartAsync(container, sink);
+        _links.Announce(container.Snapshot);
         if (launched.Endpoint is not null)
         {
             PublishNetwork(container.Snapshot, "connect");

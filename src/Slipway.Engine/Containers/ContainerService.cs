@@ -1,4 +1,5 @@
 using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Daemon;
 using Slipway.Engine.Logging;
@@ -20,6 +21,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
     private readonly ContainerLauncher _launcher;
     private readonly ContainerEvents _events;
     private readonly LogForwarding _forwarding;
+    private readonly ContainerLinks _links;
     private readonly HostCpus _host = HostCpus.Read();
     private readonly CancellationTokenSource _stopping = new();
 
@@ -28,7 +30,8 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
         _services = services;
         _index = new ContainerIndex();
         _events = new ContainerEvents(services.Events);
-        _launcher = new ContainerLauncher(services, _index);
+        _links = new ContainerLinks(services, _index);
+        _launcher = new ContainerLauncher(services, _index, _links);
         _forwarding = new LogForwarding(services);
     }
 
@@ -67,6 +70,8 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
     internal ContainerIndex Index => _index;
 
     internal ContainerEvents Events => _events;
+
+    internal ContainerLinks Links => _links;
 
     private ISupervisor Supervisor => _services.Supervisor.Current;
 

@@ -86,7 +86,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             Name = Environment.MachineName,
             Labels = [.. parts.Options.Labels],
             ServerVersion = EngineVersion.Current,
-            Runtimes = { ["slipway"] = new RuntimeInfo { Path = parts.Options.SupervisorExecutable } },
+            Runtimes = Runtimes(),
 
             // A cgroup namespace is the default with cgroup v2 only, as in Docker.
             SecurityOptions = ["name=seccomp,profile=builtin", .. (ReadOnlySpan<string>)(parts.CgroupVersion == 2 ? ["name=cgroupns"] : [])],
@@ -124,6 +124,17 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             KernelVersion = _host.KernelVersion,
             BuildTime = EngineVersion.BuildTime,
         };
+    }
+
+    private Dictionary<string, RuntimeInfo> Runtimes()
+    {
+        Dictionary<string, RuntimeInfo> runtimes = new() { [EngineOptions.OwnRuntime] = new RuntimeInfo { Path = parts.Options.SupervisorExecutable } };
+        foreach ((string name, RuntimeDefinition runtime) in parts.Options.Runtimes)
+        {
+            runtimes[name] = new RuntimeInfo { Path = runtime.Path, Arguments = runtime.Arguments.Count > 0 ? [.. runtime.Arguments] : null };
+        }
+
+        return runtimes;
     }
 
     /// <summary>In Docker's words; null for none.</summary>

@@ -3,6 +3,7 @@ using Slipway.Api.Exec;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
@@ -14,7 +15,7 @@ using Slipway.Runtime.Supervision;
 namespace Slipway.Engine.Exec;
 
 /// <summary>Starts a further process in a running container: its cgroups, namespaces, user, capabilities and filter are the container's.</summary>
-internal sealed class ExecLauncher(EngineServices services)
+internal sealed class ExecLauncher(EngineServices services, ContainerLinks links)
 {
     /// <param name="attachment">The client's streams, consumed; null where nobody listens.</param>
     public async Task<LaunchedProcess> LaunchAsync(Container container, ExecProcess exec, Attachment? attachment, List<uint>? consoleSize, CancellationToken cancellationToken)
@@ -28,7 +29,7 @@ internal sealed class ExecLauncher(EngineServices services)
             Namespaces = [.. SpecBuilder.Namespaces(snapshot.HostConfig, new Dictionary<string, string>()).Select(entry => entry.Type)],
             StdinIsPipe = request.AttachStdin && attachment is not null,
         };
-        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request));
+        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot));
         using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
         context = context with { Cgroup = group.Prepare(), Seccomp = filter is null ? null : services.Seccomp.Compile(filter) };
         using CompiledPlan plan = ExecCompiler.Compile(process, context);
@@ -46,7 +47,7 @@ internal sealed class ExecLauncher(EngineServices services)
             cancellationToken);
     }
 
-    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user)
+    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user, IReadOnlyList<string> linkVariables)
     {
         HostConfig host = container.HostConfig;
         SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt);
@@ -58,7 +59,7 @@ internal sealed class ExecLauncher(EngineServices services)
             ConsoleSize = consoleSize is [> 0, > 0] ? new ConsoleSize(consoleSize[0], consoleSize[1]) : null,
             User = ids,
             Args = request.Cmd!,
-            Env = SpecBuilder.Environment(container.Config, request.Tty, user.Home, request.Env),
+            Env = SpecBuilder.Environment(container.Config, request.Tty, user.Home, linkVariables, request.Env),
             Cwd = request.WorkingDir.Length > 0 ? request.WorkingDir : container.Config.WorkingDir.Length > 0 ? container.Config.WorkingDir : "/",
             Capabilities = SpecBuilder.Capabilities(granted, ids),
             NoNewPrivileges = security.NoNewPrivileges,

@@ -25,7 +25,7 @@ internal sealed partial class ExecService : IExecs
     {
         _services = services;
         _containers = containers;
-        _launcher = new ExecLauncher(services);
+        _launcher = new ExecLauncher(services, containers.Links);
         containers.ExecIds = IdsOf;
         containers.Probe = ProbeAsync;
     }

@@ -71,10 +71,10 @@ public sealed class ImageDefaultsTests
     public void The_environment_of_a_process()
     {
         ContainerConfig config = new() { Hostname = "h", Env = ["PATH=/bin", "A=1", "GONE"] };
-        Assert.Equal(["PATH=/bin", "HOSTNAME=h", "A=1", "HOME=/root"], SpecBuilder.Environment(config, terminal: false, "/root"));
+        Assert.Equal(["PATH=/bin", "HOSTNAME=h", "A=1", "HOME=/root"], SpecBuilder.Environment(config, terminal: false, "/root", []));
         Assert.Equal(
             ["PATH=/bin", "HOSTNAME=h", "TERM=xterm", "A=2", "HOME=/h"],
-            SpecBuilder.Environment(config, terminal: true, "/root", ["A=2", "HOME=/h"]));
-        Assert.Equal(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"], SpecBuilder.Environment(new ContainerConfig { Env = ["HOSTNAME"] }, false, "/"));
+            SpecBuilder.Environment(config, terminal: true, "/root", [], ["A=2", "HOME=/h"]));
+        Assert.Equal(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/"], SpecBuilder.Environment(new ContainerConfig { Env = ["HOSTNAME"] }, false, "/", []));
     }
 }

@@ -60,9 +60,7 @@ public sealed class ValidationTests
         { new HostConfig { Sysctls = new() { ["net.ipv4.ip_forward"] = "1" }, NetworkMode = "host" }, ErrorKind.InvalidParameter, "sysctl \"net.ipv4.ip_forward\" not allowed in host network namespace" },
         { new HostConfig { PortBindings = new() { ["x/tcp"] = [new PortBinding { HostPort = "1" }] } }, ErrorKind.InvalidParameter, "invalid port specification: \"x\"" },
         { new HostConfig { PortBindings = new() { ["80/tcp"] = [new PortBinding { HostPort = "99999" }] } }, ErrorKind.InvalidParameter, "invalid port specification: \"99999\"" },
-        { new HostConfig { Init = true }, ErrorKind.NotImplemented, "--init is not supported yet" },
-        { new HostConfig { Links = ["a:b"] }, ErrorKind.NotImplemented, "--link is not supported yet" },
-        { new HostConfig { StorageOpt = new() { ["size"] = "1g" } }, ErrorKind.NotImplemented, "--storage-opt is not supported yet" },
+        { new HostConfig { StorageOpt = new() { ["size"] = "1g" } }, ErrorKind.System, "--storage-opt is supported only for overlay over xfs with 'pquota' mount option" },
         { new HostConfig { Dns = ["nonsense"] }, ErrorKind.InvalidParameter, "invalid IP address: nonsense" },
         { new HostConfig { ExtraHosts = ["name:10.0.0.1\n6.6.6.6 evil"] }, ErrorKind.InvalidParameter, "invalid IP address in add-host: \"10.0.0.1\n6.6.6.6 evil\"" },
         { new HostConfig { NetworkMode = "container:x", Dns = ["1.1.1.1"] }, ErrorKind.InvalidParameter, "conflicting options: dns and the network mode" },
@@ -72,7 +70,7 @@ public sealed class ValidationTests
     [MemberData(nameof(BadHostConfigs))]
     public void Host_configurations(HostConfig hostConfig, ErrorKind kind, string message)
     {
-        EngineException exception = Assert.Throws<EngineException>(() => HostConfigValidation.Validate(new ContainerConfig(), hostConfig));
+        EngineException exception = Assert.Throws<EngineException>(() => HostConfigValidation.Validate(new ContainerConfig(), hostConfig, new Dictionary<string, RuntimeDefinition>()));
         Assert.Equal((kind, message), (exception.Kind, exception.Message));
     }
 

@@ -16,7 +16,8 @@ internal static class HostConfigValidation
     };
 
     /// <exception cref="EngineException">InvalidParameter or NotImplemented.</exception>
-    public static void Validate(ContainerConfig config, HostConfig hostConfig)
+    /// <param name="runtimes">Those that are registered beside our own.</param>
+    public static void Validate(ContainerConfig config, HostConfig hostConfig, IReadOnlyDictionary<string, RuntimeDefinition> runtimes)
     {
         ValidateRestart(hostConfig);
         NamespaceModes.Validate(hostConfig);
@@ -38,11 +39,8 @@ internal static class HostConfigValidation
             throw ContainerErrors.Invalid($"invalid isolation '{hostConfig.Isolation}' on linux");
         }
 
-        if (hostConfig.Runtime is not (null or "" or "slipway" or "runc"))
-        {
-            throw ContainerErrors.Invalid($"unknown or invalid runtime name: {hostConfig.Runtime}");
-        }
-
+        ValidateRuntime(hostConfig.Runtime, runtimes);
+        ValidateStorage(hostConfig.StorageOpt);
         foreach (Ulimit ulimit in hostConfig.Ulimits ?? [])
         {
             if (!Ulimits.Contains(ulimit.Name))
@@ -121,6 +119,30 @@ internal static class HostConfigValidation
         }
     }
 
+    /// <summary>Ours is called by its own name and by the one that scripts give to Docker's default.</summary>
+    private static void ValidateRuntime(string? name, IReadOnlyDictionary<string, RuntimeDefinition> runtimes)
+    {
+        if (name is null or "" or EngineOptions.OwnRuntime or "runc")
+        {
+            return;
+        }
+
+        throw runtimes.ContainsKey(name)
+            ? ContainerErrors.Unsupported($"--runtime {name}: running containers with another runtime")
+            : ContainerErrors.Invalid($"unknown or invalid runtime name: {name}");
+    }
+
+    /// <summary>In the words of Docker's overlay2 driver: sizes need project quotas, which layers here do not use.</summary>
+    private static void ValidateStorage(Dictionary<string, string>? options)
+    {
+        if (options?.Keys.FirstOrDefault() is { } key)
+        {
+            throw new EngineException(ErrorKind.System, key.Equals("size", StringComparison.OrdinalIgnoreCase)
+                ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
+                : $"unknown option {key}");
+        }
+    }
+
     /// <summary>Only namespaced settings may be set (the rule of the kernel's namespaces, as in Docker).</summary>
     private static void ValidateSysctls(HostConfig hostConfig)
     {
@@ -148,16 +170,6 @@ internal static class HostConfigValidation
 
     private static void RefuseUnsupported(HostConfig hostConfig)
     {
-        if (hostConfig.Links is { Count: > 0 })
-        {
-            throw ContainerErrors.Unsupported("--link");
-        }
-
-        if (hostConfig.StorageOpt is { Count: > 0 })
-        {
-            throw ContainerErrors.Unsupported("--storage-opt");
-        }
-
         if (hostConfig.Cgroup.Length > 0)
         {
             throw ContainerErrors.Unsupported("Cgroup");

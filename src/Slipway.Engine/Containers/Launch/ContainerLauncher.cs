@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
@@ -21,7 +22,7 @@ internal sealed record LaunchedContainer(LaunchedProcess Process, StoredEndpoint
 /// Starts a container: mounts its root file system, attaches its network, makes its cgroups, compiles the plan and hands it to
 /// the supervisor. What a failed step leaves is undone before the error is told.
 /// </summary>
-internal sealed class ContainerLauncher(EngineServices services, ContainerIndex index)
+internal sealed class ContainerLauncher(EngineServices services, ContainerIndex index, ContainerLinks links)
 {
     /// <param name="attachments">Consumed, also where the launch fails.</param>
     public async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments)
@@ -59,11 +60,11 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
             {
-                NetworkFiles.Write(directory, container, endpoint: null, services.Bridge?.Gateway);
+                NetworkFiles.Write(directory, container, endpoint: null, services.Bridge?.Gateway, []);
             }
 
             using Sandbox? sandbox = await SandboxAsync(container);
-            Spec spec = BuildSpec(container, attempt.Rootfs, directory);
+            Spec spec = BuildSpec(container, attempt.Rootfs, directory, links.Environment(container));
             attempt.Grouped = !running;
             using Cgroup group = running
                 ? services.Cgroups.TryOpen(spec.Linux.CgroupsPath) ?? throw ContainerErrors.NotRunning(container.Id)
@@ -86,26 +87,28 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         PrepareBinds(container);
         container = await MountVolumesAsync(container, container.Id, attempt);
 
+        IReadOnlyList<ResolvedLink> linked = links.Resolve(container);
+
         // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
         using Sandbox? sandbox = await SandboxAsync(container);
         attempt.Attaching = sandbox is null ? null : AttachAsync(container, sandbox);
         attempt.Rootfs = MountRootfs(container, container.Id);
         string directory = services.ContainerDirectory(container.Id);
-        Spec spec = BuildSpec(container, attempt.Rootfs, directory);
+        Spec spec = BuildSpec(container, attempt.Rootfs, directory, [.. linked.SelectMany(link => link.Environment())]);
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
         attempt.Grouped = true;
         StoredEndpoint? endpoint = attempt.Attaching is null ? null : StoredEndpoint.From(await attempt.Attaching);
-        NetworkFiles.Write(directory, container, endpoint, services.Bridge?.Gateway);
+        NetworkFiles.Write(directory, container, endpoint, services.Bridge?.Gateway, linked);
         using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
         attempt.CloseSources();
         LaunchedProcess process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
         return new LaunchedContainer(process, endpoint);
     }
 
-    private Spec BuildSpec(ContainerSnapshot container, SafeFileHandle rootfs, string directory)
+    private Spec BuildSpec(ContainerSnapshot container, SafeFileHandle rootfs, string directory, IReadOnlyList<string> linkVariables)
     {
         ResolvedUser user = UserLookup.Resolve(new RootDirectory(rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
-        return SpecBuilder.Build(container, Inputs(container, user, directory));
+        return SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables));
     }
 
     /// <param name="id">Whose upper directory it gets.</param>
@@ -145,13 +148,14 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         return string.IsNullOrEmpty(requested) ? null : requested;
     }
 
-    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory) => new(
+    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory, IReadOnlyList<string> linkVariables) => new(
         new UserSpec(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids },
         user.Home,
         directory,
         services.CgroupPath(container.Id),
         services.Cgroups.Hierarchy.Mode,
-        SharedNamespaces(container.HostConfig));
+        SharedNamespaces(container.HostConfig),
+        linkVariables);
 
     /// <summary>Paths of the namespaces of other containers that this one joins.</summary>
     private Dictionary<string, string> SharedNamespaces(HostConfig host)

@@ -3,6 +3,7 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
@@ -25,7 +26,8 @@ internal static class NetworkFiles
 
     /// <summary>Writes the three files anew, as Docker does on every start.</summary>
     /// <param name="gateway">What <c>host-gateway</c> stands for; null without a network.</param>
-    public static void Write(string directory, ContainerSnapshot container, StoredEndpoint? endpoint, IPAddress? gateway)
+    /// <param name="links">Containers whose names it is to know.</param>
+    public static void Write(string directory, ContainerSnapshot container, StoredEndpoint? endpoint, IPAddress? gateway, IReadOnlyList<ResolvedLink> links)
     {
         ContainerConfig config = container.Config;
         HostConfig host = container.HostConfig;
@@ -33,7 +35,8 @@ internal static class NetworkFiles
         bool hostNetwork = host.NetworkMode == NamespaceModes.Host;
         string hosts = hostNetwork
             ? Read(HostHosts) + string.Concat(extra.Select(entry => $"{entry.Address}\t{entry.Name}\n"))
-            : ContainerFiles.Hosts(config.Hostname, config.Domainname, endpoint is null ? null : IPAddress.Parse(endpoint.Address), extra);
+            : ContainerFiles.Hosts(config.Hostname, config.Domainname, endpoint is null ? null : IPAddress.Parse(endpoint.Address), extra)
+                + string.Concat(links.Select(link => $"{link.Address}\t{link.HostNames}\n"));
         DnsOptions dns = new() { Servers = host.Dns ?? [], Search = host.DnsSearch ?? [], Options = host.DnsOptions ?? [] };
         bool asHost = hostNetwork && dns is { Servers.Count: 0, Search.Count: 0, Options.Count: 0 };
         string resolvConf = asHost

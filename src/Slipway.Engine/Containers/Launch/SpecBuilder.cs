@@ -13,13 +13,15 @@ namespace Slipway.Engine.Containers.Launch;
 /// <param name="Home">The user's home directory.</param>
 /// <param name="Directory">The container's directory on the host, with resolv.conf, hosts and hostname.</param>
 /// <param name="SharedNamespaces">Namespaces of other containers to join, by type: their paths.</param>
+/// <param name="LinkVariables">What <c>--link</c> adds to the environment.</param>
 internal sealed record LaunchInputs(
     UserSpec User,
     string Home,
     string Directory,
     string CgroupsPath,
     CgroupMode CgroupMode,
-    IReadOnlyDictionary<string, string> SharedNamespaces);
+    IReadOnlyDictionary<string, string> SharedNamespaces,
+    IReadOnlyList<string> LinkVariables);
 
 /// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>
 internal static class SpecBuilder
@@ -43,7 +45,7 @@ internal static class SpecBuilder
                 ConsoleSize = host.ConsoleSize is [> 0, > 0] size ? new ConsoleSize(size[0], size[1]) : null,
                 User = inputs.User,
                 Args = [.. config.Entrypoint ?? [], .. config.Cmd ?? []],
-                Env = Environment(config, config.Tty, inputs.Home),
+                Env = Environment(config, config.Tty, inputs.Home, inputs.LinkVariables),
                 Cwd = config.WorkingDir.Length == 0 ? "/" : config.WorkingDir,
                 Capabilities = capabilities,
                 Rlimits = [.. (host.Ulimits ?? []).Select(ulimit => new RlimitSpec("RLIMIT_" + ulimit.Name.ToUpperInvariant(), Limit(ulimit.Soft), Limit(ulimit.Hard)))],
@@ -72,8 +74,10 @@ internal static class SpecBuilder
     }
 
     /// <summary>Defaults, then the configuration's entries, which replace a default of the same name; one without <c>=</c> removes it. HOME comes last.</summary>
+    /// <param name="links">Those of linked containers.</param>
     /// <param name="further">Those of an exec.</param>
-    internal static IReadOnlyList<string> Environment(ContainerConfig config, bool terminal, string home, IReadOnlyList<string>? further = null)
+    internal static IReadOnlyList<string> Environment(
+        ContainerConfig config, bool terminal, string home, IReadOnlyList<string> links, IReadOnlyList<string>? further = null)
     {
         List<string> environment = [DefaultPath, $"HOSTNAME={config.Hostname}"];
         if (terminal)
@@ -81,6 +85,7 @@ internal static class SpecBuilder
             environment.Add("TERM=xterm");
         }
 
+        environment.AddRange(links);
         Override(environment, config.Env);
         Override(environment, further);
         if (!environment.Exists(entry => entry.StartsWith("HOME=", StringComparison.Ordinal)))

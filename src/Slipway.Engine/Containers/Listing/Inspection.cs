@@ -2,13 +2,14 @@ using Slipway.Api;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Storage.Images;
 
 namespace Slipway.Engine.Containers.Listing;
 
 /// <summary><c>docker inspect</c> of a container.</summary>
-internal sealed class Inspection(EngineServices services)
+internal sealed class Inspection(EngineServices services, ContainerLinks links)
 {
     public ContainerInspect Of(ContainerSnapshot container, bool size, List<string>? execIds)
     {
@@ -32,7 +33,7 @@ internal sealed class Inspection(EngineServices services)
             Name = "/" + container.Name,
             RestartCount = container.State.RestartCount,
             ExecIDs = execIds,
-            HostConfig = container.HostConfig,
+            HostConfig = container.HostConfig with { Links = links.Show(container) },
             GraphDriver = new GraphDriverData
             {
                 Data = new Dictionary<string, string>

@@ -7,7 +7,8 @@ using Slipway.Engine.Containers.State;
 namespace Slipway.Engine.Containers.Listing;
 
 /// <summary>Items of <c>docker ps</c>.</summary>
-internal sealed class Summary(EngineServices services)
+/// <param name="linkNames">The names that links give to containers, by id.</param>
+internal sealed class Summary(EngineServices services, ILookup<string, string> linkNames)
 {
     private static readonly SearchValues<char> ShellCharacters = SearchValues.Create(" \t\n'\"\\|&;<>()$`*?[]#~=%!{}");
 
@@ -16,7 +17,7 @@ internal sealed class Summary(EngineServices services)
     public ContainerSummary Of(ContainerSnapshot container, bool size) => new()
     {
         Id = container.Id,
-        Names = ["/" + container.Name],
+        Names = ["/" + container.Name, .. linkNames[container.Id]],
         Image = ImageName(container),
         ImageID = container.ImageId,
         Command = Command(container.Config),
