@@ -75,6 +75,27 @@ class Peer(Engine):
                          or pathlib.Path(line[0]).name in ("dockerd", "containerd", "docker-proxy") and any(str(run_folder) in part for part in line))
 
 
+class Podman:
+    """podman, which has no engine: its commands are timed, in the network namespace of the peer and a mount namespace of their own."""
+
+    def __init__(self):
+        settings = Peer.settings()
+        self.folder = pathlib.Path(settings["SLIPWAY_PEER_DIR"])
+        self.command = ["nsenter", f"--net=/run/netns/{self.folder.name}", "unshare", "--mount", *run(str(ROOT / "bench/peer"), "podman", env=settings).split()]
+
+    def cli(self, *arguments):
+        return run(*self.command, *arguments, stdin=subprocess.DEVNULL)
+
+    def pull(self, name):
+        """Milliseconds."""
+        begin = time.perf_counter()
+        self.cli("pull", "-q", "--tls-verify=false", "--signature-policy", str(self.folder / "podman/policy.json"), name)
+        return (time.perf_counter() - begin) * 1000
+
+    def forget(self):
+        self.cli("rmi", "-af")
+
+
 class Slipway(Engine):
     def start(self):
         STATE.mkdir(parents=True, exist_ok=True)
