@@ -27,6 +27,9 @@ public sealed record PlanContext
     /// <summary>Sources of bind mounts by destination, where the source was opened before (a volume's subpath); instead of the source's path. Not consumed.</summary>
     public IReadOnlyDictionary<string, SafeFileHandle> MountSources { get; init; } = new Dictionary<string, SafeFileHandle>();
 
+    /// <summary>Detached mounts to use for bind mounts as they are, by destination; instead of the source's path. Not consumed.</summary>
+    public IReadOnlyDictionary<string, SafeFileHandle> DetachedMounts { get; init; } = new Dictionary<string, SafeFileHandle>();
+
     /// <summary>Whether standard input is a pipe of the container's own (and not /dev/null), to be given to its user.</summary>
     public bool StdinIsPipe { get; init; }
 

@@ -116,9 +116,7 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
             throw PlanException.Invalid($"invalid option \"{options.Data[0]}\" of the bind mount at \"{mount.Destination}\"");
         }
 
-        SafeFileHandle tree = context.MountSources.TryGetValue(mount.Destination, out SafeFileHandle? source)
-            ? MountTree.Clone(source, options.IsRecursiveBind)
-            : MountTree.Clone(SourcePath(mount), options.IsRecursiveBind);
+        SafeFileHandle tree = Source(mount, options);
         try
         {
             Apply(tree, options);
@@ -133,6 +131,11 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         Dev = destination == "/dev" ? null : Dev;
         Devpts = destination is "/dev" or "/dev/pts" ? null : Devpts;
     }
+
+    private SafeFileHandle Source(MountSpec mount, MountOptions options) =>
+        context.DetachedMounts.TryGetValue(mount.Destination, out SafeFileHandle? detached) ? Descriptors.Duplicate(detached)
+        : context.MountSources.TryGetValue(mount.Destination, out SafeFileHandle? source) ? MountTree.Clone(source, options.IsRecursiveBind)
+        : MountTree.Clone(SourcePath(mount), options.IsRecursiveBind);
 
     private static HostPath SourcePath(MountSpec mount) => mount.Source.StartsWith('/') && !mount.Source.Contains('\0', StringComparison.Ordinal)
         ? new HostPath(mount.Source)

@@ -186,6 +186,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         {
             Rootfs = attempt.Rootfs!,
             MountSources = attempt.Sources,
+            DetachedMounts = attempt.Images,
             NetworkNamespace = sandbox?.DuplicateNamespace(),
             Cgroup = group.Prepare(),
             CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
@@ -236,9 +237,13 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         attempt.VolumeUser = user;
         foreach (ContainerMount mount in container.Mounts)
         {
-            if (MountSources.Open(mount, services.Data) is { } source)
+            if (mount.Type == "image")
             {
-                attempt.Sources.Add(mount.Destination, source);
+                attempt.Images.Add(mount.Destination, MountSources.OpenImage(mount, services.Data));
+            }
+            else if (mount is { Type: "volume", Subpath: { } subpath })
+            {
+                attempt.Sources.Add(mount.Destination, MountSources.OpenPart(mount, subpath));
             }
         }
 
@@ -280,20 +285,24 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
 
         public bool Grouped { get; set; }
 
-        /// <summary>Sources of mounts, by destination.</summary>
+        /// <summary>Parts of volumes, by destination.</summary>
         public Dictionary<string, SafeFileHandle> Sources { get; } = [];
+
+        /// <summary>Detached mounts of images, by destination.</summary>
+        public Dictionary<string, SafeFileHandle> Images { get; } = [];
 
         /// <summary>Who has the container's volumes mounted.</summary>
         public string? VolumeUser { get; set; }
 
         public void CloseSources()
         {
-            foreach (SafeFileHandle source in Sources.Values)
+            foreach (SafeFileHandle source in Sources.Values.Concat(Images.Values))
             {
                 source.Dispose();
             }
 
             Sources.Clear();
+            Images.Clear();
         }
     }
 }

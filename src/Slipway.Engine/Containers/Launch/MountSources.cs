@@ -2,55 +2,54 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
-using Slipway.Oci;
+using Slipway.Kernel.Mounts;
 using Slipway.Storage;
 
 namespace Slipway.Engine.Containers.Launch;
 
 /// <summary>
 /// Sources of mounts that are given to the plan as descriptors. A part of a volume is found once, inside the volume, and then mounted as what was
-/// found: containers that have the volume may put links in its place meanwhile, and change nothing by it (what Kubernetes met as CVE-2017-1002101 and CVE-2021-25741).
+/// found: containers that have the volume may put links in its place meanwhile, and change nothing by it (what Kubernetes met as CVE-2017-1002101 and
+/// CVE-2021-25741).
 /// </summary>
 internal static class MountSources
 {
-    /// <summary>Null for a mount whose source is a path of the host.</summary>
+    /// <summary>The part of a volume that is to be mounted.</summary>
+    /// <exception cref="EngineException">It does not exist, or leads out.</exception>
+    public static SafeFileHandle OpenPart(ContainerMount mount, string subpath)
+    {
+        using RootDirectory volume = new HostPath(mount.Source).OpenRoot();
+        int errno = volume.TryOpen(subpath, OpenFlags.Path, out SafeFileHandle? part, resolution: Resolution.Beneath);
+        return errno == 0 ? part! : throw Failure(mount.Source, subpath, errno);
+    }
+
+    /// <summary>A detached mount of an image, or of a part of it.</summary>
     /// <exception cref="EngineException">The part does not exist, or leads out.</exception>
-    public static SafeFileHandle? Open(ContainerMount mount, DataRoot data)
+    public static SafeFileHandle OpenImage(ContainerMount mount, DataRoot data)
     {
-        if (mount.Type == "image")
+        SafeFileHandle image = data.Snapshots.MountImage(data.Images.Get(mount.ImageId!).ChainIds);
+        if (mount.Subpath is not { } subpath)
         {
-            SafeFileHandle image = data.Snapshots.MountImage(data.Images.Get(mount.ImageId!).ChainIds);
-            if (mount.Subpath is not { } part)
-            {
-                return image;
-            }
-
-            using (image)
-            {
-                return OpenPart(image, part, mount.Source);
-            }
+            return image;
         }
 
-        if (mount is { Type: "volume", Subpath: { } subpath })
+        using (image)
         {
-            using SafeFileHandle volume = new HostPath(mount.Source).Open(OpenFlags.Path | OpenFlags.Directory);
-            return OpenPart(volume, subpath, mount.Source);
+            try
+            {
+                return MountPart.Take(image, subpath);
+            }
+            catch (KernelException error)
+            {
+                throw Failure(mount.Source, subpath, error.Errno);
+            }
         }
-
-        return null;
     }
 
-    private static SafeFileHandle OpenPart(SafeFileHandle tree, string subpath, string name)
+    private static EngineException Failure(string tree, string subpath, int errno) => errno switch
     {
-        // Not disposed: the tree is the caller's.
-        RootDirectory root = new(tree);
-        int errno = root.TryOpen(subpath, OpenFlags.Path, out SafeFileHandle? part, resolution: Resolution.Beneath);
-        return errno switch
-        {
-            0 => part!,
-            Errno.EXDEV => throw ContainerErrors.Invalid($"path concatenation escapes the base directory, base: {name}, subpath: {subpath}"),
-            Errno.ENOENT or Errno.ENOTDIR => throw ContainerErrors.Invalid($"cannot access path {name}/{subpath}: no such file or directory"),
-            _ => throw new EngineException(ErrorKind.System, new KernelException($"cannot access path {name}/{subpath}", errno).Message),
-        };
-    }
+        Errno.EXDEV => ContainerErrors.Invalid($"path concatenation escapes the base directory, base: {tree}, subpath: {subpath}"),
+        Errno.ENOENT or Errno.ENOTDIR => ContainerErrors.Invalid($"cannot access path {tree}/{subpath}: no such file or directory"),
+        _ => new EngineException(ErrorKind.System, new KernelException($"cannot access path {tree}/{subpath}", errno).Message),
+    };
 }
