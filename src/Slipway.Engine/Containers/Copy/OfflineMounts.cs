@@ -54,9 +54,7 @@ internal static class OfflineMounts
     private static SafeFileHandle Open(ContainerMount mount, DataRoot data)
     {
         bool recursive = !mount.Options.Contains("bind");
-        using SafeFileHandle? source = MountSources.Open(mount, data);
-        SafeFileHandle tree = source is null ? MountTree.Clone(new HostPath(mount.Source), recursive) : MountTree.Clone(source, recursive);
-        return Prepare(tree, recursive, mount.ReadOnly);
+        return Prepare(MountSources.Clone(mount, recursive, data), recursive, mount.ReadOnly);
     }
 
     private static SafeFileHandle Prepare(SafeFileHandle tree, bool recursive, bool readOnly)

@@ -46,6 +46,24 @@ internal static class MountSources
         }
     }
 
+    /// <summary>What the mount shows, as a detached mount.</summary>
+    /// <exception cref="EngineException">A part that is mounted does not exist, or leads out.</exception>
+    public static SafeFileHandle Clone(ContainerMount mount, bool recursive, DataRoot data)
+    {
+        if (mount.Type == "image")
+        {
+            return OpenImage(mount, data);
+        }
+
+        if (mount is { Type: "volume", Subpath: { } subpath })
+        {
+            using SafeFileHandle part = OpenPart(mount, subpath);
+            return MountTree.Clone(part, recursive);
+        }
+
+        return MountTree.Clone(new HostPath(mount.Source), recursive);
+    }
+
     private static EngineException Failure(string tree, string subpath, int errno) => errno switch
     {
         Errno.EXDEV => ContainerErrors.Invalid($"path concatenation escapes the base directory, base: {tree}, subpath: {subpath}"),
