@@ -20,20 +20,7 @@ internal static class PullCommand
         Command command = new("pull", "Download an image from a registry") { allTags, noTrust, platform, quiet, image };
         command.SetEngineAction(async (result, client, cancellationToken) =>
         {
-            Reference name = ImageName.Parse(result.GetValue(image)!);
-            if (result.GetValue(allTags) && !name.IsNameOnly)
-            {
-                throw new CommandException("tag can't be used with --all-tags/-a", 1);
-            }
-
-            if (!result.GetValue(allTags) && name.IsNameOnly)
-            {
-                name = name.WithDefaultTag();
-                if (!result.GetValue(quiet))
-                {
-                    Console.WriteLine($"Using default tag: {Reference.DefaultTag}");
-                }
-            }
+            Reference name = ImageName.ParseTransferred(result.GetValue(image)!, result.GetValue(allTags), result.GetValue(quiet) ? TextWriter.Null : Console.Out);
 
             await EngineStarter.EnsureRunningAsync(client, cancellationToken).ConfigureAwait(false);
             await PullAsync(client, name, result.GetValue(platform), result.GetValue(quiet) ? TextWriter.Null : Console.Out, cancellationToken).ConfigureAwait(false);

@@ -19,20 +19,7 @@ internal static class PushCommand
         Command command = new("push", "Upload an image to a registry") { allTags, noTrust, platform, quiet, image };
         command.SetEngineAction(async (result, client, cancellationToken) =>
         {
-            Reference name = ImageName.Parse(result.GetValue(image)!);
-            if (result.GetValue(allTags) && !name.IsNameOnly)
-            {
-                throw new CommandException("tag can't be used with --all-tags/-a", 1);
-            }
-
-            if (!result.GetValue(allTags) && name.IsNameOnly)
-            {
-                name = name.WithDefaultTag();
-                if (!result.GetValue(quiet))
-                {
-                    Console.WriteLine($"Using default tag: {Reference.DefaultTag}");
-                }
-            }
+            Reference name = ImageName.ParseTransferred(result.GetValue(image)!, result.GetValue(allTags), result.GetValue(quiet) ? TextWriter.Null : Console.Out);
 
             AuthConfig? auth = await CredentialFile.Open().GetAsync(RegistryKey.Of(name), cancellationToken).ConfigureAwait(false);
             await ProgressDisplay.ShowAsync(

@@ -1,25 +1,11 @@
 namespace Slipway.Engine.Containers.Streams;
 
 /// <summary>Reads a sequence of chunks first, then a stream; writes go to the stream.</summary>
-internal sealed class PrefixedStream(Stream inner, IAsyncEnumerable<ReadOnlyMemory<byte>> prefix) : Stream
+internal sealed class PrefixedStream(Stream inner, IAsyncEnumerable<ReadOnlyMemory<byte>> prefix) : AsyncDuplexStream(inner)
 {
     private IAsyncEnumerator<ReadOnlyMemory<byte>>? _chunks;
     private ReadOnlyMemory<byte> _chunk;
     private bool _prefixEnded;
-
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -32,36 +18,12 @@ internal sealed class PrefixedStream(Stream inner, IAsyncEnumerable<ReadOnlyMemo
 
         if (_prefixEnded)
         {
-            return await inner.ReadAsync(buffer, cancellationToken);
+            return await Inner.ReadAsync(buffer, cancellationToken);
         }
 
         int count = Math.Min(buffer.Length, _chunk.Length);
         _chunk[..count].CopyTo(buffer);
         _chunk = _chunk[count..];
         return count;
-    }
-
-    public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer, cancellationToken);
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("read asynchronously");
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("write asynchronously");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            inner.Dispose();
-        }
-
-        base.Dispose(disposing);
     }
 }
