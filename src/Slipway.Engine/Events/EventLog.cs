@@ -21,6 +21,9 @@ public sealed class EventLog : IEvents, IAsyncDisposable
     internal const int SubscriberCapacity = 4096;
     internal const int UnwrittenCapacity = 16384;
 
+    /// <summary>Events of one transaction, at most.</summary>
+    private const int WrittenTogether = 256;
+
     /// <summary>The newest events are kept in memory, so that a replay of the last minutes reads no database.</summary>
     private const int RecentCapacity = 256;
 
@@ -213,26 +216,38 @@ public sealed class EventLog : IEvents, IAsyncDisposable
         }
     }
 
+    /// <summary>Writes what has come since the last time in one go: a start of a container alone publishes three events.</summary>
     private async Task WriteAsync()
     {
-        await foreach (Unwritten next in _unwritten.Reader.ReadAllAsync())
+        List<StoredEvent> events = [];
+        List<TaskCompletionSource> marks = [];
+        while (await _unwritten.Reader.WaitToReadAsync())
         {
-            if (next.Message is { } message)
+            while (events.Count < WrittenTogether && _unwritten.Reader.TryRead(out Unwritten next))
             {
-                byte[] document = JsonSerializer.SerializeToUtf8Bytes(message, EngineJson.Wire.EventMessage);
-                DateTimeOffset time = DateTimeOffset.UnixEpoch.AddTicks(message.TimeNano / 100);
-                try
+                if (next.Message is { } message)
                 {
-                    await _table.AppendAsync(time, document, CancellationToken.None);
+                    events.Add(new StoredEvent(
+                        DateTimeOffset.UnixEpoch.AddTicks(message.TimeNano / 100), JsonSerializer.SerializeToUtf8Bytes(message, EngineJson.Wire.EventMessage)));
                 }
-                catch (Storage.StorageException)
+                else
                 {
-                    // A full disk must not stop the engine; the event was delivered, only the history has a gap.
-                    continue;
+                    marks.Add(next.Written!);
                 }
             }
 
-            next.Written?.TrySetResult();
+            try
+            {
+                await (events.Count > 0 ? _table.AppendAsync(events, CancellationToken.None) : Task.CompletedTask);
+            }
+            catch (Storage.StorageException)
+            {
+                // A full disk must not stop the engine; the events were delivered, only the history has a gap.
+            }
+
+            events.Clear();
+            marks.ForEach(mark => mark.TrySetResult());
+            marks.Clear();
         }
     }
 

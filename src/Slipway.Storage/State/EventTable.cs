@@ -5,11 +5,15 @@ internal sealed class EventTable(StateDatabase database) : IEventTable
     /// <summary>Events kept, give or take a few; dockerd keeps 256 in memory.</summary>
     private const int Capacity = 4096;
 
-    public Task AppendAsync(DateTimeOffset time, byte[] document, CancellationToken cancellationToken) =>
+    public Task AppendAsync(IReadOnlyList<StoredEvent> events, CancellationToken cancellationToken) =>
         database.WriteAsync(
             connection =>
             {
-                connection.Execute("INSERT INTO events (time, document) VALUES ($1, $2)", time.UtcTicks, document);
+                foreach (var stored in events)
+                {
+                    connection.Execute("INSERT INTO events (time, document) VALUES ($1, $2)", stored.Time.UtcTicks, stored.Document);
+                }
+
                 return connection.Execute("DELETE FROM events WHERE sequence <= last_insert_rowid() - $1", Capacity);
             },
             cancellationToken);

@@ -3,13 +3,15 @@ namespace Slipway.Storage.State;
 /// <summary>The last events, so that <c>docker events --since</c> works over a restart. Bounded: the oldest go first.</summary>
 public interface IEventTable
 {
-    /// <summary>Stores an event; does not wait for the disk.</summary>
-    /// <param name="document">JSON owned by the engine.</param>
-    Task AppendAsync(DateTimeOffset time, byte[] document, CancellationToken cancellationToken);
+    /// <summary>Stores events in their order, in one transaction; does not wait for the disk.</summary>
+    Task AppendAsync(IReadOnlyList<StoredEvent> events, CancellationToken cancellationToken);
 
     /// <summary>Documents of events from <paramref name="since"/> (inclusive) to <paramref name="until"/> (inclusive), in the order in which they were stored.</summary>
     Task<IReadOnlyList<byte[]>> ReadAsync(DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken);
 }
+
+/// <param name="Document">JSON owned by the engine.</param>
+public readonly record struct StoredEvent(DateTimeOffset Time, byte[] Document);
 
 /// <summary>Small values by key.</summary>
 public interface IKeyValueTable

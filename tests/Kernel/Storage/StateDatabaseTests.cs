@@ -94,9 +94,9 @@ public sealed class StateDatabaseTests : IAsyncLifetime
     public async Task Events_are_bounded_and_read_by_time()
     {
         var start = new DateTimeOffset(2024, 1, 1, 0, 0, 0, TimeSpan.Zero);
-        for (var i = 0; i < 5000; i++)
+        foreach (var together in Enumerable.Range(0, 5000).Select(i => new StoredEvent(start.AddSeconds(i), BitConverter.GetBytes(i))).Chunk(7))
         {
-            await _temporary.Root.Events.AppendAsync(start.AddSeconds(i), BitConverter.GetBytes(i), Cancellation);
+            await _temporary.Root.Events.AppendAsync(together, Cancellation);
         }
 
         var all = await _temporary.Root.Events.ReadAsync(start, start.AddDays(1), Cancellation);

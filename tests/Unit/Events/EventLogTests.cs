@@ -177,11 +177,11 @@ public sealed class EventLogTests
         private readonly Lock _gate = new();
         private readonly List<(DateTimeOffset Time, byte[] Document)> _rows = [];
 
-        public Task AppendAsync(DateTimeOffset time, byte[] document, CancellationToken cancellationToken)
+        public Task AppendAsync(IReadOnlyList<StoredEvent> events, CancellationToken cancellationToken)
         {
             lock (_gate)
             {
-                _rows.Add((time, document));
+                _rows.AddRange(events.Select(stored => (stored.Time, stored.Document)));
             }
 
             return Task.CompletedTask;

@@ -256,7 +256,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
 
     internal sealed class NoEventTable : IEventTable
     {
-        public Task AppendAsync(DateTimeOffset time, byte[] document, CancellationToken cancellationToken) => Task.CompletedTask;
+        public Task AppendAsync(IReadOnlyList<StoredEvent> events, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public Task<IReadOnlyList<byte[]>> ReadAsync(DateTimeOffset since, DateTimeOffset until, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<byte[]>>([]);
     }
