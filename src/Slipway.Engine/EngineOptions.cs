@@ -16,6 +16,9 @@ public sealed record EngineOptions
     /// <summary>State until the next boot: sockets, the supervisor.</summary>
     public string ExecRoot { get; init; } = DefaultExecRoot;
 
+    /// <summary>Where the sockets of plugins lie: Docker's place, so that those of a host serve both engines.</summary>
+    public string PluginDirectory { get; init; } = "/run/docker/plugins";
+
     /// <summary>The default network's bridge; <c>none</c> for no default network.</summary>
     public string Bridge { get; init; } = DefaultBridge;
 

@@ -93,7 +93,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Peers = Peering(options, time),
                 Share = share,
                 Events = events,
-                Volumes = await VolumeService.OpenAsync(data, events, time, log, cancellationToken),
+                Volumes = await VolumeService.OpenAsync(data, options.PluginDirectory, events, time, log, cancellationToken),
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),
                 Supervisor = new SupervisorLink(await connecting),
@@ -135,6 +135,7 @@ internal sealed record EngineServices : IAsyncDisposable
         await Supervisor.Current.DisposeAsync();
         await Network.DisposeAsync();
         await Events.DisposeAsync();
+        Volumes.Dispose();
         Distribution.Dispose();
         Peers?.Dispose();
         Cgroups.Dispose();

@@ -5,12 +5,10 @@ internal interface IVolumeDriver
 {
     /// <summary>Checks the options of a volume and makes it; one that is there already stays.</summary>
     /// <exception cref="EngineException">InvalidParameter: the options, in words that follow <c>create NAME: </c>.</exception>
-    Task CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken);
+    /// <returns>Where the content lies, or will when it is mounted; empty where only the mount tells.</returns>
+    Task<string> CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken);
 
     Task RemoveAsync(string name, CancellationToken cancellationToken);
-
-    /// <summary>Where the content lies, or will when it is mounted; empty where only the mount tells.</summary>
-    string PathOf(string name);
 
     /// <summary>Before a container uses the volume.</summary>
     /// <param name="user">A container's id.</param>

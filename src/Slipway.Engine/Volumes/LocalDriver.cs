@@ -10,11 +10,12 @@ namespace Slipway.Engine.Volumes;
 internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
 {
     public const string Name = "local";
+    public const string LocalScope = "local";
 
-    public Task CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken)
+    public Task<string> CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken)
     {
         LocalMount.Validate(document.Options);
-        return Task.CompletedTask;
+        return Task.FromResult(PathOf(name));
     }
 
     public async Task RemoveAsync(string name, CancellationToken cancellationToken)
@@ -22,8 +23,6 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
         // A volume that nobody uses is not mounted, unless the engine was killed at the wrong moment; a removal must not go into what is.
         await store.UnmountAsync(name);
     }
-
-    public string PathOf(string name) => store.DataPath(name);
 
     public async Task<string> MountAsync(string name, VolumeDocument document, string user, CancellationToken cancellationToken)
     {
@@ -53,4 +52,6 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
         isLast && LocalMount.Of(document.Options) is not null ? store.UnmountAsync(name) : Task.CompletedTask;
 
     public bool OwnsDirectory(VolumeDocument document) => LocalMount.Of(document.Options) is null;
+
+    private string PathOf(string name) => store.DataPath(name);
 }

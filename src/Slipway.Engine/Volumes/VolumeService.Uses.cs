@@ -63,7 +63,7 @@ internal sealed partial class VolumeService
 
             if (removeAnonymous && mount.Anonymous && volume.Users.Count == 0)
             {
-                await RemoveHeldAsync(volume, CancellationToken.None);
+                await TryRemoveHeldAsync(volume);
             }
             else if (volume.Document.Owner is not null)
             {
@@ -142,7 +142,7 @@ internal sealed partial class VolumeService
             HostPath data = new(path);
             if (_store.IsEmpty(data))
             {
-                bool inUse = volume.Mounted.Count > 1 || !Driver(volume).OwnsDirectory(volume.Document!);
+                bool inUse = volume.Mounted.Count > 1 || !(await DriverAsync(volume, cancellationToken)).OwnsDirectory(volume.Document!);
                 await _store.PopulateAsync(data, open(), mount.Destination, inUse, cancellationToken);
             }
         }
@@ -181,12 +181,25 @@ internal sealed partial class VolumeService
             VolumeEntry volume = held.Volume;
             if (volume.Document is { Owner: { } owner } && !exists(owner) && volume.Users.Count == 0)
             {
-                await RemoveHeldAsync(volume, cancellationToken);
+                await TryRemoveHeldAsync(volume);
             }
             else if (volume is { Document.Driver: LocalDriver.Name, Mounted.Count: 0 } && _store.IsMounted(volume.Name))
             {
                 await _store.UnmountAsync(volume.Name);
             }
+        }
+    }
+
+    /// <summary>Removes a volume that goes with something else, which must not stay because this fails: the operator is told.</summary>
+    private async Task TryRemoveHeldAsync(VolumeEntry volume)
+    {
+        try
+        {
+            await RemoveHeldAsync(volume, CancellationToken.None);
+        }
+        catch (EngineException exception)
+        {
+            _log.Write(EngineLogLevel.Warning, $"anonymous volume {volume.Name} stays: {exception.Message}");
         }
     }
 
@@ -199,8 +212,11 @@ internal sealed partial class VolumeService
         return mount with { Source = held.Volume.Path, Volume = spec with { Driver = held.Volume.Document!.Driver } };
     }
 
-    private IVolumeDriver Driver(VolumeEntry volume) =>
-        _drivers.Find(volume.Document!.Driver) ?? throw VolumeErrors.NoDriver(volume.Name, volume.Document!.Driver);
+    private async ValueTask<IVolumeDriver> DriverAsync(VolumeEntry volume, CancellationToken cancellationToken)
+    {
+        string name = volume.Document!.Driver;
+        return await _drivers.FindAsync(name, cancellationToken) ?? throw new EngineException(ErrorKind.NotFound, $"error looking up volume plugin {name}: plugin \"{name}\" not found");
+    }
 
     private async Task<string> MountHeldAsync(VolumeEntry volume, string container, CancellationToken cancellationToken)
     {
@@ -211,7 +227,7 @@ internal sealed partial class VolumeService
 
         try
         {
-            volume.Path = await Driver(volume).MountAsync(volume.Name, volume.Document!, container, cancellationToken);
+            volume.Path = await (await DriverAsync(volume, cancellationToken)).MountAsync(volume.Name, volume.Document!, container, cancellationToken);
         }
         catch (StorageException exception)
         {
@@ -227,7 +243,8 @@ internal sealed partial class VolumeService
         volume.Mounted.Remove(container);
         try
         {
-            await Driver(volume).UnmountAsync(volume.Name, volume.Document!, container, isLast: volume.Mounted.Count == 0);
+            IVolumeDriver driver = await DriverAsync(volume, CancellationToken.None);
+            await driver.UnmountAsync(volume.Name, volume.Document!, container, isLast: volume.Mounted.Count == 0);
         }
         catch (Exception exception) when (exception is StorageException or EngineException)
         {

@@ -16,7 +16,7 @@ namespace Slipway.Engine.Volumes;
 /// The volumes of an engine. Each has a lock of its own, held while its driver works: one whose server does not answer holds up nobody but
 /// those who use it. The parts of this class are one subject each.
 /// </summary>
-internal sealed partial class VolumeService : IVolumes
+internal sealed partial class VolumeService : IVolumes, IDisposable
 {
     private readonly ConcurrentDictionary<string, VolumeEntry> _byName = new(StringComparer.Ordinal);
     private readonly DataRoot _data;
@@ -27,16 +27,18 @@ internal sealed partial class VolumeService : IVolumes
     private readonly VolumeDrivers _drivers;
     private readonly PruneGate _pruning = new();
 
-    private VolumeService(DataRoot data, EventLog events, TimeProvider time, IEngineLog log)
+    private VolumeService(DataRoot data, string plugins, EventLog events, TimeProvider time, IEngineLog log)
     {
         (_data, _store, _events, _time, _log) = (data, data.Volumes, events, time, log);
-        _drivers = new VolumeDrivers(data.Volumes);
+        _drivers = new VolumeDrivers(data.Volumes, plugins);
     }
 
     /// <summary>Reads the volumes of the data root.</summary>
-    public static async Task<VolumeService> OpenAsync(DataRoot data, EventLog events, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
+    /// <param name="plugins">Where the sockets of other drivers lie.</param>
+    public static async Task<VolumeService> OpenAsync(
+        DataRoot data, string plugins, EventLog events, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
     {
-        VolumeService service = new(data, events, time, log);
+        VolumeService service = new(data, plugins, events, time, log);
         foreach (VolumeRow row in await data.Volumes.OpenAsync(name => Adopted(name).ToBytes(), cancellationToken))
         {
             try
@@ -94,8 +96,10 @@ internal sealed partial class VolumeService : IVolumes
             throw VolumeErrors.InUse(held.Volume);
         }
 
-        await RemoveHeldAsync(held.Volume, cancellationToken);
+        await RemoveHeldAsync(held.Volume, cancellationToken, force);
     }
+
+    public void Dispose() => _drivers.Dispose();
 
     public Task<VolumesPruneReport> PruneAsync(Filters filters, bool all, CancellationToken cancellationToken)
     {
@@ -135,7 +139,7 @@ internal sealed partial class VolumeService : IVolumes
 
     private VolumeEntry? Find(string name) => _byName.TryGetValue(name, out VolumeEntry? entry) && entry.Document is not null ? entry : null;
 
-    private static Volume Describe(VolumeEntry entry)
+    private Volume Describe(VolumeEntry entry)
     {
         VolumeDocument document = entry.Document ?? throw VolumeErrors.NoSuchVolume(entry.Name);
         return new Volume
@@ -146,6 +150,7 @@ internal sealed partial class VolumeService : IVolumes
             Mountpoint = entry.Path,
             Name = entry.Name,
             Options = document.Options is null ? null : new Dictionary<string, string>(document.Options),
+            Scope = _drivers.ScopeOf(document.Driver),
         };
     }
 
@@ -164,11 +169,12 @@ internal sealed partial class VolumeService : IVolumes
         }
 
         VolumeDocument document = new() { Driver = string.IsNullOrEmpty(spec.Driver) ? LocalDriver.Name : spec.Driver, Options = spec.Options, Labels = spec.Labels, Owner = owner };
-        IVolumeDriver driver = _drivers.Find(document.Driver) ?? throw VolumeErrors.NoDriver(volume.Name, document.Driver);
+        IVolumeDriver driver = await _drivers.FindAsync(document.Driver, cancellationToken) ?? throw VolumeErrors.NoDriver(volume.Name, document.Driver);
         DateTimeOffset now = _time.GetUtcNow();
+        string path;
         try
         {
-            await driver.CreateAsync(volume.Name, document, cancellationToken);
+            path = await driver.CreateAsync(volume.Name, document, cancellationToken);
             await _store.CreateAsync(new VolumeRow(volume.Name, now, document.ToBytes()), cancellationToken);
         }
         catch (EngineException exception)
@@ -181,17 +187,29 @@ internal sealed partial class VolumeService : IVolumes
         }
 
         volume.Created = now;
-        volume.Path = driver.PathOf(volume.Name);
+        volume.Path = path;
         volume.Document = document;
         Publish(volume, "create");
     }
 
-    private async Task RemoveHeldAsync(VolumeEntry volume, CancellationToken cancellationToken)
+    /// <param name="force">What the driver says about it does not matter: it may be gone for good.</param>
+    private async Task RemoveHeldAsync(VolumeEntry volume, CancellationToken cancellationToken, bool force = false)
     {
-        string driver = volume.Document!.Driver;
         try
         {
-            await (_drivers.Find(driver) ?? throw VolumeErrors.NoDriver(volume.Name, driver)).RemoveAsync(volume.Name, cancellationToken);
+            try
+            {
+                await (await DriverAsync(volume, cancellationToken)).RemoveAsync(volume.Name, cancellationToken);
+            }
+            catch (EngineException exception) when (!force)
+            {
+                throw new EngineException(exception.Kind, $"remove {volume.Name}: {exception.Message}", exception);
+            }
+            catch (EngineException exception)
+            {
+                _log.Write(EngineLogLevel.Warning, $"volume {volume.Name} is removed by force: {exception.Message}");
+            }
+
             await _store.RemoveAsync(volume.Name, cancellationToken);
         }
         catch (StorageException exception)
