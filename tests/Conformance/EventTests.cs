@@ -51,6 +51,79 @@ public sealed class EventTests(SharedEngine engine) : EngineTest(engine)
         Assert.Superset(new HashSet<string> { "create", "start", "exec_create", "exec_start", "exec_die", "pause", "unpause", "rename", "kill", "die", "stop", "restart", "destroy" }, actions);
     }
 
+    /// <summary>The expected lines are those of dockerd 26.1.5 for the same commands.</summary>
+    [Fact]
+    public async Task Attributes_are_Dockers()
+    {
+        var (name, renamed, volume) = (Container("a"), Container("b"), "v" + Guid.NewGuid().ToString("N")[..8]);
+        Cleanup(() => Docker.Run("volume", "rm", "-f", volume));
+        var since = Now();
+        await Docker.Ok("create", "--name", name, "-l", "k=v", "-v", $"{volume}:/data:ro", "alpine", "sleep", "1000");
+        await Docker.Ok("start", name);
+        await Docker.Ok("exec", name, "true");
+        (await Docker.Run("exec", name, "sh", "-c", "exit 3")).Exited(3);
+        await Docker.Ok("top", name);
+        await Docker.Ok("export", "-o", Path.Combine(Folder(), "tar"), name);
+        await Docker.Ok("pause", name);
+        await Docker.Ok("unpause", name);
+        await Docker.Ok("update", "--cpu-shares", "100", name);
+        await Docker.Ok("rename", name, renamed);
+        await Docker.Ok("kill", "-s", "HUP", renamed);
+        await Docker.Ok("kill", renamed);
+        await Docker.Until(output => output.Trim() == "exited", ["inspect", "-f", "{{.State.Status}}", renamed]);
+        await Docker.Ok("rm", renamed);
+        var events = await Events(since);
+        var id = (string)events.First(one => (string?)one["Actor"]!["Attributes"]!["name"] == name)["Actor"]!["ID"]!;
+        var lines = events.Where(Concerns).Select(Line).ToArray();
+        string[] expected =
+        [
+            "container create image=alpine k=v name=NAME", "container destroy image=alpine k=v name=RENAMED",
+            "container die execDuration=N exitCode=137 image=alpine k=v name=RENAMED", "container exec_create: sh -c exit 3 execID=ID image=alpine k=v name=NAME",
+            "container exec_create: true  execID=ID image=alpine k=v name=NAME", "container exec_die execID=ID exitCode=0 image=alpine k=v name=NAME",
+            "container exec_die execID=ID exitCode=3 image=alpine k=v name=NAME", "container exec_start: sh -c exit 3 execID=ID image=alpine k=v name=NAME",
+            "container exec_start: true  execID=ID image=alpine k=v name=NAME", "container export image=alpine k=v name=NAME",
+            "container kill image=alpine k=v name=RENAMED signal=1", "container kill image=alpine k=v name=RENAMED signal=9", "container pause image=alpine k=v name=NAME",
+            "container rename image=alpine k=v name=RENAMED oldName=/NAME", "container start image=alpine k=v name=NAME", "container top image=alpine k=v name=NAME",
+            "container unpause image=alpine k=v name=NAME", "container update image=alpine k=v name=NAME",
+            "network connect container=CONTAINER name=bridge type=bridge", "network disconnect container=CONTAINER name=bridge type=bridge",
+            "volume create driver=local", "volume mount container=CONTAINER destination=/data driver=local propagation= read/write=false",
+            "volume unmount container=CONTAINER driver=local",
+        ];
+        Assert.Equal(expected.Order(StringComparer.Ordinal), lines.Order(StringComparer.Ordinal));
+        Assert.All(events.Where(Concerns), one => Assert.Equal((string?)one["Type"] == "container" ? (string?)one["Action"] : null, (string?)one["status"]));
+
+        bool Concerns(JsonNode one) =>
+            (string)one["Actor"]!["ID"]! == id || (string)one["Actor"]!["ID"]! == volume || (string?)one["Actor"]!["Attributes"]!["container"] == id;
+
+        string Line(JsonNode one)
+        {
+            var attributes = one["Actor"]!["Attributes"]!.AsObject().OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $" {pair.Key}={pair.Key switch
+            {
+                "execID" => "ID",
+                "execDuration" => "N",
+                "container" => "CONTAINER",
+                _ => ((string)pair.Value!).Replace(renamed, "RENAMED", StringComparison.Ordinal).Replace(name, "NAME", StringComparison.Ordinal),
+            }}");
+            return $"{one["Type"]} {one["Action"]}{string.Concat(attributes)}";
+        }
+    }
+
+    [Theory]
+    [InlineData("none", "null")]
+    [InlineData("host", "host")]
+    public async Task Networks_that_always_exist_are_connected_too(string network, string driver)
+    {
+        var name = Container();
+        var since = Now();
+        var id = await Docker.Ok("run", "-d", "--name", name, "--network", network, "alpine", "sleep", "1000");
+        await Docker.Ok("rm", "-f", name);
+        var events = await Events(since, "type=network");
+        Assert.Equal(
+            [("connect", network, driver), ("disconnect", network, driver)],
+            events.Where(one => (string?)one["Actor"]!["Attributes"]!["container"] == id)
+                .Select(one => ((string)one["Action"]!, (string)one["Actor"]!["Attributes"]!["name"]!, (string)one["Actor"]!["Attributes"]!["type"]!)));
+    }
+
     [Fact]
     public async Task Filters()
     {

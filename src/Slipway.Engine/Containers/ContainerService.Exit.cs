@@ -37,10 +37,7 @@ internal sealed partial class ContainerService
         await EndHealthWatchHeldAsync(container);
         ContainerSnapshot ended = container.Snapshot;
         bool oomKilled = await ReleaseAsync(container);
-        if (ended.State.Endpoint is not null)
-        {
-            PublishNetwork(ended, "disconnect");
-        }
+        PublishNetwork(ended, "disconnect");
 
         if (oomKilled)
         {

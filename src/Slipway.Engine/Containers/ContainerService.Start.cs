@@ -75,10 +75,7 @@ internal sealed partial class ContainerService
 
         await _forwarding.StartAsync(container, sink);
         _links.Announce(container.Snapshot);
-        if (launched.Endpoint is not null)
-        {
-            PublishNetwork(container.Snapshot, "connect");
-        }
+        PublishNetwork(container.Snapshot, "connect");
 
         if (Digest.TryParse(container.Snapshot.ImageId, out Digest image))
         {
@@ -117,9 +114,15 @@ internal sealed partial class ContainerService
         return new EngineException(failure.Kind, failure.Message, failure);
     }
 
+    /// <summary>A container in the namespace of another is on no network itself.</summary>
     private void PublishNetwork(ContainerSnapshot container, string action)
     {
         string name = container.HostConfig.NetworkMode;
+        if (NamespaceModes.SharedWith(name) is not null)
+        {
+            return;
+        }
+
         string driver = name == NamespaceModes.None ? "null" : name;
         _events.Network(container, action, _services.NetworkId(name), name, driver);
     }

@@ -32,7 +32,8 @@ internal sealed class ExecProcess(string id, string containerId, ExecCreateReque
     /// <summary>Completes when the exit code is known, or the start failed.</summary>
     public Task Ended => _ended.Task;
 
-    public string CommandLine => string.Join(' ', Request.Cmd ?? []);
+    /// <summary>As events show it: Docker has a blank after the program also where no arguments follow.</summary>
+    public string CommandLine => $"{Request.Cmd![0]} {string.Join(' ', Request.Cmd[1..])}";
 
     public static bool IsProbe(string supervisedId) => supervisedId.StartsWith(ProbePrefix, StringComparison.Ordinal);
 
