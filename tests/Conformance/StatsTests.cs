@@ -19,7 +19,7 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
         return await http.Get(path);
     }
 
-    private async Task<JsonNode> OneShot(string name) => (await Get($"v1.50/containers/{name}/stats?stream=0&one-shot=1")).Is(200).Json;
+    private async Task<JsonNode> OneShot(string name) => (await Get($"v1.45/containers/{name}/stats?stream=0&one-shot=1")).Is(200).Json;
 
     [Fact]
     public async Task Memory_and_processes_are_those_of_the_container()
@@ -27,8 +27,13 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
         var name = await Sleeper("--memory", "64m", "--pids-limit", "17", "--tmpfs", "/tmp");
         await Docker.Ok("exec", name, "dd", "if=/dev/zero", "of=/tmp/file", "bs=1M", "count=10");
         var stats = await OneShot(name);
-        Assert.Equal("/" + name, (string?)stats["name"]);
-        Assert.Equal(await Docker.Inspect(name, "{{.Id}}"), (string?)stats["id"]);
+        if (IsSlipway)
+        {
+            // dockerd 26 leaves name and id out of a one-shot answer, and out of no other.
+            Assert.Equal("/" + name, (string?)stats["name"]);
+            Assert.Equal(await Docker.Inspect(name, "{{.Id}}"), (string?)stats["id"]);
+        }
+
         var memory = stats["memory_stats"]!;
         Assert.Equal(64L << 20, (long)memory["limit"]!);
         Assert.InRange((long)memory["usage"]!, 10L << 20, 30L << 20);
@@ -52,7 +57,7 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
     {
         var name = Container();
         await Docker.Ok("run", "-d", "--name", name, "--cpus", "0.5", "alpine", "sh", "-c", "while :; do :; done");
-        var stats = (await Get($"v1.50/containers/{name}/stats?stream=0")).Is(200).Json;
+        var stats = (await Get($"v1.45/containers/{name}/stats?stream=0")).Is(200).Json;
         var (now, before) = (stats["cpu_stats"]!, stats["precpu_stats"]!);
         double used = (long)now["cpu_usage"]!["total_usage"]! - (long)before["cpu_usage"]!["total_usage"]!;
         double system = (long)now["system_cpu_usage"]! - (long)before["system_cpu_usage"]!;
@@ -93,7 +98,7 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
         var id = await Docker.Ok("create", "--name", name, "alpine", "true");
         foreach (var query in new[] { "stream=0", "stream=false&one-shot=1" })
         {
-            var stats = (await Get($"v1.50/containers/{name}/stats?{query}")).Is(200).Json;
+            var stats = (await Get($"v1.45/containers/{name}/stats?{query}")).Is(200).Json;
             Assert.Equal(("/" + name, id, "0001-01-01T00:00:00Z"), ((string?)stats["name"], (string?)stats["id"], (string?)stats["read"]));
             Assert.Equal("{}", stats["memory_stats"]!.ToJsonString());
             Assert.Equal("{}", stats["pids_stats"]!.ToJsonString());
@@ -101,15 +106,15 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
             Assert.All(s_lists, list => Assert.Null(stats["blkio_stats"]![list]));
         }
 
-        (await Get($"v1.50/containers/{name}/stats?stream=1&one-shot=1")).Refused(400, "cannot have stream=true and one-shot=true");
-        (await Get($"v1.50/containers/nosuch{name}/stats")).Refused(404, $"No such container: nosuch{name}");
+        (await Get($"v1.45/containers/{name}/stats?stream=1&one-shot=1")).Refused(400, "cannot have stream=true and one-shot=true");
+        (await Get($"v1.45/containers/nosuch{name}/stats")).Refused(404, $"No such container: nosuch{name}");
     }
 
     [Fact]
     public async Task A_stream_goes_on_through_stop_and_start_until_the_container_is_removed()
     {
         var name = await Sleeper();
-        using var stream = Programs.Start("curl", ["-sN", "--unix-socket", Docker.Socket, $"http://engine/v1.50/containers/{name}/stats"]);
+        using var stream = Programs.Start("curl", ["-sN", "--unix-socket", Docker.Socket, $"http://engine/v1.45/containers/{name}/stats"]);
         var first = await Next();
         Assert.Equal("0001-01-01T00:00:00Z", (string?)first["preread"]);
         var second = await Next();
@@ -185,7 +190,7 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
     {
         var name = await Sleeper();
         using var http = new EngineHttp(Docker.Socket);
-        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => http.Get($"v1.50/containers/{name}/stats?stream=0&one-shot=1")));
+        var answers = await Task.WhenAll(Enumerable.Range(0, 100).Select(_ => http.Get($"v1.45/containers/{name}/stats?stream=0&one-shot=1")));
         Assert.All(answers, answer => Assert.True((long)answer.Is(200).Json["cpu_stats"]!["system_cpu_usage"]! > 0));
     }
 }

@@ -144,10 +144,10 @@ public sealed class UpdateTests(SharedEngine engine) : EngineTest(engine)
     {
         var name = await Sleeper();
         using var http = new EngineHttp(Docker.Socket);
-        Assert.Equal("{\"Warnings\":null}", (await http.Post($"v1.50/containers/{name}/update", "{}")).Is(200).Body.Trim());
-        (await http.Post($"v1.50/containers/{name}/update", "{\"CpuQuota\":4000,\"NanoCpus\":5}")).Refused(400, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
-        (await http.Post($"v1.50/containers/{name}/update", "{\"Memory\":4194304}")).Refused(400, "Minimum memory limit allowed is 6MB");
-        (await http.Post($"v1.50/containers/{name}/update", "{\"PidsLimit\":9}")).Is(200);
+        Assert.Equal("{\"Warnings\":null}", (await http.Post($"v1.45/containers/{name}/update", "{}")).Is(200).Body.Trim());
+        (await http.Post($"v1.45/containers/{name}/update", "{\"CpuQuota\":4000,\"NanoCpus\":5}")).Refused(400, "Conflicting options: Nano CPUs and CPU Quota cannot both be set");
+        (await http.Post($"v1.45/containers/{name}/update", "{\"Memory\":4194304}")).Refused(400, "Minimum memory limit allowed is 6MB");
+        (await http.Post($"v1.45/containers/{name}/update", "{\"PidsLimit\":9}")).Is(200);
         (await http.Post($"v1.39/containers/{name}/update", "{\"PidsLimit\":5}")).Is(200);
         Assert.Equal("9", await Docker.Inspect(name, "{{.HostConfig.PidsLimit}}"));
     }
