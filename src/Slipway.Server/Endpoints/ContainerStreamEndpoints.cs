@@ -26,6 +26,21 @@ internal static class ContainerStreamEndpoints
         await stream.RunAsync(session, keys);
     }
 
+    /// <summary>Attach for those who speak websocket and nothing else, such as browsers.</summary>
+    public static async Task AttachWebSocket(ApiRequest request)
+    {
+        QueryParameters query = request.Query;
+        DetachKeys keys = DetachKeys.Parse(query["detachKeys"]);
+        byte[] handshake = WebSocketHandshake.Answer(request.Http.Request);
+
+        // Which streams is asked since 1.42; before, it was all of them.
+        bool all = request.Version < new ApiVersion(1, 42);
+        AttachOptions options = new(all || query.Flag("stdin"), all || query.Flag("stdout"), all || query.Flag("stderr"), query.Flag("logs"), query.Flag("stream"));
+        StreamSession session = await request.Engine.Containers.AttachAsync(request.Parameter, options, request.Stopping);
+        WebSocketAttachment attachment = await WebSocketAttachment.OpenAsync(request, handshake);
+        await attachment.RunAsync(session, keys);
+    }
+
     public static async Task Wait(ApiRequest request)
     {
         WaitCondition condition = Condition(request);

@@ -40,7 +40,7 @@ internal static class RouteTable
         Built("POST", "/containers/{id}/pause", ContainerEndpoints.Pause),
         Built("POST", "/containers/{id}/unpause", ContainerEndpoints.Unpause),
         Built("POST", "/containers/{id}/attach", ContainerStreamEndpoints.Attach),
-        NotBuilt("GET", "/containers/{id}/attach/ws"),
+        Built("GET", "/containers/{id}/attach/ws", ContainerStreamEndpoints.AttachWebSocket),
         Built("POST", "/containers/{id}/wait", ContainerStreamEndpoints.Wait),
         Built("DELETE", "/containers/{id}", ContainerEndpoints.Remove),
         Built("HEAD", "/containers/{id}/archive", ContainerArchiveEndpoints.Stat),

@@ -6,7 +6,7 @@ namespace Slipway.Server.Streams;
 /// <summary>Docker's multiplexed stream: before each piece 8 bytes, the stream's number, three zeros, and the length in big-endian.</summary>
 internal static class LogFrames
 {
-    private const int HeaderLength = 8;
+    public const int HeaderLength = 8;
     private const byte Stdout = 1;
     private const byte Stderr = 2;
 
