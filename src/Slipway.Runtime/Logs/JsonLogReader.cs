@@ -32,7 +32,7 @@ public static class JsonLogReader
             {
                 // Asked first: what was written before the end is then found below.
                 bool ended = !options.Follow || hasEnded();
-                chain ??= await LogChain.OpenAsync(files, options.Tail, cancellationToken).ConfigureAwait(false);
+                chain ??= await LogChain.OpenAsync(files, options.Tail, options.Since, cancellationToken).ConfigureAwait(false);
                 while (chain is not null && await chain.ReadLineAsync(cancellationToken).ConfigureAwait(false) is ReadOnlyMemory<byte> line)
                 {
                     wait = s_shortestWait;
@@ -97,8 +97,11 @@ internal sealed class LogChain : IDisposable
         _position = position;
     }
 
-    /// <summary>Opens the log at the last <paramref name="tail"/> lines; null where it has no file.</summary>
-    public static async Task<LogChain?> OpenAsync(LogFileSet set, int? tail, CancellationToken cancellationToken)
+    /// <summary>
+    /// Opens the log where reading has to begin: at the last <paramref name="tail"/> lines, or at or a little before the first record of
+    /// <paramref name="since"/>. Null where it has no file. What lies before is not read, however long it is.
+    /// </summary>
+    public static async Task<LogChain?> OpenAsync(LogFileSet set, int? tail, DateTimeOffset? since, CancellationToken cancellationToken)
     {
         var files = new LinkedList<SafeFileHandle>();
         try
@@ -123,6 +126,11 @@ internal sealed class LogChain : IDisposable
                         break;
                     }
                 }
+                else if (since is DateTimeOffset time && await LogTimeSearch.FindAsync(set, file, time, cancellationToken).ConfigureAwait(false) is long found)
+                {
+                    position = found;
+                    break;
+                }
             }
 
             if (files.Count > 0)
@@ -138,6 +146,13 @@ internal sealed class LogChain : IDisposable
 
         return null;
     }
+
+    /// <summary>Reads one file from an offset.</summary>
+    /// <param name="file">Stays the caller's.</param>
+    public static LogChain At(LogFileSet set, SafeFileHandle file, long offset) => new(set, new LinkedList<SafeFileHandle>([Descriptors.Duplicate(file)]), offset);
+
+    /// <summary>Where in its file the next line begins.</summary>
+    public long Offset => _position - (_end - _start);
 
     /// <summary>The next whole line without its newline, valid until the next call; null at the end of what is written.</summary>
     public async ValueTask<ReadOnlyMemory<byte>?> ReadLineAsync(CancellationToken cancellationToken)

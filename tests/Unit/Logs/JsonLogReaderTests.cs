@@ -50,6 +50,44 @@ public sealed class JsonLogReaderTests : IDisposable
         Assert.Equal([8], await Numbers(new LogReadOptions { Stderr = false, Tail = 3 }));
     }
 
+    [Theory]
+    [InlineData(-5)]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(9_999)]
+    [InlineData(10_000)]
+    [InlineData(10_001)]
+    [InlineData(14_321)]
+    [InlineData(19_999)]
+    [InlineData(20_000)]
+    [InlineData(29_999)]
+    [InlineData(30_000)]
+    public async Task A_time_is_found_in_rotated_files(int since)
+    {
+        Write(LogPath + ".2", 0, 10_000);
+        Write(LogPath + ".1", 10_000, 10_000);
+        Write(LogPath, 20_000, 10_000);
+        int first = Math.Clamp(since, 0, 30_000);
+        Assert.Equal(Enumerable.Range(first, 30_000 - first), await Numbers(new LogReadOptions { Since = s_start.AddSeconds(since) }));
+    }
+
+    [Fact]
+    public async Task A_time_is_found_among_damaged_and_very_long_lines()
+    {
+        Write(LogPath, 0, 3_000);
+        await File.AppendAllTextAsync(LogPath, new string('x', 3_000_000) + "\n", TestContext.Current.CancellationToken);
+        Write(LogPath, 3_000, 3_000);
+        await File.AppendAllTextAsync(LogPath, string.Concat(Enumerable.Repeat("{\"log\":5}\n", 30_000)), TestContext.Current.CancellationToken);
+        Write(LogPath, 6_000, 10);
+        foreach (int since in (int[])[1, 2_999, 3_000, 3_001, 5_999, 6_000, 6_009])
+        {
+            Assert.Equal(Enumerable.Range(since, 6_010 - since), await Numbers(new LogReadOptions { Since = s_start.AddSeconds(since) }));
+        }
+
+        await File.WriteAllTextAsync(LogPath, "", TestContext.Current.CancellationToken);
+        Assert.Empty(await Numbers(new LogReadOptions { Since = s_start }));
+    }
+
     [Fact]
     public async Task A_torn_last_line_and_damaged_lines_are_passed_over()
     {
