@@ -16,6 +16,7 @@ public sealed class EventTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--label")]
     public async Task Life_of_a_container_in_order_with_attributes()
     {
         var name = Container();

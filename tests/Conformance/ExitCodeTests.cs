@@ -74,6 +74,7 @@ public sealed class ExitCodeTests(SharedEngine engine) : EngineTest(engine)
         (await Docker.Run(["run", "--rm", .. options, "alpine", "true"])).Exited(125).Says(message);
 
     [Fact]
+    [RunOption("--workdir")]
     public async Task Missing_working_directory_is_made() =>
         Assert.Equal("/made/here", await Docker.Ok("run", "--rm", "-w", "/made/here", "alpine", "pwd"));
 
@@ -85,6 +86,7 @@ public sealed class ExitCodeTests(SharedEngine engine) : EngineTest(engine)
     public async Task No_command_at_all() => (await Docker.Run("run", "--rm", "alpine")).Exited(125).Says("no command specified");
 
     [Fact]
+    [RunOption("--env", "--user", "--hostname")]
     public async Task Environment_user_and_host_name()
     {
         var lines = (await Docker.Run("run", "--rm", "-h", "web", "-e", "A=1 2", "-u", "1234:99", "alpine", "sh", "-c", "env; hostname; id -u; id -g")).Ok().Lines;

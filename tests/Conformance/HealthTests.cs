@@ -21,6 +21,7 @@ public sealed class HealthTests(SharedEngine engine) : EngineTest(engine)
     private async Task<JsonNode> Health(string name) => JsonNode.Parse(await Docker.Inspect(name, "{{json .State.Health}}"))!;
 
     [Fact]
+    [RunOption("--health-retries", "--health-start-interval", "--health-start-period")]
     public async Task From_starting_to_healthy_to_unhealthy_and_back()
     {
         var name = await Checked("test -e /good && echo fine || { echo bad; exit 7; }", "--health-retries", "2", "--health-start-period", "10m", "--health-start-interval", "100ms");
@@ -63,6 +64,7 @@ public sealed class HealthTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--health-timeout")]
     public async Task A_probe_that_hangs_is_killed_with_what_it_started()
     {
         var name = await Checked("echo begun; sleep 7654; true", "--health-timeout", "1s", "--health-retries", "1");
@@ -98,6 +100,7 @@ public sealed class HealthTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--health-cmd", "--no-healthcheck")]
     public async Task Checks_of_images_are_inherited_overridden_and_switched_off()
     {
         var name = Container();
@@ -160,6 +163,7 @@ public sealed class HealthTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--health-interval")]
     public async Task Restart_on_unhealthy_heals_a_container_whose_fault_goes_with_the_restart()
     {
         Assert.SkipUnless(IsSlipway, "--restart on-unhealthy is Slipway's own");

@@ -98,6 +98,7 @@ public sealed class ImageTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--entrypoint")]
     public async Task Configuration_of_the_image_is_the_containers_default()
     {
         var image = Image();

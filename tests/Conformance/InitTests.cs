@@ -6,6 +6,7 @@ namespace Slipway.Tests.Conformance;
 public sealed class InitTests(SharedEngine engine) : EngineTest(engine)
 {
     [Fact]
+    [RunOption("--init")]
     public async Task The_init_is_the_first_process_and_the_program_the_second()
     {
         var result = (await Docker.Run("run", "--rm", "--init", "alpine", "sh", "-c", "cat /proc/1/comm; tr '\\0' ' ' < /proc/1/cmdline; echo; echo $$ $PPID")).Ok();

@@ -62,6 +62,7 @@ public sealed class IsolationTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--shm-size")]
     public async Task Volatile_file_systems_have_dockers_options_and_sizes()
     {
         var mounts = (await Sh("cat /proc/self/mounts")).Ok().Lines.Select(line => line.Split(' ')).ToLookup(fields => fields[1], fields => (Type: fields[2], Options: fields[3].Split(',')));
@@ -82,6 +83,7 @@ public sealed class IsolationTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--read-only", "--tmpfs")]
     public async Task Read_only_root()
     {
         (await Sh("touch /x", "--read-only")).Exited(1).Says("Read-only file system");
@@ -89,6 +91,7 @@ public sealed class IsolationTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--volume")]
     public async Task Bind_mounts_and_volumes()
     {
         var folder = Folder();

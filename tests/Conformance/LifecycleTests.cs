@@ -28,6 +28,7 @@ public sealed class LifecycleTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--stop-signal", "--stop-timeout")]
     public async Task Stop_sends_the_stop_signal_and_waits_before_it_kills()
     {
         var gentle = Container("gentle");
@@ -130,6 +131,7 @@ public sealed class LifecycleTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--restart")]
     public async Task Restart_policy_on_failure_retries_as_often_as_it_says()
     {
         var name = Container();

@@ -8,6 +8,7 @@ namespace Slipway.Tests.Conformance;
 public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
 {
     [Fact]
+    [RunOption("--memory", "--memory-swap")]
     public async Task Allocation_beyond_the_memory_limit_is_killed_and_inspect_says_so()
     {
         var name = Container();
@@ -28,6 +29,7 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
         Assert.Equal("67108864", await Docker.Ok("run", "--rm", "-m", "64m", "alpine", "sh", "-c", "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes"));
 
     [Fact]
+    [RunOption("--pids-limit")]
     public async Task Pids_limit_stops_a_fork_bomb()
     {
         var result = await Docker.Run("run", "--rm", "--pids-limit", "5", "alpine", "sh", "-c", "for i in 1 2 3 4 5 6 7 8; do sleep 1 & done; wait");
@@ -36,6 +38,7 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--cpus")]
     public async Task Cpus_bounds_the_processor_time_used()
     {
         // Two busy loops for two seconds of wall time under half a processor may use one second; idle counts nothing.
@@ -47,6 +50,7 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--cpuset-cpus")]
     public async Task Cpuset_is_what_the_program_may_run_on() =>
         Assert.Equal("0", await Docker.Ok("run", "--rm", "--cpuset-cpus", "0", "alpine", "sh", "-c", "grep Cpus_allowed_list /proc/self/status | cut -f 2"));
 
@@ -60,6 +64,7 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
     [Theory]
     [InlineData("nofile=100:200", "ulimit -Sn; ulimit -Hn", "100\n200")]
     [InlineData("core=0", "ulimit -c", "0")]
+    [RunOption("--ulimit")]
     public async Task Ulimits(string limit, string script, string expected) =>
         Assert.Equal(expected, await Docker.Ok("run", "--rm", "--ulimit", limit, "alpine", "sh", "-c", script));
 
@@ -72,6 +77,7 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--device")]
     public async Task Device_option_gives_the_device()
     {
         await Docker.Ok("run", "--rm", "--device", "/dev/full:/dev/given", "alpine", "test", "-c", "/dev/given");
@@ -79,10 +85,12 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--sysctl")]
     public async Task Sysctls_of_the_containers_own_namespaces() =>
         Assert.Equal("1", await Docker.Ok("run", "--rm", "--sysctl", "net.ipv4.ip_forward=1", "alpine", "cat", "/proc/sys/net/ipv4/ip_forward"));
 
     [Fact]
+    [RunOption("--oom-score-adj")]
     public async Task Oom_score_adjustment() =>
         Assert.Equal("500", await Docker.Ok("run", "--rm", "--oom-score-adj", "500", "alpine", "cat", "/proc/self/oom_score_adj"));
 }

@@ -13,6 +13,7 @@ public sealed class LinkTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--link")]
     public async Task The_linked_container_is_found_by_alias_name_and_hostname()
     {
         var (server, address) = await Server("--hostname", "dbhost");

@@ -73,6 +73,7 @@ public sealed class LogDriverTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--log-driver", "--log-opt")]
     public async Task Syslog_by_udp_with_facility_tag_and_both_streams()
     {
         using var receiver = Datagrams(out var port);

@@ -50,6 +50,7 @@ public sealed class NetworkTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--publish")]
     public async Task Published_tcp_port_answers_on_every_address_of_the_host()
     {
         await using var outside = await OutsideWorld.Make("pub", 216);
@@ -111,6 +112,7 @@ public sealed class NetworkTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--network")]
     public async Task Network_none_has_only_loopback()
     {
         var lines = (await Docker.Run("run", "--rm", "--network", "none", "alpine", "sh", "-c", "ls /sys/class/net; ip route; ping -c 1 -w 2 127.0.0.1 > /dev/null && echo alive")).Ok().Lines;
@@ -133,6 +135,7 @@ public sealed class NetworkTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--add-host", "--dns", "--dns-option", "--dns-search")]
     public async Task Hosts_dns_and_extra_entries()
     {
         var output = await Docker.Ok("run", "--rm", "--dns", "192.0.2.53", "--dns-search", "example.org", "--dns-option", "ndots:3", "--add-host", "db:192.0.2.9", "-h", "web", "alpine", "cat", "/etc/resolv.conf", "/etc/hosts", "/etc/hostname");

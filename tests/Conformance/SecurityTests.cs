@@ -22,6 +22,7 @@ public sealed class SecurityTests(SharedEngine engine) : EngineTest(engine)
     public async Task Default_capability_sets_are_dockers(string set, ulong expected) => Assert.Equal(expected, await Capabilities(set));
 
     [Fact]
+    [RunOption("--cap-add", "--cap-drop")]
     public async Task Cap_add_and_cap_drop()
     {
         Assert.Equal(DefaultCapabilities | NetAdmin, await Capabilities("CapEff", "--cap-add", "NET_ADMIN"));
@@ -38,6 +39,7 @@ public sealed class SecurityTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--privileged")]
     public async Task Privileged_has_all_that_the_host_has_no_filter_and_writable_kernel_settings()
     {
         var host = (await Programs.Run("sh", ["-c", "grep CapEff: /proc/self/status | cut -f 2"])).Ok().Line;
@@ -72,6 +74,7 @@ public sealed class SecurityTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--security-opt")]
     public async Task Own_seccomp_profile()
     {
         var profile = Path.Combine(Folder(), "no-mkdir.json");
@@ -100,6 +103,7 @@ public sealed class SecurityTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--group-add")]
     public async Task Groups_of_the_user_are_set_and_can_be_added()
     {
         Assert.Contains("10", (await Docker.Ok("run", "--rm", "alpine", "id", "-G")).Split(' '));

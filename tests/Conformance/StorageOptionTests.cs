@@ -6,6 +6,7 @@ namespace Slipway.Tests.Conformance;
 public sealed class StorageOptionTests(SharedEngine engine) : EngineTest(engine)
 {
     [Fact]
+    [RunOption("--storage-opt")]
     public async Task A_size_needs_project_quotas()
     {
         var result = await Docker.Run("run", "--rm", "--storage-opt", "size=1g", "alpine", "true");
@@ -14,6 +15,7 @@ public sealed class StorageOptionTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--runtime")]
     public async Task A_runtime_nobody_registered_is_refused() =>
         Assert.Contains("unknown or invalid runtime name: nosuch", (await Docker.Run("run", "--rm", "--runtime", "nosuch", "alpine", "true")).Error, StringComparison.Ordinal);
 

@@ -116,6 +116,7 @@ public sealed class TerminalTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--detach-keys")]
     public async Task Own_detach_keys()
     {
         var name = Container();

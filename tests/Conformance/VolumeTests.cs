@@ -64,6 +64,7 @@ public sealed class VolumeTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    [RunOption("--mount")]
     public async Task Anonymous_volumes_go_with_rm_v_and_with_run_rm()
     {
         var container = Container();

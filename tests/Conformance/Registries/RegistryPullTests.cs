@@ -117,6 +117,7 @@ public abstract class RegistryPullTests(SharedEngine engine, RegistryServer regi
     }
 
     [Fact]
+    [RunOption("--platform", "--pull")]
     public async Task A_container_is_made_of_the_platform_that_is_asked_for()
     {
         var repository = Repository();

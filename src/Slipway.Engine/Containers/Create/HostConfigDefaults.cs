@@ -27,6 +27,10 @@ internal static class HostConfigDefaults
         config.RestartPolicy = config.RestartPolicy.Name.Length == 0 ? new RestartPolicy("no", config.RestartPolicy.MaximumRetryCount) : config.RestartPolicy;
         config.PortBindings ??= [];
         config.ConsoleSize ??= [0, 0];
+
+        // The kernel has no such limits any more; since API 1.42 Docker passes over them.
+        config.KernelMemory = 0;
+        config.KernelMemoryTCP = 0;
         config.OomKillDisable ??= false;
         config.MemorySwap = config is { Memory: > 0, MemorySwap: 0 } ? config.Memory * 2 : config.MemorySwap;
         config.MaskedPaths ??= config.Privileged ? [] : [.. SystemPaths.Masked];

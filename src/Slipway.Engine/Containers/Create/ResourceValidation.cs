@@ -33,17 +33,12 @@ internal static class ResourceValidation
 
         if (resources.CpuRealtimePeriod != 0 || resources.CpuRealtimeRuntime != 0)
         {
-            throw ContainerErrors.Unsupported("--cpu-rt-period, --cpu-rt-runtime");
-        }
-
-        if (resources.KernelMemory != 0 || resources.KernelMemoryTCP != 0)
-        {
-            throw ContainerErrors.Invalid("kernel memory limits are not supported: the kernel ignores them");
+            throw ContainerErrors.Invalid("kernel does not support CPU real-time scheduler");
         }
 
         if (resources.DeviceRequests is { Count: > 0 })
         {
-            throw ContainerErrors.Unsupported("--gpus (DeviceRequests)");
+            throw new EngineException(ErrorKind.System, $"could not select device driver \"{resources.DeviceRequests[0].Driver}\" with capabilities: [{string.Join(' ', (resources.DeviceRequests[0].Capabilities ?? []).Select(all => $"[{string.Join(' ', all)}]"))}]");
         }
 
         if (resources.CgroupParent.Length > 0)

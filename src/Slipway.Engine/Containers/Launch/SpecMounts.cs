@@ -47,6 +47,14 @@ internal static class SpecMounts
     {
         if (host.IpcMode == NamespaceModes.Host)
         {
+            foreach (string path in (ReadOnlySpan<string>)["/dev/shm", "/dev/mqueue"])
+            {
+                if (!Path.Exists(path))
+                {
+                    throw ContainerErrors.Invalid($"{path} is not mounted, but must be for --ipc=host");
+                }
+            }
+
             mounts.Add(new MountSpec("/dev/mqueue", "bind", "/dev/mqueue", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
             mounts.Add(new MountSpec("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
             return;
