@@ -160,7 +160,10 @@ public sealed class VolumeTests(SharedEngine engine) : EngineTest(engine)
     {
         var volume = Volume();
         await Docker.Ok("volume", "create", "-o", "type=none", "-o", "device=/nonexistent-device", "-o", "o=bind", volume);
-        (await Docker.Run("run", "--rm", "-v", $"{volume}:/x", "alpine", "true")).Exited(127).Says("failed to mount local volume: mount /nonexistent-device:");
+        (await Docker.Run("run", "--rm", "-v", $"{volume}:/x", "alpine", "true")).Exited(127).Says("failed to mount local volume: mount /nonexistent-device:").Says("no such file or directory");
+        var other = Volume("other");
+        await Docker.Ok("volume", "create", "-o", "type=nosuchfs", "-o", "device=server:/x", other);
+        (await Docker.Run("run", "--rm", "-v", $"{other}:/x", "alpine", "true")).Exited(125).Says("no such device");
     }
 
     [Fact]
@@ -178,6 +181,23 @@ public sealed class VolumeTests(SharedEngine engine) : EngineTest(engine)
         (await http.Send(HttpMethod.Delete, $"/volumes/{volume}")).Is(204);
         (await http.Send(HttpMethod.Delete, $"/volumes/{volume}")).Refused(404, $"get {volume}: no such volume");
         (await http.Send(HttpMethod.Delete, $"/volumes/{volume}?force=1")).Is(204);
+    }
+
+    [Fact]
+    public async Task CVE_2021_41091_other_users_of_the_host_reach_nothing_that_containers_wrote()
+    {
+        Assert.SkipUnless(IsSlipway, "needs to know where the engine has its data");
+        var (volume, container) = (Volume(), Container());
+        const string script = "cp /bin/busybox /data/shell && chmod 4755 /data/shell && cp /bin/busybox /shell && chmod 4755 /shell";
+        await Docker.Ok("run", "--name", container, "-v", $"{volume}:/data", "alpine", "sh", "-c", script);
+        string[] programs = [$"{DataRoot}/volumes/{volume}/_data/shell", $"{DataRoot}/containers/{await Docker.Inspect(container, "{{.Id}}")}/upper/shell"];
+        foreach (var program in programs)
+        {
+            Assert.True(File.Exists(program), program);
+            var attempt = await Programs.Run("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "sh", "-c", $"{program} id"]);
+            Assert.NotEqual(0, attempt.ExitCode);
+            attempt.Says("Permission denied");
+        }
     }
 
     private string Volume(string name = "v") => Volume(Docker, Cleanup, name);

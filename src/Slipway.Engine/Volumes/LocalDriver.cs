@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Slipway.Kernel;
 using Slipway.Storage.Volumes;
 
@@ -36,7 +37,7 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
             {
                 throw new EngineException(
                     ErrorKind.System,
-                    $"error while mounting volume '{PathOf(name)}': failed to mount local volume: mount {mount.Device}:{PathOf(name)}: {error.Message.ToLowerInvariant()}",
+                    $"error while mounting volume '{PathOf(name)}': failed to mount local volume: mount {mount.Device}:{PathOf(name)}, {error.Operation}: {Marshal.GetPInvokeErrorMessage(error.Errno).ToLowerInvariant()}",
                     error);
             }
         }
