@@ -118,7 +118,7 @@ public sealed class DockerCliTests
 
     [Theory]
     [InlineData("network ls", "GET /networks is not implemented by this version of Slipway")]
-    [InlineData("volume ls", "GET /volumes is not implemented by this version of Slipway")]
+    [InlineData("plugin ls", "GET /plugins is not implemented by this version of Slipway")]
     [InlineData("node ls", "This node is not a swarm manager.")]
     public async Task What_is_not_built_names_itself(string command, string message)
     {
