@@ -4,6 +4,7 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Conformance;
 
 /// <summary>Images made by others, where they lie beside the repository: all load, and give the trees that are expected.</summary>
+[Collection(nameof(SharedNames))]
 public sealed class SharedImageTests(SharedEngine engine) : EngineTest(engine)
 {
     /// <summary>Archives that are broken on purpose, or name an invalid tag.</summary>

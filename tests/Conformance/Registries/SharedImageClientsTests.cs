@@ -7,6 +7,7 @@ namespace Slipway.Tests.Conformance.Registries;
 /// Images made by others, between our engine, buildah and umoci, by way of our own registry and Debian's: each side names the same digest, and
 /// what the other tool pushed is what docker pulls.
 /// </summary>
+[Collection(nameof(SharedNames))]
 public sealed class SharedImageClientsTests(SharedEngine engine, DebianRegistry debian, SlipwayRegistry slipway)
     : RegistryTest(engine, slipway), IClassFixture<DebianRegistry>, IClassFixture<SlipwayRegistry>
 {

@@ -7,6 +7,7 @@ namespace Slipway.Tests.Conformance.Registries;
 /// Images made by others go from our engine to Debian's registry, by skopeo to our own registry, and back to our engine: the same image, by the
 /// same digest everywhere.
 /// </summary>
+[Collection(nameof(SharedNames))]
 public sealed class SharedImageRegistryTests(SharedEngine engine, DebianRegistry debian, SlipwayRegistry slipway)
     : RegistryTest(engine, debian), IClassFixture<DebianRegistry>, IClassFixture<SlipwayRegistry>
 {
