@@ -42,7 +42,7 @@ public sealed record EngineAddress
 
     /// <summary>Opens a connection.</summary>
     /// <exception cref="SocketException">No engine listens there.</exception>
-    internal async ValueTask<Socket> ConnectAsync(CancellationToken cancellationToken)
+    public async ValueTask<Socket> ConnectAsync(CancellationToken cancellationToken)
     {
         Socket socket = SocketPath is null
             ? new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true }

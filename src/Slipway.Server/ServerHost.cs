@@ -1,4 +1,6 @@
 using System.Net;
+using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
@@ -19,14 +21,16 @@ public static class ServerHost
     /// <exception cref="EngineException">An address cannot be listened on.</exception>
     public static async Task RunAsync(IEngine engine, ServerOptions options, CancellationToken cancellationToken)
     {
-        using ListeningSockets sockets = ListeningSockets.Open(options.Hosts, options.Groups);
+        using ListeningSockets sockets = ListeningSockets.Open(options.Hosts, options.Groups, options.Tls);
+        TlsLayer? tls = options.Tls is null ? null : new TlsLayer(options.Tls.Load());
         using CancellationTokenSource stopping = new();
         using KestrelServer server = new(
-            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys)), new SocketTransport(sockets.ByEndPoint), options.Logging);
+            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys, tls)), new SocketTransport(sockets.ByEndPoint), options.Logging);
         await server.StartAsync(new EngineApplication(engine, options.Logging, stopping.Token), cancellationToken);
         options.Listening?.Invoke();
-        Task warmUp = options.WarmUp
-            ? WarmUp.RunAsync(sockets.ByEndPoint.Keys.First(), options.Logging.CreateLogger("Slipway.Server"), cancellationToken)
+        EndPoint? own = sockets.ByEndPoint.Keys.FirstOrDefault(endPoint => tls is null || endPoint.AddressFamily == AddressFamily.Unix);
+        Task warmUp = options.WarmUp && own is not null
+            ? WarmUp.RunAsync(own, options.Logging.CreateLogger("Slipway.Server"), cancellationToken)
             : Task.CompletedTask;
 
         await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -37,7 +41,7 @@ public static class ServerHost
         await server.StopAsync(timeout.Token);
     }
 
-    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints)
+    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints, TlsLayer? tls)
     {
         KestrelServerOptions options = new() { AddServerHeader = false };
         options.Limits.MaxRequestLineSize = MaxHeaderBytes;
@@ -50,7 +54,14 @@ public static class ServerHost
         options.Limits.MinResponseDataRate = null;
         foreach (EndPoint endPoint in endPoints)
         {
-            options.Listen(endPoint, listen => listen.Protocols = HttpProtocols.Http1);
+            options.Listen(endPoint, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http1;
+                if (tls is not null && endPoint.AddressFamily != AddressFamily.Unix)
+                {
+                    listen.Use(tls.Wrap);
+                }
+            });
         }
 
         return options;

@@ -10,8 +10,11 @@ public sealed record ServerOptions
     /// <summary><c>unix:///run/slipway.sock</c>: where the server listens and clients look unless told otherwise.</summary>
     public const string DefaultHost = "unix://" + ListenAddress.DefaultPath;
 
-    /// <summary><c>unix:///path</c>, <c>tcp://127.0.0.1:port</c> (loopback only) or <c>fd://</c> (systemd).</summary>
+    /// <summary><c>unix:///path</c>, <c>tcp://127.0.0.1:port</c> (beyond loopback only with client certificates) or <c>fd://</c> (systemd).</summary>
     public IReadOnlyList<string> Hosts { get; init; } = [DefaultHost];
+
+    /// <summary>TLS on all TCP addresses; null for none.</summary>
+    public ServerTls? Tls { get; init; }
 
     /// <summary>The group that may use a unix socket: the first of these that exists; root where none does.</summary>
     public IReadOnlyList<string> Groups { get; init; } = ["slipway", "docker"];

@@ -28,13 +28,18 @@ internal static class DaemonCommand
         Option<string?> httpsProxy = new("--https-proxy") { Description = "HTTPS proxy URL to use for outgoing traffic" };
         Option<string?> noProxy = new("--no-proxy") { Description = "Comma-separated list of hosts or IP addresses for which the proxy is skipped" };
         Option<string?> diskBudget = new("--disk-budget") { Description = "Remove unused images, the longest unused first, when the data takes more than this (e.g. 20GB)" };
+        Option<bool> tls = new("--tls") { Description = "Use TLS; implied by --tlsverify" };
+        Option<bool> tlsVerify = new("--tlsverify") { Description = "Use TLS and verify the remote" };
+        Option<string?> tlsAuthority = new("--tlscacert") { Description = "Trust certs signed only by this CA (default \"/etc/slipway/ca.pem\")" };
+        Option<string?> tlsCertificate = new("--tlscert") { Description = "Path to TLS certificate file (default \"/etc/slipway/cert.pem\")" };
+        Option<string?> tlsKey = new("--tlskey") { Description = "Path to TLS key file (default \"/etc/slipway/key.pem\")" };
         Option<bool> init = new("--init") { Description = "Run an init in the container to forward signals and reap processes" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
             configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
-            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, init, debug, cleanUp,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -62,6 +67,11 @@ internal static class DaemonCommand
                         ? new ProxyDirectives { Http = http, Https = https, Exceptions = exceptions }
                         : null,
                     DiskBudget = result.GetValue(diskBudget),
+                    Tls = result.GetValue(tls) ? true : null,
+                    TlsVerify = result.GetValue(tlsVerify) ? true : null,
+                    TlsAuthority = result.GetValue(tlsAuthority),
+                    TlsCertificate = result.GetValue(tlsCertificate),
+                    TlsKey = result.GetValue(tlsKey),
                     Init = result.GetValue(init) ? true : null,
                     Debug = result.GetValue(debug) ? true : null,
                 };

@@ -47,6 +47,7 @@ internal static class ObjectCommands
 
     public static Command CreateSystem() => new("system", "Manage the engine")
     {
+        DialStdioCommand.Create(),
         DiskUsageCommand.Create(),
         EventsCommand.Create(),
         InfoCommand.Create(),

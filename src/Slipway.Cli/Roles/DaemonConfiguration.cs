@@ -72,6 +72,21 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("disk-budget")]
     public string? DiskBudget { get; init; }
 
+    [JsonPropertyName("tls")]
+    public bool? Tls { get; init; }
+
+    [JsonPropertyName("tlsverify")]
+    public bool? TlsVerify { get; init; }
+
+    [JsonPropertyName("tlscacert")]
+    public string? TlsAuthority { get; init; }
+
+    [JsonPropertyName("tlscert")]
+    public string? TlsCertificate { get; init; }
+
+    [JsonPropertyName("tlskey")]
+    public string? TlsKey { get; init; }
+
     [JsonPropertyName("init")]
     public bool? Init { get; init; }
 
@@ -124,6 +139,11 @@ internal sealed record DaemonConfiguration
             MaxConcurrentUploads = PickNumber(MaxConcurrentUploads, file.MaxConcurrentUploads, "max-concurrent-uploads"),
             MaxDownloadAttempts = PickNumber(MaxDownloadAttempts, file.MaxDownloadAttempts, "max-download-attempts"),
             DiskBudget = Pick(DiskBudget, file.DiskBudget, "disk-budget"),
+            Tls = Tls ?? file.Tls,
+            TlsVerify = TlsVerify ?? file.TlsVerify,
+            TlsAuthority = Pick(TlsAuthority, file.TlsAuthority, "tlscacert"),
+            TlsCertificate = Pick(TlsCertificate, file.TlsCertificate, "tlscert"),
+            TlsKey = Pick(TlsKey, file.TlsKey, "tlskey"),
             Init = Init ?? file.Init,
             Debug = Debug ?? file.Debug,
         } is var merged && both.Count == 0

@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using Slipway.Cli.Options;
 using Slipway.Engine;
 using Slipway.Server;
+using Slipway.Server.Transport;
 using Slipway.Storage;
 
 namespace Slipway.Cli.Roles;
@@ -10,6 +11,9 @@ namespace Slipway.Cli.Roles;
 /// <summary>The engine and its API server in one process: the composition root.</summary>
 internal static class DaemonRole
 {
+    /// <summary>Where certificates are looked for unless they are named.</summary>
+    private const string TlsFolder = "/etc/slipway";
+
     public static async Task<int> RunAsync(DaemonConfiguration configuration, bool cleanUp, CancellationToken cancellationToken)
     {
         if (!Environment.IsPrivilegedProcess)
@@ -85,6 +89,10 @@ internal static class DaemonRole
     private static ServerOptions ServerOptions(DaemonConfiguration configuration, DaemonLog log)
     {
         ServerOptions options = new() { Logging = log, Listening = () => log.Started(configuration) };
-        return options with { Hosts = configuration.Hosts ?? options.Hosts, Groups = configuration.Group is { } group ? [group] : options.Groups };
+        bool verify = configuration.TlsVerify ?? false;
+        ServerTls? tls = verify || configuration.Tls == true
+            ? new ServerTls(configuration.TlsCertificate ?? $"{TlsFolder}/cert.pem", configuration.TlsKey ?? $"{TlsFolder}/key.pem", verify ? configuration.TlsAuthority ?? $"{TlsFolder}/ca.pem" : null)
+            : null;
+        return options with { Tls = tls, Hosts = configuration.Hosts ?? options.Hosts, Groups = configuration.Group is { } group ? [group] : options.Groups };
     }
 }

@@ -30,12 +30,12 @@ internal sealed class ListeningSockets : IDisposable
     public IReadOnlyDictionary<EndPoint, Socket> ByEndPoint => _sockets;
 
     /// <exception cref="EngineException">An address is not valid, in use, or not ours to bind.</exception>
-    public static ListeningSockets Open(IEnumerable<string> addresses, IReadOnlyList<string> groups)
+    public static ListeningSockets Open(IEnumerable<string> addresses, IReadOnlyList<string> groups, ServerTls? tls = null)
     {
         ListeningSockets opened = new();
         try
         {
-            foreach (ListenAddress address in addresses.Select(ListenAddress.Parse).DistinctBy(address => address.Text))
+            foreach (ListenAddress address in addresses.Select(address => ListenAddress.Parse(address, tls)).DistinctBy(address => address.Text))
             {
                 opened.Open(address, groups);
             }
