@@ -216,7 +216,8 @@ internal sealed class VolumeStore : IVolumeStore, IDisposable
         }
         catch (IOException error)
         {
-            throw new StorageException(StorageErrorKind.System, $"{verb} volume {name}: {error.Message}", error);
+            var reason = error is KernelException { Errno: Errno.ENOSPC or Errno.EDQUOT } or { HResult: Errno.ENOSPC or Errno.EDQUOT } ? HostErrors.NoSpace : error.Message;
+            throw new StorageException(StorageErrorKind.System, $"{verb} volume {name}: {reason}", error);
         }
     }
 }

@@ -99,6 +99,28 @@ public sealed class VolumeStoreTests
     }
 
     [Fact]
+    public async Task A_full_disk_is_told_and_leaves_the_volume_empty()
+    {
+        await using var disk = SmallDisk.Mount("32m");
+        await using var source = await TemporaryDataRoot.CreateAsync();
+        var tree = Source(source);
+        Directory.CreateDirectory($"{tree}/data");
+        File.WriteAllText($"{tree}/data/first", "fits");
+        var noise = new byte[40 << 20];
+        Array.Fill(noise, (byte)'x');
+        File.WriteAllBytes($"{tree}/data/large", noise);
+        using var root = new HostPath(tree).OpenRoot();
+        await using var full = await DataRoot.OpenAsync(new DataRootOptions { Path = disk.Path }, Cancellation);
+        await full.Volumes.CreateAsync(new VolumeRow("volume", DateTimeOffset.UnixEpoch, "{}"u8.ToArray()), Cancellation);
+        var data = new HostPath(full.Volumes.DataPath("volume"));
+        var error = await Assert.ThrowsAsync<StorageException>(() => full.Volumes.PopulateAsync(data, root, "/data", inUse: false, Cancellation));
+        Assert.Equal((StorageErrorKind.System, $"populate volume {data}: no space left on device"), (error.Kind, error.Message));
+        Assert.True(full.Volumes.IsEmpty(data));
+        Assert.Empty(Directory.EnumerateFileSystemEntries($"{disk.Path}/tmp"));
+        await full.Volumes.RemoveAsync("volume", Cancellation);
+    }
+
+    [Fact]
     public async Task A_removal_takes_nothing_of_what_was_bound_to_the_volume()
     {
         await using var temporary = await TemporaryDataRoot.CreateAsync();
