@@ -80,7 +80,7 @@ public sealed record CpuStatistics(ulong Total, ulong User, ulong System, IReadO
 /// <summary>Bytes.</summary>
 /// <param name="Limit">Null: none.</param>
 /// <param name="MaxUsage">The highest usage so far; v2 has it from kernel 5.19 on.</param>
-/// <param name="FailCount">How often the limit was hit.</param>
+/// <param name="FailCount">How often the limit was hit (v1), or an allocation failed because of it (v2), as Docker counts.</param>
 /// <param name="Details">memory.stat as it is.</param>
 public sealed record MemoryStatistics(ulong Usage, ulong? Limit, ulong? MaxUsage, ulong FailCount, ulong OomKills, IReadOnlyDictionary<string, ulong> Details)
 {
@@ -106,7 +106,7 @@ public sealed record MemoryStatistics(ulong Usage, ulong? Limit, ulong? MaxUsage
             CgroupStatistics.Number(group, "memory.current") ?? 0,
             CgroupStatistics.Number(group, "memory.max"),
             CgroupStatistics.Number(group, "memory.peak"),
-            events.GetValueOrDefault("max"),
+            events.GetValueOrDefault("oom"),
             events.GetValueOrDefault("oom_kill"),
             CgroupStatistics.Keyed(group, "memory.stat"));
     }
