@@ -177,6 +177,18 @@ public sealed class HealthTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    public async Task Clients_before_1_44_have_no_start_interval()
+    {
+        using var http = new EngineHttp(Docker.Socket);
+        foreach (var (version, interval) in new[] { ("1.43", ""), ("1.44", "1s") })
+        {
+            var name = Container("v" + version[2..]);
+            (await http.Post($"v{version}/containers/create?name={name}", "{\"Image\":\"alpine\",\"Cmd\":[\"true\"],\"Healthcheck\":{\"Test\":[\"CMD\",\"true\"],\"StartInterval\":1000000000}}")).Is(201);
+            Assert.Equal(interval.Length > 0 ? interval : "0s", await Docker.Inspect(name, "{{.Config.Healthcheck.StartInterval}}"));
+        }
+    }
+
+    [Fact]
     public async Task Bad_checks_are_refused()
     {
         (await Docker.Run("create", "--health-cmd", "true", "--health-interval", "10us", "alpine", "true")).Exited(1).Says("Interval in Healthcheck cannot be less than 1ms");

@@ -39,7 +39,7 @@ internal sealed class Container(ContainerSnapshot snapshot)
     /// <summary>Probes the container while it runs; null where it has no health check.</summary>
     public HealthWatch? HealthWatch { get; set; }
 
-    /// <summary>This run is being ended because it is unhealthy: its exit is followed by a restart.</summary>
+    /// <summary>This run is being ended because it is unhealthy.</summary>
     public bool EndedAsUnhealthy { get; set; }
 
     public RestartDelay RestartDelay { get; set; }

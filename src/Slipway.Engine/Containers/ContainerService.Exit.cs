@@ -55,7 +55,7 @@ internal sealed partial class ContainerService
             return;
         }
 
-        bool restart = !container.StopRequested && (container.EndedAsUnhealthy || RestartDecision.ShouldRestart(ended.HostConfig.RestartPolicy, state));
+        bool restart = !container.StopRequested && (IsToRestartAsUnhealthy(ended) || RestartDecision.ShouldRestart(ended.HostConfig.RestartPolicy, state));
         container.Publish(restart ? state with { Phase = ContainerPhase.Restarting, RestartCount = state.RestartCount + 1 } : state);
         await StoreStateAsync(container);
         container.Waits.Exited(exitCode);

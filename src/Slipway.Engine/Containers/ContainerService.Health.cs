@@ -1,6 +1,7 @@
 using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Process;
+using Slipway.Storage;
 
 namespace Slipway.Engine.Containers;
 
@@ -79,21 +80,36 @@ internal sealed partial class ContainerService
         container.Publish(state with { Health = after });
         if (after.Status != before.Status)
         {
-            // The database has the state as of its last change, which is what the next engine goes on from.
-            await StoreStateAsync(container);
+            await StoreHealthAsync(container);
             _events.Publish(container.Snapshot, $"health_status: {after.Status.Word()}");
         }
 
         EndUnhealthyHeld(container);
     }
 
-    /// <summary>Has an unhealthy container restarted where its policy wants that. One that was paused and has not failed since is unhealthy in name only.</summary>
+    /// <summary>The database has the health as of its last change, which is what the next engine goes on from.</summary>
+    private async Task StoreHealthAsync(Container container)
+    {
+        try
+        {
+            await StoreStateAsync(container);
+        }
+        catch (StorageException exception)
+        {
+            // A full disk must not end the probing; the next change is stored with this one.
+            _services.Log.Write(EngineLogLevel.Warning, $"the health of container {container.Snapshot.Name} could not be stored: {exception.Message}");
+        }
+    }
+
+    /// <summary>Whether the container's health and policy want a restart. One that was paused and has not failed since is unhealthy in name only.</summary>
+    private static bool IsToRestartAsUnhealthy(ContainerSnapshot container) =>
+        container.State is { Health: { Status: HealthStatus.Unhealthy } health }
+        && health.FailingStreak >= HealthPolicy.Of(container.Config)?.Retries
+        && RestartDecision.ShouldRestartUnhealthy(container.HostConfig.RestartPolicy, container.State);
+
     private void EndUnhealthyHeld(Container container)
     {
-        if (container.Snapshot is { State: { Health: { Status: HealthStatus.Unhealthy } health, StartedAt: { } started } state, HostConfig.RestartPolicy: var policy }
-            && health.FailingStreak >= HealthPolicy.Of(container.Snapshot.Config)?.Retries
-            && !container.EndedAsUnhealthy
-            && RestartDecision.ShouldRestartUnhealthy(policy, state))
+        if (!container.EndedAsUnhealthy && container.Snapshot.State.StartedAt is { } started && IsToRestartAsUnhealthy(container.Snapshot))
         {
             container.EndedAsUnhealthy = true;
             _ = RestartUnhealthyAsync(container, started);

@@ -7,6 +7,11 @@ internal static class OldDefaults
 {
     public static void Apply(ContainerCreateRequest create, ApiVersion version)
     {
+        if (version < new ApiVersion(1, 44) && create.Healthcheck is { } check)
+        {
+            check.StartInterval = 0;
+        }
+
         if (create.HostConfig is not { } host)
         {
             return;
