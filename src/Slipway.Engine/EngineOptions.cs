@@ -36,6 +36,9 @@ public sealed record EngineOptions
     /// </summary>
     public long? DiskBudget { get; init; }
 
+    /// <summary>The engine tells its operator more (<c>--debug</c>); shown by <c>docker info</c>.</summary>
+    public bool Debug { get; init; }
+
     /// <summary>Labels of the daemon (<c>--label</c>).</summary>
     public IReadOnlyList<string> Labels { get; init; } = [];
 

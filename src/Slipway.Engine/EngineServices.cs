@@ -1,5 +1,6 @@
 using System.Net;
 using Slipway.Engine.Events;
+using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images.Sharing;
 using Slipway.Engine.Recovery;
 using Slipway.Engine.Volumes;
@@ -22,7 +23,8 @@ internal sealed record EngineServices : IAsyncDisposable
     private const string DefaultCgroupParent = "slipway";
     private const string ProbeGroup = "probe";
 
-    public required EngineOptions Options { get; init; }
+    /// <summary>Replaced as a whole when the configuration is reloaded.</summary>
+    public required EngineOptions Options { get; set; }
 
     public required TimeProvider Time { get; init; }
 
@@ -31,7 +33,7 @@ internal sealed record EngineServices : IAsyncDisposable
     public required DataRoot Data { get; init; }
 
     /// <summary>The client side of registries.</summary>
-    public required DistributionClient Distribution { get; init; }
+    public required ReloadableDistribution Distribution { get; init; }
 
     /// <summary>Engines that are asked for layers; null where none is configured.</summary>
     public required LayerPeers? Peers { get; init; }
@@ -89,7 +91,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Time = time,
                 Log = log,
                 Data = data,
-                Distribution = new DistributionClient(options.Registries, time),
+                Distribution = new ReloadableDistribution(options.Registries, time),
                 Peers = Peering(options, time),
                 Share = share,
                 Events = events,

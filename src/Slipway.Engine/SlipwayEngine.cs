@@ -25,6 +25,7 @@ public sealed class SlipwayEngine : IEngine
     private readonly Supervision _supervision;
     private readonly DiskBudget? _budget;
     private readonly RegistryService _registries;
+    private readonly DaemonParts _parts;
     private Task _warmUp = Task.CompletedTask;
 
     private SlipwayEngine(EngineServices services, ContainerService containers, ExecService execs, Supervision supervision)
@@ -38,7 +39,7 @@ public sealed class SlipwayEngine : IEngine
         Disk = new DiskService(services.Options, services.Data, services.Volumes, containers, () => containers.Index.All.Select(container => container.Snapshot));
         _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
         _registries = new RegistryService(services.Data.Images, services.Distribution, services.Peers, services.Events, services.Time, services.Options);
-        Daemon = new DaemonService(new DaemonParts
+        _parts = new DaemonParts
         {
             Options = services.Options,
             Time = services.Time,
@@ -48,7 +49,8 @@ public sealed class SlipwayEngine : IEngine
             EventListeners = () => services.Events.SubscriberCount,
             Limits = services.Limits,
             CgroupVersion = services.Cgroups.Hierarchy.Mode == CgroupMode.V2 ? 2 : 1,
-        });
+        };
+        Daemon = new DaemonService(_parts);
     }
 
     public IContainers Containers => _containers;
@@ -92,6 +94,33 @@ public sealed class SlipwayEngine : IEngine
             await services.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>
+    /// Takes over what may be changed while the engine runs, as dockerd does: labels, registries, limits of transfers, runtimes, debugging. Tells it by
+    /// the event <c>daemon reload</c>.
+    /// </summary>
+    /// <param name="options">All options; those that cannot be changed are not looked at.</param>
+    /// <exception cref="FormatException">A value that cannot be meant; nothing is changed.</exception>
+    public void Reload(EngineOptions options)
+    {
+        _services.Distribution.Reload(options.Registries);
+        EngineOptions reloaded = _services.Options with
+        {
+            Debug = options.Debug,
+            Labels = options.Labels,
+            Registries = options.Registries,
+            HttpProxy = options.HttpProxy,
+            HttpsProxy = options.HttpsProxy,
+            NoProxy = options.NoProxy,
+            MaxConcurrentDownloads = options.MaxConcurrentDownloads,
+            MaxConcurrentUploads = options.MaxConcurrentUploads,
+            Runtimes = options.Runtimes,
+        };
+        _services.Options = reloaded;
+        _registries.Options = reloaded;
+        _parts.Options = reloaded;
+        _services.Events.Publish("daemon", "reload", _parts.Id, ReloadEvent.Attributes(reloaded));
     }
 
     /// <summary>

@@ -33,13 +33,15 @@ internal static class DaemonCommand
         Option<string?> tlsAuthority = new("--tlscacert") { Description = "Trust certs signed only by this CA (default \"/etc/slipway/ca.pem\")" };
         Option<string?> tlsCertificate = new("--tlscert") { Description = "Path to TLS certificate file (default \"/etc/slipway/cert.pem\")" };
         Option<string?> tlsKey = new("--tlskey") { Description = "Path to TLS key file (default \"/etc/slipway/key.pem\")" };
+        Option<string?> logDriver = new("--log-driver") { Description = "Default driver for container logs (default \"json-file\")" };
+        Option<string?> logLevel = new("--log-level", "-l") { Description = "Set the logging level (\"debug\"|\"info\"|\"warn\"|\"error\")" };
         Option<bool> init = new("--init") { Description = "Run an init in the container to forward signals and reap processes" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
             configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
-            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, debug, cleanUp,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -72,11 +74,13 @@ internal static class DaemonCommand
                     TlsAuthority = result.GetValue(tlsAuthority),
                     TlsCertificate = result.GetValue(tlsCertificate),
                     TlsKey = result.GetValue(tlsKey),
+                    LogDriver = result.GetValue(logDriver),
+                    LogLevel = result.GetValue(logLevel),
                     Init = result.GetValue(init) ? true : null,
                     Debug = result.GetValue(debug) ? true : null,
                 };
-                DaemonConfiguration configuration = flags.Over(DaemonConfiguration.Read(file, required: result.GetValue(configFile) is not null), file);
-                return await DaemonRole.RunAsync(configuration, result.GetValue(cleanUp), cancellationToken).ConfigureAwait(false);
+                DaemonConfiguration Configuration() => flags.Over(DaemonConfiguration.Read(file, required: result.GetValue(configFile) is not null), file);
+                return await DaemonRole.RunAsync(Configuration(), Configuration, result.GetValue(cleanUp), cancellationToken).ConfigureAwait(false);
             }
             catch (CommandException exception)
             {

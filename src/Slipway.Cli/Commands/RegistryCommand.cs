@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Slipway.Cli.Roles;
+using Slipway.Engine;
 using Slipway.Registry.Server;
 
 namespace Slipway.Cli.Commands;
@@ -57,7 +58,7 @@ internal static class RegistryCommand
         {
             RegistryServerConfiguration configuration = Read(result);
             configuration = configuration with { Collection = configuration.Collection with { Untagged = configuration.Collection.Untagged || result.GetValue(untagged) } };
-            Console.WriteLine(await RegistryServer.CollectAsync(configuration, new RegistryEnvironment { Logging = new DaemonLog(debug: false) }, cancellationToken).ConfigureAwait(false));
+            Console.WriteLine(await RegistryServer.CollectAsync(configuration, new RegistryEnvironment { Logging = new DaemonLog(EngineLogLevel.Information) }, cancellationToken).ConfigureAwait(false));
         });
         return command;
     }

@@ -93,6 +93,22 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("debug")]
     public bool? Debug { get; init; }
 
+    [JsonPropertyName("log-driver")]
+    public string? LogDriver { get; init; }
+
+    [JsonPropertyName("log-level")]
+    public string? LogLevel { get; init; }
+
+    [JsonPropertyName("runtimes")]
+    public Dictionary<string, RuntimeDirectives>? Runtimes { get; init; }
+
+    [JsonPropertyName("default-runtime")]
+    public string? DefaultRuntime { get; init; }
+
+    /// <summary>All others: dockerd's that Slipway does not act on, and those nobody knows.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Others { get; set; }
+
     /// <summary>Reads a file; an unknown key is an error that names it.</summary>
     /// <param name="required">A file that is not there is an error.</param>
     public static DaemonConfiguration Read(string path, bool required)
@@ -100,7 +116,9 @@ internal sealed record DaemonConfiguration
         try
         {
             byte[] text = File.ReadAllBytes(path);
-            return JsonSerializer.Deserialize(text, DaemonConfigurationJson.Default.DaemonConfiguration) ?? new DaemonConfiguration();
+            DaemonConfiguration configuration = JsonSerializer.Deserialize(text, DaemonConfigurationJson.Default.DaemonConfiguration) ?? new DaemonConfiguration();
+            ForeignDirectives.Check(configuration.Others, path);
+            return configuration;
         }
         catch (Exception exception) when (!required && exception is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -145,6 +163,10 @@ internal sealed record DaemonConfiguration
             TlsCertificate = Pick(TlsCertificate, file.TlsCertificate, "tlscert"),
             TlsKey = Pick(TlsKey, file.TlsKey, "tlskey"),
             Init = Init ?? file.Init,
+            LogDriver = Pick(LogDriver, file.LogDriver, "log-driver"),
+            LogLevel = Pick(LogLevel, file.LogLevel, "log-level"),
+            Runtimes = Pick(Runtimes, file.Runtimes, "runtimes"),
+            DefaultRuntime = Pick(DefaultRuntime, file.DefaultRuntime, "default-runtime"),
             Debug = Debug ?? file.Debug,
         } is var merged && both.Count == 0
             ? merged
@@ -165,6 +187,6 @@ internal sealed record DaemonConfiguration
     }
 }
 
-[JsonSourceGenerationOptions(UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, AllowDuplicateProperties = false)]
+[JsonSourceGenerationOptions(AllowDuplicateProperties = false)]
 [JsonSerializable(typeof(DaemonConfiguration))]
 internal sealed partial class DaemonConfigurationJson : JsonSerializerContext;

@@ -5,13 +5,16 @@ using Slipway.Engine;
 namespace Slipway.Cli.Roles;
 
 /// <summary>The daemon's own log, on standard error: the service manager keeps it. Lines as <c>time=… level=info msg="…"</c> (logfmt).</summary>
-internal sealed class DaemonLog(bool debug) : IEngineLog, ILoggerFactory
+internal sealed class DaemonLog(EngineLogLevel lowest) : IEngineLog, ILoggerFactory
 {
     private readonly Lock _gate = new();
 
+    /// <summary>What is below this is not told. May be changed while the daemon runs.</summary>
+    public EngineLogLevel Lowest { get; set; } = lowest;
+
     public void Write(EngineLogLevel level, string message, Exception? exception = null)
     {
-        if (level == EngineLogLevel.Debug && !debug)
+        if (level < Lowest)
         {
             return;
         }
@@ -23,7 +26,7 @@ internal sealed class DaemonLog(bool debug) : IEngineLog, ILoggerFactory
             EngineLogLevel.Warning => "warning",
             _ => "error",
         };
-        string text = exception is null ? message : $"{message}: {(debug ? exception.ToString() : exception.Message)}";
+        string text = exception is null ? message : $"{message}: {(Lowest == EngineLogLevel.Debug ? exception.ToString() : exception.Message)}";
         string line = $"time=\"{Rfc3339.Format(TimeProvider.System.GetUtcNow())}\" level={name} msg=\"{Escape(text)}\"";
         lock (_gate)
         {

@@ -14,7 +14,8 @@ internal static class DaemonRole
     /// <summary>Where certificates are looked for unless they are named.</summary>
     private const string TlsFolder = "/etc/slipway";
 
-    public static async Task<int> RunAsync(DaemonConfiguration configuration, bool cleanUp, CancellationToken cancellationToken)
+    /// <param name="reread">Reads flags and configuration file again, for SIGHUP.</param>
+    public static async Task<int> RunAsync(DaemonConfiguration configuration, Func<DaemonConfiguration> reread, bool cleanUp, CancellationToken cancellationToken)
     {
         if (!Environment.IsPrivilegedProcess)
         {
@@ -27,7 +28,7 @@ internal static class DaemonRole
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stopping);
         try
         {
-            DaemonLog log = new(configuration.Debug == true);
+            DaemonLog log = new(LogLevel(configuration));
             SlipwayEngine engine = await SlipwayEngine.StartAsync(EngineOptions(configuration), TimeProvider.System, log, stopping.Token).ConfigureAwait(false);
             if (cleanUp)
             {
@@ -37,6 +38,11 @@ internal static class DaemonRole
 
             await using (engine.ConfigureAwait(false))
             {
+                using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+                {
+                    context.Cancel = true;
+                    Reload(engine, reread, log);
+                });
                 Task idle = IdleMemory.WatchAsync(TimeProvider.System, stopping.Token);
                 await ServerHost.RunAsync(engine, ServerOptions(configuration, log), stopping.Token).ConfigureAwait(false);
                 await idle.ConfigureAwait(false);
@@ -60,6 +66,47 @@ internal static class DaemonRole
         stopping.Cancel();
     });
 
+    /// <summary>A configuration that cannot be meant changes nothing; the daemon goes on with the one it has.</summary>
+    private static void Reload(SlipwayEngine engine, Func<DaemonConfiguration> reread, DaemonLog log)
+    {
+        log.Write(EngineLogLevel.Information, "Got signal to reload configuration");
+        try
+        {
+            DaemonConfiguration configuration = reread();
+            EngineLogLevel level = LogLevel(configuration);
+            engine.Reload(EngineOptions(configuration));
+            log.Lowest = level;
+        }
+        catch (Exception exception) when (exception is CommandException or FormatException)
+        {
+            log.Write(EngineLogLevel.Error, $"Error reconfiguring the daemon: {exception.Message}");
+        }
+    }
+
+    private static EngineLogLevel LogLevel(DaemonConfiguration configuration) => configuration.Debug == true ? EngineLogLevel.Debug : configuration.LogLevel switch
+    {
+        "debug" or "trace" => EngineLogLevel.Debug,
+        null or "" or "info" => EngineLogLevel.Information,
+        "warn" or "warning" => EngineLogLevel.Warning,
+        "error" or "fatal" or "panic" => EngineLogLevel.Error,
+        var other => throw new CommandException($"invalid logging level: {other}", 1),
+    };
+
+    private static Dictionary<string, RuntimeDefinition> Runtimes(DaemonConfiguration configuration)
+    {
+        Dictionary<string, RuntimeDefinition> runtimes = [];
+        foreach ((string name, RuntimeDirectives runtime) in configuration.Runtimes ?? [])
+        {
+            runtimes[name] = name == Engine.EngineOptions.OwnRuntime || name == "runc"
+                ? throw new CommandException($"runtime name '{name}' is reserved", 1)
+                : new RuntimeDefinition(runtime.Path ?? throw new CommandException($"runtimes: {name}: a path is needed", 1), runtime.Arguments ?? []);
+        }
+
+        return configuration.DefaultRuntime is null or "" or Engine.EngineOptions.OwnRuntime or "runc"
+            ? runtimes
+            : throw new CommandException($"default-runtime: {configuration.DefaultRuntime}: running containers with another runtime is not supported yet", 1);
+    }
+
     private static EngineOptions EngineOptions(DaemonConfiguration configuration)
     {
         EngineOptions options = new()
@@ -71,14 +118,24 @@ internal static class DaemonRole
             CgroupParent = configuration.CgroupParent,
             Labels = configuration.Labels ?? [],
             Init = configuration.Init ?? false,
+            Debug = LogLevel(configuration) == EngineLogLevel.Debug,
+            Runtimes = Runtimes(configuration),
+            LogDriver = configuration.LogDriver ?? "json-file",
             DiskBudget = configuration.DiskBudget is { } budget ? Quantities.Bytes(budget) : null,
         };
-        foreach ((string name, string value) in configuration.LogOptions ?? [])
+        if (options.LogDriver is not "json-file")
+        {
+            options = options with { LogDriverOptions = configuration.LogOptions ?? [] };
+        }
+
+        foreach ((string name, string value) in options.LogDriver is "json-file" ? configuration.LogOptions ?? [] : [])
         {
             options = name switch
             {
                 "max-size" => options with { LogMaxSize = Quantities.Bytes(value) },
                 "max-file" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int files) && files > 0 => options with { LogMaxFiles = files },
+                "compress" or "mode" or "max-buffer-size" or "labels" or "labels-regex" or "env" or "env-regex" or "tag" =>
+                    options with { LogDriverOptions = new Dictionary<string, string>(options.LogDriverOptions) { [name] = value } },
                 _ => throw new CommandException($"unknown log opt '{name}' for json-file log driver", 1),
             };
         }

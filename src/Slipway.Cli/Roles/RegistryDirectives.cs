@@ -6,6 +6,7 @@ using Slipway.Registry.Peers;
 namespace Slipway.Cli.Roles;
 
 /// <summary>What the daemon is told about proxies (<c>proxies</c>). Null: the environment decides.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record ProxyDirectives
 {
     [JsonPropertyName("http-proxy")]
@@ -19,6 +20,7 @@ internal sealed record ProxyDirectives
 }
 
 /// <summary>Who this engine is to engines it shares layers with (<c>layer-tls</c>): PEM files.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record PeerTlsDirectives
 {
     /// <summary>Authorities that certify the engines.</summary>
@@ -32,7 +34,26 @@ internal sealed record PeerTlsDirectives
     public required string Key { get; init; }
 }
 
+/// <summary>A runtime beside our own (<c>runtimes</c>).</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
+internal sealed record RuntimeDirectives
+{
+    [JsonPropertyName("path")]
+    public string? Path { get; init; }
+
+    [JsonPropertyName("runtimeArgs")]
+    public List<string>? Arguments { get; init; }
+
+    /// <summary>A shim of containerd: what it names Slipway does not have.</summary>
+    [JsonPropertyName("runtimeType")]
+    public string? Type { get; init; }
+
+    [JsonPropertyName("options")]
+    public System.Text.Json.JsonElement? Options { get; init; }
+}
+
 /// <summary>Settings of one registry (<c>registries</c>), which dockerd does not have.</summary>
+[JsonUnmappedMemberHandling(JsonUnmappedMemberHandling.Disallow)]
 internal sealed record RegistryDirectives
 {
     /// <summary>Base addresses that are asked before the registry.</summary>

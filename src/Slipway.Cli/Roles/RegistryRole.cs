@@ -12,7 +12,7 @@ internal static class RegistryRole
         using CancellationTokenSource stopping = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using PosixSignalRegistration terminate = StopOn(PosixSignal.SIGTERM, stopping);
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stopping);
-        DaemonLog log = new(debug: false);
+        DaemonLog log = new(EngineLogLevel.Information);
         RegistryEnvironment environment = new()
         {
             Logging = log,

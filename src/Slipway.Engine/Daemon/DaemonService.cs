@@ -8,7 +8,8 @@ namespace Slipway.Engine.Daemon;
 /// <summary>What the daemon needs to know of the rest of the engine.</summary>
 internal sealed record DaemonParts
 {
-    public required EngineOptions Options { get; init; }
+    /// <summary>Replaced as a whole when the configuration is reloaded.</summary>
+    public required EngineOptions Options { get; set; }
 
     public required TimeProvider Time { get; init; }
 
@@ -66,6 +67,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             PidsLimit = limits.PidsLimit,
             OomKillDisable = limits.OomKillDisable,
             IPv4Forwarding = forwarding,
+            Debug = parts.Options.Debug,
             LoggingDriver = parts.Options.LogDriver,
             NFd = Directory.GetFiles("/proc/self/fd").Length,
             NGoroutines = ThreadPool.ThreadCount,

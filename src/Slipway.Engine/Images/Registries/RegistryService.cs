@@ -17,6 +17,9 @@ internal sealed class RegistryService(
 {
     private readonly Lazy<ImageIndex> _index = new(() => new ImageIndex(options.Registries.Proxies));
 
+    /// <summary>Replaced as a whole when the configuration is reloaded.</summary>
+    public EngineOptions Options { get; set; } = options;
+
     public async Task PullAsync(ImagePullRequest pull, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
     {
         Reference name = Name(pull.Image, pull.Tag);
@@ -27,7 +30,7 @@ internal sealed class RegistryService(
             time,
             async (told, end) =>
             {
-                ImagePull puller = new(store, repository, peers, platform is null ? PlatformPreference.Host : new PlatformPreference(platform), options.MaxConcurrentDownloads, told);
+                ImagePull puller = new(store, repository, peers, platform is null ? PlatformPreference.Host : new PlatformPreference(platform), Options.MaxConcurrentDownloads, told);
                 Image? image = null;
                 bool isNewer = false;
                 await foreach (Reference tagged in NamesAsync(repository, name, end))
@@ -59,7 +62,7 @@ internal sealed class RegistryService(
             async (told, end) =>
             {
                 told.Say($"The push refers to repository [{name.Name}]");
-                ImagePush pusher = new(store, repository, sources, options.MaxConcurrentUploads, told);
+                ImagePush pusher = new(store, repository, sources, Options.MaxConcurrentUploads, told);
                 foreach (Reference tagged in LocalTags(name))
                 {
                     await RegistryErrors.OfAsync(() => pusher.RunAsync(tagged, push.Platform, end));
