@@ -202,6 +202,34 @@ public sealed class CopyTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    public async Task Parts_of_volumes_and_images_are_mounted_for_who_copies_too()
+    {
+        var volume = "v" + Guid.NewGuid().ToString("N")[..8];
+        Cleanup(() => Docker.Run("volume", "rm", volume));
+        await Docker.Ok("run", "--rm", "-v", $"{volume}:/v", "alpine", "sh", "-c", "mkdir /v/part; echo part > /v/part/p");
+        var name = Container();
+        await Docker.Ok(
+            "create", "--name", name, "--mount", $"type=volume,src={volume},dst=/part,volume-subpath=part", "--mount", "type=image,src=alpine,dst=/image", "alpine", "cat", "/part/in");
+        Assert.Equal(["part/", "part/p"], Names(await Listing($"{name}:/part")));
+        Assert.Equal("passwd", Names(await Listing($"{name}:/image/etc/passwd")).Single());
+        (await Docker.RunWith(new MemoryStream(Archive.Of(Archive.Text("in", "into the part"))), "cp", "-", $"{name}:/part")).Ok();
+        Assert.Equal("into the part", await Docker.Ok("run", "--rm", "-v", $"{volume}:/v", "alpine", "cat", "/v/part/in"));
+        Assert.Equal("into the part", await Docker.Ok("start", "-a", name));
+    }
+
+    [Fact]
+    public async Task Copies_are_events()
+    {
+        var name = await Tree();
+        var start = DateTimeOffset.UtcNow.AddSeconds(-1).ToUnixTimeSeconds();
+        await Docker.Ok("cp", $"{name}:/d/f", Folder());
+        (await Docker.RunWith(new MemoryStream(Archive.Of(Archive.Text("x", "x"))), "cp", "-", $"{name}:/tmp")).Ok();
+        await Docker.Until(
+            text => text.Contains("archive-path", StringComparison.Ordinal) && text.Contains("extract-to-dir", StringComparison.Ordinal),
+            ["events", "--since", $"{start}", "--until", $"{DateTimeOffset.UtcNow.AddSeconds(1).ToUnixTimeSeconds()}", "--filter", $"container={name}", "--format", "{{.Action}}"]);
+    }
+
+    [Fact]
     public async Task What_is_read_only_is_not_written_to()
     {
         var file = Path.Combine(Folder(), "in");

@@ -42,6 +42,19 @@ public sealed class FullDiskTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Copy()
+    {
+        await Docker.Ok("create", "--name", "copy", "alpine", "true");
+        (await Docker.RunWith(new MemoryStream(Archive.Of(Archive.Bytes("small", Random(1000)), Archive.Bytes("large", Random(TooLarge)))), "cp", "-", "copy:/tmp"))
+            .Exited(1).Says("no space left on device");
+
+        // What was unpacked before stays, as after any copy that is cut; the container goes with all of it.
+        await Docker.Ok("cp", "copy:/tmp/small", "-");
+        await Docker.Ok("rm", "copy");
+        await NothingIsLeft();
+    }
+
+    [Fact]
     public async Task Import()
     {
         var file = Path.Combine(Path.GetTempPath(), $"slipway-large-{Environment.ProcessId}.tar");

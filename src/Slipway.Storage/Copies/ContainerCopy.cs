@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Slipway.Kernel.Files;
 using Slipway.Storage.Threading;
 
@@ -26,17 +27,27 @@ public static class ContainerCopy
 
     /// <summary>Unpacks a tar, plain or compressed, into a directory. What was unpacked before an error stays.</summary>
     /// <exception cref="StorageException">NotFound, InvalidParameter, ReadOnly, Conflict: something is mounted where an entry belongs; System.</exception>
-    public static Task WriteAsync(RootDirectory root, string path, Stream tar, CopyOptions options, CancellationToken cancellationToken) =>
-        AsyncToBlockingStream.RunAsync(
-            "copy-in",
-            tar,
-            stream =>
-            {
-                using var target = CopyTarget.Open(root, path, options.Owner);
-                new TarExtraction(target, options, MaxDepth, cancellationToken).Run(stream);
-                return true;
-            },
-            cancellationToken);
+    public static async Task WriteAsync(RootDirectory root, string path, Stream tar, CopyOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await AsyncToBlockingStream.RunAsync(
+                "copy-in",
+                tar,
+                stream =>
+                {
+                    using var target = CopyTarget.Open(root, path, options.Owner);
+                    new TarExtraction(target, options, MaxDepth, cancellationToken).Run(stream);
+                    return true;
+                },
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (SourceException error)
+        {
+            // The sender's failure, in its own words: who sent knows what they mean.
+            ExceptionDispatchInfo.Throw(error.InnerException!);
+        }
+    }
 }
 
 /// <summary>A file or directory about to be copied out of a container.</summary>

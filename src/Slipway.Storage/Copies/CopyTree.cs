@@ -5,8 +5,8 @@ using Slipway.Storage.Changes;
 namespace Slipway.Storage.Copies;
 
 /// <summary>
-/// A directory of a container as a tar, with what is mounted inside: volumes, binds, tmpfs. Through which the kernel tells of itself
-/// (procfs, sysfs, …) shows as an empty directory, and so does /dev of a whole root: its devices are no files to take along.
+/// A directory of a container as a tar, with what is mounted inside: volumes, binds, tmpfs. A file system through which the
+/// kernel tells of itself (procfs, sysfs, …) shows as an empty directory, and so does /dev of a whole root: its devices are no files to take along.
 /// </summary>
 internal sealed class CopyTree : TreeWalk
 {

@@ -5,6 +5,7 @@ using Slipway.Kernel.Files;
 using Slipway.Oci;
 using Slipway.Oci.Tar;
 using Slipway.Storage.Layers;
+using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Copies;
 
@@ -44,6 +45,10 @@ internal sealed class TarExtraction(CopyTarget target, CopyOptions options, int 
         catch (Exception error) when (error is OciException or InvalidDataException)
         {
             throw new StorageException(StorageErrorKind.InvalidParameter, error.Message, error);
+        }
+        catch (IOException error) when (error is not SourceException)
+        {
+            throw HostErrors.Map(error);
         }
     }
 
