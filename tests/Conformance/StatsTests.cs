@@ -67,7 +67,9 @@ public sealed class StatsTests(SharedEngine engine) : EngineTest(engine)
         // The formula of the CLI; half a CPU at most, less where the machine is busy.
         Assert.InRange(used / system * cpus * 100, 1, 75);
         var wall = (DateTimeOffset)stats["read"]! - (DateTimeOffset)stats["preread"]!;
-        Assert.InRange(system / cpus, wall.TotalNanoseconds * 0.8, wall.TotalNanoseconds * 1.2);
+
+        // The clocks are not read at one instant, and the machine may be busy: this is about the unit.
+        Assert.InRange(system / cpus, wall.TotalNanoseconds * 0.2, wall.TotalNanoseconds * 5);
         Assert.True((long)now["cpu_usage"]!["usage_in_usermode"]! > 0);
         Assert.True((long)now["throttling_data"]!["periods"]! > 0);
     }
