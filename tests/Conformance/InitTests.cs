@@ -26,6 +26,17 @@ public sealed class InitTests(SharedEngine engine) : EngineTest(engine)
         Assert.Equal(code, (await Docker.Run("run", "--rm", "--init", "alpine", "sh", "-c", script)).ExitCode);
 
     [Fact]
+    public async Task The_plan_shows_the_init()
+    {
+        Assert.SkipUnless(IsSlipway, "plans are Slipway's own");
+        var name = Container();
+        await Docker.Ok("create", "--init", "--name", name, "alpine", "sleep", "1");
+        var plan = (await Programs.Run(Repository.Executable!, ["-H", $"unix://{Docker.Socket}", "explain", name])).Ok().Lines[^1];
+        Assert.Contains("execveat", plan, StringComparison.Ordinal);
+        Assert.Contains("/sbin/docker-init", plan, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Orphans_are_reaped()
     {
         var name = Container();

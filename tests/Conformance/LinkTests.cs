@@ -88,6 +88,20 @@ public sealed class LinkTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    public async Task A_link_is_removed_and_its_container_stays()
+    {
+        var (server, _) = await Server();
+        var client = Container("web");
+        await Docker.Ok("create", "--name", client, "--link", $"{server}:store", "alpine", "cat", "/etc/hosts");
+        Assert.Contains("cannot remove the default link name of the container", (await Docker.Run("rm", "--link", server)).Error, StringComparison.Ordinal);
+        Assert.NotEqual(0, (await Docker.Run("rm", "--link", $"{client}/nosuch")).ExitCode);
+        await Docker.Ok("rm", "--link", $"{client}/store");
+        Assert.Equal("[]", await Docker.Inspect(client, "{{.HostConfig.Links}}"));
+        Assert.Equal("true", await Docker.Inspect(server, "{{.State.Running}}"));
+        Assert.DoesNotContain("store", (await Docker.Run("start", "-a", client)).Ok().Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Links_that_cannot_be_are_refused_in_Docker_s_words()
     {
         var (server, _) = await Server();

@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 
 namespace Slipway.Engine.Containers;
@@ -9,7 +11,8 @@ internal sealed partial class ContainerService
     {
         if (options.Link)
         {
-            throw ContainerErrors.Unsupported("rm --link");
+            await RemoveLinkAsync(reference, cancellationToken);
+            return;
         }
 
         Container container = _index.Resolve(reference);
@@ -60,6 +63,33 @@ internal sealed partial class ContainerService
                 await RemoveHeldAsync(container, options.Volumes);
             }
         }
+    }
+
+    /// <summary><c>docker rm --link PARENT/ALIAS</c>: the linked container stays; the one that has the link finds it no more from its next start on.</summary>
+    private async Task RemoveLinkAsync(string reference, CancellationToken cancellationToken)
+    {
+        string name = reference.TrimStart('/');
+        int slash = name.IndexOf('/', StringComparison.Ordinal);
+        if (slash < 0)
+        {
+            _ = _index.Resolve(reference);
+            throw new EngineException(ErrorKind.Conflict, "Conflict, cannot remove the default link name of the container");
+        }
+
+        string alias = name[(slash + 1)..];
+        Container parent = _index.Resolve(name[..slash]);
+        using AsyncLock.Holder holder = await parent.LockAsync(cancellationToken);
+        HostConfig before = parent.Snapshot.HostConfig;
+        List<string> links = [.. (before.Links ?? []).Where(text => LegacyLink.Parse(text).Alias != alias)];
+        if (links.Count == (before.Links?.Count ?? 0))
+        {
+            throw ContainerErrors.NoSuchContainer(reference);
+        }
+
+        HostConfig after = before with { Links = links };
+        await _services.Data.Containers.UpdateConfigAsync(
+            parent.Id, JsonSerializer.SerializeToUtf8Bytes(after, StateJson.Default.HostConfig), networking: null, CancellationToken.None);
+        parent.Publish(parent.Snapshot with { HostConfig = after });
     }
 
     public async Task RenameAsync(string reference, string newName, CancellationToken cancellationToken)
