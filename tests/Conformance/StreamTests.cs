@@ -9,6 +9,16 @@ public sealed class StreamTests(SharedEngine engine) : EngineTest(engine)
 {
     private const int Bulk = 256 << 20;
 
+    [Theory]
+    [InlineData("run", "-i", "--rm", "--detach-keys", "ctrl-p,ctrl-q", "alpine")]
+    [InlineData("exec", "-i", "--detach-keys", "ctrl-p,ctrl-q")]
+    public async Task Without_a_terminal_the_detach_keys_are_input(params string[] command)
+    {
+        string[] target = command[0] == "exec" ? [await Sleeper()] : [];
+        var result = (await Docker.RunWith("a\u0010\u0011b\u0010", [.. command, .. target, "od", "-An", "-tx1"])).Ok();
+        Assert.Equal("61 10 11 62 10", result.Line.Trim());
+    }
+
     [Fact]
     public async Task Standard_input_reaches_the_program_and_its_end_too() =>
         Assert.Equal("hi\n", (await Docker.RunWith("hi\n", "run", "-i", "--rm", "alpine", "cat")).Ok().Output);
