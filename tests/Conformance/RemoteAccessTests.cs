@@ -39,11 +39,15 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
     [Fact]
     public async Task A_missing_certificate_is_told_at_the_start()
     {
+        var root = Folder();
         var result = await Programs.Run(
             Repository.Executable!,
-            ["daemon", "--data-root", Folder(), "--exec-root", Folder(), "--bridge", "none", "-H", "tcp://127.0.0.1:0", "--tls", "--tlscert", "/nosuch.pem", "--tlskey", "/nosuch.pem"]);
+            ["daemon", "--data-root", root, "--exec-root", root, "--bridge", "none", "-H", "tcp://127.0.0.1:0", "--tls", "--tlscert", "/nosuch.pem", "--tlskey", "/nosuch.pem"]);
         Assert.NotEqual(0, result.ExitCode);
         Assert.Contains("/nosuch.pem", result.Error, StringComparison.Ordinal);
+
+        // Nothing was started.
+        Assert.Empty(Directory.EnumerateFileSystemEntries(root));
     }
 
     /// <summary>What the docker CLI does with <c>ssh://</c>: it runs <c>ssh HOST docker system dial-stdio</c> and speaks HTTP over its streams.</summary>

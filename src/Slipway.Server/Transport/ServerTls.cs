@@ -14,6 +14,10 @@ public sealed record ServerTls(string Certificate, string Key, string? ClientAut
     /// <summary>Only who shows a certificate may speak to the API.</summary>
     public bool VerifiesClients => ClientAuthorities is not null;
 
+    /// <summary>Finds out what is wrong with the files before anything is started.</summary>
+    /// <exception cref="EngineException">InvalidParameter: a file cannot be read, or is not what it should be.</exception>
+    public void Validate() => _ = Load();
+
     /// <summary>Reads the files.</summary>
     /// <exception cref="EngineException">InvalidParameter: a file cannot be read, or is not what it should be.</exception>
     internal SslServerAuthenticationOptions Load()
