@@ -7,12 +7,11 @@ public sealed class CopyFaultTests() : FaultTest("cpkill")
 {
     private const int Rounds = 50;
 
-    private readonly string _folder = Directory.CreateTempSubdirectory("slipway-cp-").FullName;
-
     [Fact]
     public async Task After_copies_that_were_cut_containers_start_and_nothing_is_left()
     {
-        await using var large = new FileStream(Path.Combine(_folder, "large"), FileMode.Create);
+        var folder = Directory.CreateTempSubdirectory("slipway-cp-").FullName;
+        await using var large = new FileStream(Path.Combine(folder, "large"), FileMode.Create);
         large.SetLength(300 << 20);
         await Docker.Ok("run", "-d", "--name", "stopped", "-v", "vol:/vol", "alpine", "sleep", "1000");
         await Docker.Ok("stop", "-t", "0", "stopped");
@@ -27,8 +26,8 @@ public sealed class CopyFaultTests() : FaultTest("cpkill")
             {
                 0 => ["cp", large.Name, "stopped:/vol"],
                 1 => ["cp", large.Name, "running:/large"],
-                2 => ["cp", "running:/large", Path.Combine(_folder, "out")],
-                _ => ["cp", "stopped:/bin", Path.Combine(_folder, "bin")],
+                2 => ["cp", "running:/large", Path.Combine(folder, "out")],
+                _ => ["cp", "stopped:/bin", Path.Combine(folder, "bin")],
             };
             using var copy = Docker.Start(arguments);
             await Task.Delay(random.Next(0, 120), Cancellation);
@@ -50,9 +49,9 @@ public sealed class CopyFaultTests() : FaultTest("cpkill")
         Assert.Equal("alive", await Docker.Ok("exec", "stopped", "echo", "alive"));
         await Docker.Ok("stop", "-t", "0", "stopped");
         Assert.Equal("alive", await Docker.Ok("exec", "running", "echo", "alive"));
-        await Docker.Ok("cp", "stopped:/etc/passwd", _folder);
+        await Docker.Ok("cp", "stopped:/etc/passwd", folder);
         (await Footprint.Settled(Engine, before)).EqualTo(before);
-        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]
