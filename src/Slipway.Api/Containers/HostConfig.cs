@@ -93,6 +93,10 @@ public sealed record HostConfig : Resources
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public bool? Init { get; set; }
+
+    /// <summary>Slipway's own: containers that have to run before this one starts (<c>NAME</c>), or to be healthy (<c>NAME:healthy</c>).</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public List<string>? Requires { get; set; }
 }
 
 /// <summary>Limits (API "Resources"); also the body of an update.</summary>

@@ -81,6 +81,7 @@ internal sealed class ContainerOptions
         List(command, (request, _, values) => request.Labels = KeyValues.Labels(request.Labels, KeyValues.Files(values)), "Read in a line delimited file of labels", "--label-file");
         List(command, (_, host, values) => host.Annotations = KeyValues.Pairs(values), "Add an annotation to the container (passed through to the OCI runtime)", "--annotation");
         Text(command, (_, host, value) => host.RestartPolicy = Restart(value), "Restart policy to apply when a container exits", "--restart");
+        List(command, (_, host, values) => host.Requires = values, "Start only when another container runs, or is healthy (NAME[:healthy])", "--requires");
         Flag(command, AutoRemove, (_, host) => host.AutoRemove = true);
         Text(command, (request, _, value) => request.StopSignal = value, "Signal to stop the container", "--stop-signal");
         Number(command, (request, _, value) => request.StopTimeout = (int)value, "Timeout (in seconds) to stop a container", "--stop-timeout");

@@ -14,10 +14,14 @@ internal sealed class Container(ContainerSnapshot snapshot)
 {
     private readonly AsyncLock _lock = new();
     private volatile ContainerSnapshot _snapshot = snapshot;
+    private TaskCompletionSource? _changed;
 
     public string Id { get; } = snapshot.Id;
 
     public ContainerSnapshot Snapshot => _snapshot;
+
+    /// <summary>Completes when another snapshot is shown; to be taken before the snapshot is looked at.</summary>
+    public Task Changed => LazyInitializer.EnsureInitialized(ref _changed, () => new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).Task;
 
     public ContainerWaits Waits { get; } = new();
 
@@ -50,7 +54,11 @@ internal sealed class Container(ContainerSnapshot snapshot)
     public ValueTask<AsyncLock.Holder> LockAsync(CancellationToken cancellationToken) => _lock.AcquireAsync(cancellationToken);
 
     /// <summary>Shows a new state to readers. Only for the holder of the lock.</summary>
-    public void Publish(ContainerSnapshot next) => _snapshot = next;
+    public void Publish(ContainerSnapshot next)
+    {
+        _snapshot = next;
+        Interlocked.Exchange(ref _changed, null)?.TrySetResult();
+    }
 
-    public void Publish(RunState state) => _snapshot = _snapshot with { State = state };
+    public void Publish(RunState state) => Publish(_snapshot with { State = state });
 }

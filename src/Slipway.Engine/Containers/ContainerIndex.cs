@@ -43,6 +43,19 @@ internal sealed class ContainerIndex
 
     public void Release(string name, string id) => _owners.TryRemove(KeyValuePair.Create(name, id));
 
+    /// <summary>As <see cref="Resolve"/>, or null where there is none.</summary>
+    public Container? TryResolve(string reference)
+    {
+        try
+        {
+            return Resolve(reference);
+        }
+        catch (EngineException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>By full id, name, or unique prefix of an id, in this order, as Docker does.</summary>
     /// <exception cref="EngineException">NotFound, or InvalidParameter for an ambiguous prefix.</exception>
     public Container Resolve(string reference)

@@ -1,6 +1,7 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
+using Slipway.Engine.Containers.Requirements;
 using Slipway.Engine.Containers.State;
 using Slipway.Oci;
 using Slipway.Runtime.Confinement;
@@ -23,6 +24,8 @@ internal sealed partial class ContainerService
         HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, DefaultLog);
         Validate(request, hostConfig);
         string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
+        hostConfig.Requires = Requirement.Requested(request);
+        ValidateRequirements(hostConfig, givenName);
         Image image = FindImage(request.Image, create.Platform);
         _services.Data.Ledger.Touch(image.Id);
         ContainerConfig config = ImageDefaults.Merge(request, image.Config.Config);

@@ -120,6 +120,16 @@ internal sealed partial class ContainerService
         try
         {
             await Task.Delay(pause, _services.Time, pending.Token);
+            try
+            {
+                await FulfilRequirementsAsync(container, pending.Token);
+            }
+            catch (EngineException exception)
+            {
+                await PostponeRestartAsync(container, pending, exception);
+                return;
+            }
+
             using AsyncLock.Holder holder = await container.LockAsync(pending.Token);
             if (container.Snapshot.State.Phase == ContainerPhase.Restarting && container.PendingRestart == pending)
             {

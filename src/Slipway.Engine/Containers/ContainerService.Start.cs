@@ -12,6 +12,11 @@ internal sealed partial class ContainerService
     public async Task StartAsync(string reference, CancellationToken cancellationToken)
     {
         Container container = _index.Resolve(reference);
+        if (!container.Snapshot.State.IsRunning)
+        {
+            await FulfilRequirementsAsync(container, cancellationToken);
+        }
+
         using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
         RunState state = container.Snapshot.State;
         switch (state.Phase)

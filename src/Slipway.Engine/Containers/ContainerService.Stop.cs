@@ -39,6 +39,7 @@ internal sealed partial class ContainerService
             }
         }
 
+        await FulfilRequirementsAsync(container, cancellationToken);
         using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
         {
             if (!container.Snapshot.State.IsRunning)

@@ -39,6 +39,9 @@ public static unsafe class OverlayMount
     /// <summary>Layers an image may have, as Docker's overlay2 limits them.</summary>
     public const int MaximumLayers = 128;
 
+    /// <summary>What a mount may have below: an image's layers, what lies below those, and a container's own directory where it is only read.</summary>
+    private const int MaximumLowers = MaximumLayers + 2;
+
     private static OverlayMethod s_known = OverlayMethod.Descriptors;
 
     /// <summary>Mounts layers on top of each other.</summary>
@@ -48,9 +51,9 @@ public static unsafe class OverlayMount
     /// <returns>The detached mount.</returns>
     public static SafeFileHandle Create(IReadOnlyList<SafeFileHandle> lowers, SafeFileHandle? upper, SafeFileHandle? work, OverlayOptions options)
     {
-        if (lowers.Count is 0 or > MaximumLayers)
+        if (lowers.Count is 0 or > MaximumLowers)
         {
-            throw new ArgumentException($"an overlay has 1 to {MaximumLayers} lower layers, not {lowers.Count}", nameof(lowers));
+            throw new ArgumentException($"an overlay has 1 to {MaximumLowers} lower layers, not {lowers.Count}", nameof(lowers));
         }
 
         if ((upper is null) != (work is null))

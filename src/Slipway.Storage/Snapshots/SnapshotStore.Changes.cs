@@ -134,18 +134,13 @@ internal sealed partial class SnapshotStore
             }
 
             OpenLayers(chainIds, $"of container {containerId}", lowers);
-
             if (lowers.Count == 0)
             {
-                return _empty.Open(OpenFlags.Directory);
-            }
-
-            if (lowers.Count == 1)
-            {
                 // "At least 2 lowerdir are needed while upperdir nonexistent" (fs/overlayfs/super.c).
-                lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
+                return _base.Open(OpenFlags.Directory);
             }
 
+            lowers.Add(_base.Open(OpenFlags.Path | OpenFlags.Directory));
             return OverlayMount.Create(lowers, upper: null, work: null, OverlayOptions.Default);
         }
         finally

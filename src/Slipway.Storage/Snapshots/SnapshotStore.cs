@@ -15,9 +15,13 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     private const string Work = "work";
     private const uint RootMode = 0x1ed; // 0755
 
+    /// <summary>By this file programs know that they run in a container of Docker's kind.</summary>
+    private const string ContainerMark = ".dockerenv";
+
     private readonly HostPath _path;
     private readonly SafeFileHandle _containers;
     private readonly HostPath _empty;
+    private readonly HostPath _base;
     private readonly TemporaryDirectory _temporary;
     private readonly LayerStore _layers;
     private readonly UnpackLimits _limits;
@@ -29,9 +33,19 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         _path.CreateDirectories(DataRoot.DirectoryMode);
         _containers = _path.Open(OpenFlags.Directory);
 
-        // What lies below the upper directory of a container whose image has no layer.
         _empty = root / "empty";
         _empty.CreateDirectories(RootMode);
+
+        // The lowest layer of every container and of no image: what is in it is neither the container's change nor its image's content.
+        _base = root / "base";
+        _base.CreateDirectories(RootMode);
+        using var directory = _base.Open(OpenFlags.Directory);
+        if (DirectoryEntry.TryOpen(directory, ContainerMark, OpenFlags.WriteOnly | OpenFlags.Create | OpenFlags.NoFollow, out var mark, RootMode) is var errno and not 0)
+        {
+            throw new KernelException($"create {ContainerMark}", errno);
+        }
+
+        mark!.Dispose();
     }
 
     public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly)
@@ -40,11 +54,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         try
         {
             OpenLayers(chainIds, $"of container {containerId}", lowers);
-            if (lowers.Count == 0)
-            {
-                lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
-            }
-
+            lowers.Add(_base.Open(OpenFlags.Path | OpenFlags.Directory));
             using var container = Open(containerId, lowers[0]);
             using var upper = DirectoryEntry.Open(container, Upper, OpenFlags.Path | OpenFlags.Directory);
             using var work = DirectoryEntry.Open(container, Work, OpenFlags.Path | OpenFlags.Directory);

@@ -14,7 +14,7 @@ internal static class BusyboxImage
     private const UnixFileMode Executable = (UnixFileMode)0x1ED;
 
     private static readonly string[] Applets =
-        ["cat", "dd", "echo", "env", "false", "grep", "head", "hostname", "id", "ip", "kill", "ls", "cut", "mkdir", "mount", "ps", "seq", "sh", "sleep", "stat", "stty", "test", "touch", "true", "wc"];
+        ["cat", "dd", "echo", "env", "false", "grep", "head", "hostname", "id", "ip", "kill", "ls", "cut", "mkdir", "mount", "ps", "seq", "sh", "sleep", "stat", "stty", "test", "touch", "true", "wc", "rm"];
 
     public static async Task ImportAsync(SlipwayEngine engine, IReadOnlyList<string> changes, string tag, CancellationToken cancellationToken)
     {

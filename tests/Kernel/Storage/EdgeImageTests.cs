@@ -31,7 +31,7 @@ public sealed class EdgeImageTests
         await using var golden = Samples.Open($"edge/expected/{name}.tar");
         await using var temporary = await TemporaryDataRoot.CreateAsync();
         var loaded = await temporary.Root.Images.LoadAsync(archive, null, null, Cancellation);
-        using var rootfs = temporary.Root.Snapshots.MountRootfs(loaded[0].Image.ChainIds, new string('a', 64), readOnly: false);
+        using var rootfs = temporary.Root.Snapshots.MountImage(loaded[0].Image.ChainIds);
         Assert.Equal(Expected(golden), Actual(rootfs, ""));
     }
 
@@ -42,7 +42,7 @@ public sealed class EdgeImageTests
         await using var temporary = await TemporaryDataRoot.CreateAsync();
         var loaded = await temporary.Root.Images.LoadAsync(archive, null, null, Cancellation);
         Assert.Equal(50, loaded[0].Image.Layers.Count);
-        using var rootfs = temporary.Root.Snapshots.MountRootfs(loaded[0].Image.ChainIds, new string('a', 64), readOnly: true);
+        using var rootfs = temporary.Root.Snapshots.MountImage(loaded[0].Image.ChainIds);
         Assert.Equal(50, Actual(rootfs, "").Count(line => line.Contains("RegularFile", StringComparison.Ordinal)));
     }
 

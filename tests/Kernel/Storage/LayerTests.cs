@@ -190,10 +190,10 @@ public sealed class LayerTests : IAsyncLifetime
     }
 
     [Fact]
-    public void An_image_without_layers_gives_an_empty_root()
+    public void An_image_without_layers_gives_a_root_with_the_mark_of_containers_alone()
     {
         using var rootfs = new RootDirectory(_temporary.Root.Snapshots.MountRootfs([], Container, readOnly: false));
-        Assert.Empty(new DirectoryListing(rootfs.Descriptor));
+        Assert.Equal([".dockerenv"], new DirectoryListing(rootfs.Descriptor).Select(entry => System.Text.Encoding.UTF8.GetString(entry.Name)));
     }
 
     [Theory]
