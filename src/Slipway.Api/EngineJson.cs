@@ -50,6 +50,7 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(Volume))]
 [JsonSerializable(typeof(VolumeList))]
 [JsonSerializable(typeof(VolumeCreateRequest))]
+[JsonSerializable(typeof(VolumeCopyRequest))]
 [JsonSerializable(typeof(NetworksPruneReport))]
 [JsonSerializable(typeof(BuildCachePruneReport))]
 [JsonSerializable(typeof(AuthConfig))]

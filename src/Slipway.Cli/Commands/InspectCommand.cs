@@ -64,7 +64,7 @@ internal static class InspectCommand
         return null;
     }
 
-    private static void Print(JsonArray found, string? format)
+    public static void Print(JsonArray found, string? format)
     {
         if (format is null or "" or "json")
         {

@@ -43,8 +43,6 @@ internal static class ObjectCommands
         ImageCommands.CreateTag(),
     };
 
-    public static Command CreateVolume() => new("volume", "Manage volumes") { PruneCommands.CreateVolumes() };
-
     public static Command CreateSystem() => new("system", "Manage the engine")
     {
         DialStdioCommand.Create(),

@@ -56,7 +56,7 @@ internal static class SlipwayCommand
             ImageCommands.CreateHistory(),
             ObjectCommands.CreateContainer(),
             ObjectCommands.CreateImage(),
-            ObjectCommands.CreateVolume(),
+            VolumeCommands.Create(),
             ObjectCommands.CreateSystem(),
             InspectCommand.Create(),
             ExplainCommand.Create(),

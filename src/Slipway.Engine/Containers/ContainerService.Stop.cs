@@ -152,6 +152,45 @@ internal sealed partial class ContainerService
         }
     }
 
+    /// <summary>Pauses containers while a volume that they have mounted is copied, as a commit does.</summary>
+    /// <returns>Lets those go on that were paused.</returns>
+    private async Task<IAsyncDisposable> PauseForCopyAsync(IReadOnlyList<string> containers, CancellationToken cancellationToken)
+    {
+        PausedContainers paused = new(this);
+        try
+        {
+            foreach (string id in containers)
+            {
+                if (_index.Find(id) is { } container && await TryPauseForCommitAsync(container, cancellationToken))
+                {
+                    paused.Add(container);
+                }
+            }
+
+            return paused;
+        }
+        catch
+        {
+            await paused.DisposeAsync();
+            throw;
+        }
+    }
+
+    private sealed class PausedContainers(ContainerService service) : IAsyncDisposable
+    {
+        private readonly List<Container> _containers = [];
+
+        public void Add(Container container) => _containers.Add(container);
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (Container container in _containers)
+            {
+                await service.EndPauseForCommitAsync(container);
+            }
+        }
+    }
+
     public async Task UnpauseAsync(string reference, CancellationToken cancellationToken)
     {
         Container container = _index.Resolve(reference);

@@ -33,6 +33,7 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
         _links = new ContainerLinks(services, _index);
         _launcher = new ContainerLauncher(services, _index, _links);
         _forwarding = new LogForwarding(services);
+        services.Volumes.PauseUsers = PauseForCopyAsync;
     }
 
     /// <summary>The containers made from an image.</summary>

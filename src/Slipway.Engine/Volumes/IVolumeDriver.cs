@@ -20,5 +20,5 @@ internal interface IVolumeDriver
     Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast);
 
     /// <summary>Whether the directory at the path may be replaced by another while nobody has it mounted.</summary>
-    bool OwnsDirectory(VolumeDocument document);
+    bool OwnsDirectory(string name, VolumeDocument document);
 }

@@ -14,6 +14,16 @@ public interface IVolumes
 
     Volume Inspect(string name);
 
+    /// <summary>Gives a volume that no container names another name.</summary>
+    Task RenameAsync(string name, string newName, CancellationToken cancellationToken);
+
+    /// <summary>Makes a volume with the content of another. Containers that have it mounted are paused meanwhile unless that is declined.</summary>
+    Task<Volume> CopyAsync(string name, VolumeCopyRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Finds a volume whose content is to be written as a tar.</summary>
+    /// <returns>Writes the tar; nobody is paused for it.</returns>
+    Func<Stream, CancellationToken, Task> Export(string name);
+
     /// <param name="force">A volume that is not there is no error.</param>
     Task RemoveAsync(string name, bool force, CancellationToken cancellationToken);
 

@@ -41,6 +41,10 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
                     error);
             }
         }
+        else if (store.HasImage(name))
+        {
+            await MountImageAsync(name, cancellationToken);
+        }
         else
         {
             store.Ensure(name);
@@ -50,9 +54,21 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
     }
 
     public Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast) =>
-        isLast && LocalMount.Of(document.Options) is not null ? store.UnmountAsync(name) : Task.CompletedTask;
+        isLast && !OwnsDirectory(name, document) ? store.UnmountAsync(name) : Task.CompletedTask;
 
-    public bool OwnsDirectory(VolumeDocument document) => LocalMount.Of(document.Options) is null;
+    public bool OwnsDirectory(string name, VolumeDocument document) => LocalMount.Of(document.Options) is null && !store.HasImage(name);
+
+    private async Task MountImageAsync(string name, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await store.MountImageAsync(name, cancellationToken);
+        }
+        catch (KernelException error)
+        {
+            throw new EngineException(ErrorKind.System, $"error while mounting volume '{PathOf(name)}': {error.Message}", error);
+        }
+    }
 
     private string PathOf(string name) => store.DataPath(name);
 }

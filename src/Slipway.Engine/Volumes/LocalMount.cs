@@ -1,17 +1,21 @@
-using System.Net;
 using System.Net.Sockets;
+using System.Net;
 using Microsoft.Win32.SafeHandles;
-using Slipway.Kernel;
+using Slipway.Engine.Logging;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
+using Slipway.Kernel;
 using Slipway.Runtime.Compilation;
+using Slipway.Storage.Volumes;
 
 namespace Slipway.Engine.Volumes;
 
 /// <summary>What the options <c>type</c>, <c>device</c> and <c>o</c> of a local volume say is to be mounted.</summary>
 internal sealed class LocalMount
 {
-    private static readonly string[] s_known = ["type", "device", "o", "size"];
+    private static readonly string[] s_known = ["type", "device", "o", SizeOption];
+
+    public const string SizeOption = "size";
 
     private readonly string _type;
     private readonly string _options;
@@ -23,7 +27,7 @@ internal sealed class LocalMount
 
     /// <summary>Null for a volume that is nothing but a directory.</summary>
     public static LocalMount? Of(IReadOnlyDictionary<string, string>? options) =>
-        options is { Count: > 0 } ? new LocalMount(options["type"], options["device"], options.GetValueOrDefault("o", "")) : null;
+        options?.ContainsKey("type") == true ? new LocalMount(options["type"], options["device"], options.GetValueOrDefault("o", "")) : null;
 
     /// <exception cref="EngineException">InvalidParameter: an option that is unknown, or one that is missing.</exception>
     public static void Validate(IReadOnlyDictionary<string, string>? options)
@@ -38,9 +42,14 @@ internal sealed class LocalMount
             throw VolumeErrors.Invalid($"invalid option: \"{key}\"");
         }
 
-        if (options.ContainsKey("size"))
+        if (SizeOf(options) is not null)
         {
-            throw VolumeErrors.Invalid("quota size requested but no quota support");
+            if (options.Count > 1)
+            {
+                throw VolumeErrors.Invalid($"option \"{SizeOption}\" cannot be combined with others: what is mounted has the size it has");
+            }
+
+            return;
         }
 
         foreach (string key in (ReadOnlySpan<string>)["device", "type"])
@@ -50,6 +59,28 @@ internal sealed class LocalMount
                 throw VolumeErrors.Invalid($"missing required option: \"{key}\"");
             }
         }
+    }
+
+    /// <summary>How many bytes a volume may take; null where it has no limit of its own.</summary>
+    /// <exception cref="EngineException">InvalidParameter: no size, or one too small.</exception>
+    public static long? SizeOf(IReadOnlyDictionary<string, string>? options)
+    {
+        if (options?.TryGetValue(SizeOption, out string? text) != true)
+        {
+            return null;
+        }
+
+        long size;
+        try
+        {
+            size = GoText.Size(text!);
+        }
+        catch (Exception exception) when (exception is FormatException or OverflowException)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"invalid size: '{text}'", exception);
+        }
+
+        return size >= IVolumeStore.MinimumSize ? size : throw VolumeErrors.Invalid($"invalid size: '{text}': a volume has at least {IVolumeStore.MinimumSize >> 20} MiB");
     }
 
     /// <summary>The detached mount. May take long: a server is asked.</summary>

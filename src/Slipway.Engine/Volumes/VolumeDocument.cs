@@ -16,6 +16,9 @@ internal sealed record VolumeDocument
     /// <summary>Docker's mark of a volume whose name was made up; such go with an ordinary prune.</summary>
     public const string AnonymousLabel = "com.docker.volume.anonymous";
 
+    /// <summary>On a snapshot: what it is of. For people and filters; the engine goes by <see cref="SnapshotOf"/>.</summary>
+    public const string SnapshotLabel = "io.slipway.snapshot.of";
+
     public required string Driver { get; init; }
 
     /// <summary>As they were given: null is not empty.</summary>
@@ -28,6 +31,13 @@ internal sealed record VolumeDocument
     /// that was not finished.
     /// </summary>
     public string? Owner { get; init; }
+
+    /// <summary>The volume that this one shows as it was at an instant; containers only read it.</summary>
+    public string? SnapshotOf { get; init; }
+
+    /// <summary>Bytes it may take at most; null where there is no limit, and where another driver knows.</summary>
+    [JsonIgnore]
+    public long? Size => Driver == LocalDriver.Name ? LocalMount.SizeOf(Options) : null;
 
     [JsonIgnore]
     public bool IsAnonymous => Labels?.ContainsKey(AnonymousLabel) == true;

@@ -30,6 +30,9 @@ internal sealed class VolumeEntry(string name)
     /// <summary>Ids of those that have it mounted.</summary>
     public HashSet<string> Mounted { get; } = [];
 
+    /// <summary>Completes when a copy of it is done; nobody mounts it before. Null where none is made.</summary>
+    public TaskCompletionSource? Copying { get; set; }
+
     /// <summary>Where its content lies on the host; empty where the driver tells that only when it mounts.</summary>
     public string Path { get; set; } = "";
 

@@ -7,7 +7,10 @@ internal static class VolumeErrors
 
     public static EngineException NoSuchVolume(string name) => new(ErrorKind.NotFound, $"get {name}: no such volume");
 
-    public static EngineException InUse(VolumeEntry volume) => new(ErrorKind.Conflict, $"remove {volume.Name}: volume is in use - [{string.Join(", ", volume.Users)}]");
+    public static EngineException InUse(string verb, VolumeEntry volume) =>
+        new(ErrorKind.Conflict, $"{verb} {volume.Name}: volume is in use - [{string.Join(", ", volume.Users)}]");
+
+    public static EngineException Exists(string verb, string name) => new(ErrorKind.Conflict, $"{verb} {name}: there is a volume of this name");
 
     public static EngineException NoDriver(string name, string driver) =>
         new(ErrorKind.NotFound, $"create {name}: error looking up volume plugin {driver}: plugin \"{driver}\" not found");

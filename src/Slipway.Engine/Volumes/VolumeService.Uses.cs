@@ -88,7 +88,7 @@ internal sealed partial class VolumeService
                     continue;
                 }
 
-                using Held held = await LockAsync(name, cancellationToken);
+                using Held held = await LockForMountAsync(name, cancellationToken);
                 if (held.Volume.Document is null)
                 {
                     // Somebody has taken it from the data root.
@@ -134,15 +134,21 @@ internal sealed partial class VolumeService
     /// <param name="open">Opens the image, if it is needed.</param>
     public async Task PopulateAsync(ContainerMount mount, string container, Func<RootDirectory> open, CancellationToken cancellationToken)
     {
-        using Held held = await LockAsync(mount.VolumeName!, cancellationToken);
+        using Held held = await LockForMountAsync(mount.VolumeName!, cancellationToken);
         VolumeEntry volume = held.Volume;
+        if (volume.Mounted.Count == 0 && _store.HasImage(volume.Name))
+        {
+            await TranslateAsync(_store.PopulateImageAsync(volume.Name, open, mount.Destination, cancellationToken));
+            return;
+        }
+
         string path = await MountHeldAsync(volume, container, cancellationToken);
         try
         {
             HostPath data = new(path);
             if (_store.IsEmpty(data))
             {
-                bool inUse = volume.Mounted.Count > 1 || !(await DriverAsync(volume, cancellationToken)).OwnsDirectory(volume.Document!);
+                bool inUse = volume.Mounted.Count > 1 || !(await DriverAsync(volume, cancellationToken)).OwnsDirectory(volume.Name, volume.Document!);
                 await _store.PopulateAsync(data, open(), mount.Destination, inUse, cancellationToken);
             }
         }
@@ -209,7 +215,8 @@ internal sealed partial class VolumeService
         VolumeSpec spec = mount.Volume ?? VolumeSpec.Default;
         await EnsureHeldAsync(held.Volume, spec, mount.Anonymous ? container : null, cancellationToken);
         held.Volume.AddUser(container);
-        return mount with { Source = held.Volume.Path, Volume = spec with { Driver = held.Volume.Document!.Driver } };
+        mount = mount with { Source = held.Volume.Path, Volume = spec with { Driver = held.Volume.Document!.Driver } };
+        return held.Volume.Document.SnapshotOf is null ? mount : mount with { ReadOnly = true, NoCopy = true, Options = [.. mount.Options.Select(word => word == "rw" ? "ro" : word)] };
     }
 
     private async ValueTask<IVolumeDriver> DriverAsync(VolumeEntry volume, CancellationToken cancellationToken)

@@ -39,7 +39,7 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
         DataRoot data, string plugins, EventLog events, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
     {
         VolumeService service = new(data, plugins, events, time, log);
-        foreach (VolumeRow row in await data.Volumes.OpenAsync(name => Adopted(name).ToBytes(), cancellationToken))
+        foreach (VolumeRow row in await data.Volumes.OpenAsync((name, size) => Adopted(name, size).ToBytes(), cancellationToken))
         {
             try
             {
@@ -93,7 +93,7 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
 
         if (held.Volume.Users.Count > 0)
         {
-            throw VolumeErrors.InUse(held.Volume);
+            throw VolumeErrors.InUse("remove", held.Volume);
         }
 
         await RemoveHeldAsync(held.Volume, cancellationToken, force);
@@ -175,7 +175,7 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
         try
         {
             path = await driver.CreateAsync(volume.Name, document, cancellationToken);
-            await _store.CreateAsync(new VolumeRow(volume.Name, now, document.ToBytes()), cancellationToken);
+            await _store.CreateAsync(new VolumeRow(volume.Name, now, document.ToBytes()), document.Size, cancellationToken);
         }
         catch (EngineException exception)
         {
@@ -232,8 +232,12 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
         _events.Publish("volume", action, volume.Name, attributes);
     }
 
-    private static VolumeDocument Adopted(string name) =>
-        new() { Driver = LocalDriver.Name, Labels = VolumeNames.LooksAnonymous(name) ? WithMark(null) : null };
+    private static VolumeDocument Adopted(string name, long? size) => new()
+    {
+        Driver = LocalDriver.Name,
+        Labels = VolumeNames.LooksAnonymous(name) ? WithMark(null) : null,
+        Options = size is { } bytes ? new Dictionary<string, string> { [LocalMount.SizeOption] = bytes.ToString(CultureInfo.InvariantCulture) } : null,
+    };
 
     private static Dictionary<string, string> WithMark(Dictionary<string, string>? labels) => new(labels ?? []) { [VolumeDocument.AnonymousLabel] = "" };
 

@@ -86,6 +86,9 @@ internal static unsafe partial class NativeFiles
     [LibraryImport("libc", EntryPoint = "pwrite64", SetLastError = true)]
     internal static partial nint PWrite(SafeHandle file, byte* buffer, nint size, long offset);
 
+    [LibraryImport("libc", EntryPoint = "lseek64", SetLastError = true)]
+    internal static partial long LSeek(SafeHandle file, long offset, int origin);
+
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     internal static partial int Fcntl(SafeHandle file, int command, nint argument);
 

@@ -30,6 +30,26 @@ internal static class VolumeEndpoints
         await request.NoContent();
     }
 
+    public static async Task Copy(ApiRequest request)
+    {
+        VolumeCopyRequest copy = await request.ReadJsonAsync(EngineJson.Wire.VolumeCopyRequest) ?? new VolumeCopyRequest();
+        Volume volume = await request.Engine.Volumes.CopyAsync(request.Parameter, copy, request.Http.RequestAborted);
+        await request.WriteJsonAsync(volume, EngineJson.Wire.Volume, StatusCodes.Status201Created);
+    }
+
+    public static async Task Rename(ApiRequest request)
+    {
+        await request.Engine.Volumes.RenameAsync(request.Parameter, request.Query["name"], request.Stopping);
+        await request.NoContent();
+    }
+
+    public static Task Export(ApiRequest request)
+    {
+        Func<Stream, CancellationToken, Task> write = request.Engine.Volumes.Export(request.Parameter);
+        request.Response.ContentType = "application/x-tar";
+        return write(request.Response.Body, request.Http.RequestAborted);
+    }
+
     public static async Task Prune(ApiRequest request)
     {
         VolumesPruneReport report = await request.Engine.Volumes.PruneAsync(request.Query.Filters(), all: request.Version < new ApiVersion(1, 42), request.Stopping);

@@ -137,6 +137,9 @@ internal static class RouteTable
         // Slipway's own
         Built("GET", "/slipway/containers/{id}/explain", ContainerEndpoints.Explain),
         Built("GET", "/slipway/disk", DiskEndpoints.Ledger),
+        Built("POST", "/slipway/volumes/{name}/copy", VolumeEndpoints.Copy),
+        Built("POST", "/slipway/volumes/{name}/rename", VolumeEndpoints.Rename),
+        Built("GET", "/slipway/volumes/{name}/export", VolumeEndpoints.Export),
     ];
 
     private static Route Built(string method, string path, EndpointHandler handler) => new(method, path, RouteState.Built, handler);

@@ -11,14 +11,16 @@ internal sealed class TemporaryDirectory : IDisposable
 
     public TemporaryDirectory(HostPath root)
     {
-        var path = root / "tmp";
-        path.CreateDirectories(DataRoot.DirectoryMode);
-        Descriptor = path.Open(OpenFlags.Directory);
+        Path = root / "tmp";
+        Path.CreateDirectories(DataRoot.DirectoryMode);
+        Descriptor = Path.Open(OpenFlags.Directory);
         TreeRemoval.Clear(Descriptor);
 
         // Layers and containers are born here, and keep their place on the disk when they get their name.
         Descriptors.SpreadSubdirectories(Descriptor);
     }
+
+    public HostPath Path { get; }
 
     public SafeFileHandle Descriptor { get; }
 

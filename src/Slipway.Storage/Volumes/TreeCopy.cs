@@ -9,7 +9,7 @@ namespace Slipway.Storage.Volumes;
 /// <summary>
 /// Copies a tree: owners, modes, times, extended attributes, links as links, hard links as such, device nodes, holes. Source and target may both
 /// be hostile, the one an image's, the other a directory that a container has mounted: every step is on one name in an open directory, and
-/// follows nothing.
+/// follows nothing. What is removed or replaced meanwhile is left out.
 /// </summary>
 internal sealed class TreeCopy : TreeWalk
 {
@@ -71,10 +71,34 @@ internal sealed class TreeCopy : TreeWalk
     protected override void Leave(in WalkedFile directory)
     {
         _targets.Pop().Dispose();
-        FileMetadata.Copy(directory.Directory, directory.Name, directory.Status, _targets.Peek(), directory.Name);
+        try
+        {
+            FileMetadata.Copy(directory.Directory, directory.Name, directory.Status, _targets.Peek(), directory.Name);
+        }
+        catch (KernelException error) when (IsGone(error))
+        {
+            // It was there when it was met; its attributes but the extended ones are known since then.
+            DirectoryEntry.ChangeMode(_targets.Peek(), directory.Name, directory.Status.Permissions);
+            DirectoryEntry.SetTimes(_targets.Peek(), directory.Name, directory.Status.AccessTime, directory.Status.ModificationTime);
+        }
     }
 
     protected override void Visit(in WalkedFile file)
+    {
+        try
+        {
+            Copy(file);
+        }
+        catch (KernelException error) when (IsGone(error))
+        {
+            // Removed or replaced since it was listed: as if it had not been there.
+            TreeRemoval.Remove(_targets.Peek(), file.Name);
+        }
+    }
+
+    private static bool IsGone(KernelException error) => error.Errno is Errno.ENOENT or Errno.ELOOP or Errno.ESTALE or Errno.ENXIO;
+
+    private void Copy(in WalkedFile file)
     {
         var status = file.Status;
         var target = _targets.Peek();
@@ -109,35 +133,65 @@ internal sealed class TreeCopy : TreeWalk
         }
     }
 
-    /// <summary>Blocks of zeros become holes, as they mostly were.</summary>
+    /// <summary>Shares the blocks where the file system can; else copies what is no hole. Blocks of zeros become holes too, as they mostly were.</summary>
     private void CopyContent(in WalkedFile file, SafeFileHandle directory)
     {
         using var source = DirectoryEntry.Open(file.Directory, file.Name, OpenFlags.ReadOnly | OpenFlags.NonBlocking);
-        if (!FileStatus.Of(source).IsRegularFile)
+        var status = FileStatus.Of(source);
+        if (!status.IsRegularFile)
         {
             throw new KernelException($"copy \"{new PathName(file.Path).ToString()}\", which was replaced meanwhile", Errno.ESTALE);
         }
 
         using var target = DirectoryEntry.CreateFile(directory, file.Name, PrivateFile);
+        if (FileContent.TryShare(source, target))
+        {
+            return;
+        }
+
         var block = ArrayPool<byte>.Shared.Rent(BlockSize);
         try
         {
+            // What is appended meanwhile is left: there might be no end of it.
             long offset = 0;
-            for (int length; (length = RandomAccess.Read(source, block.AsSpan(0, BlockSize), offset)) > 0; offset += length)
+            while (offset < status.Size && FileContent.TryFindData(source, offset, out var start, out var end))
             {
-                _cancellation.ThrowIfCancellationRequested();
-                var bytes = block.AsSpan(0, length);
-                if (bytes.ContainsAnyExcept((byte)0))
+                offset = CopyRange(source, target, start, Math.Min(end, status.Size), block.AsSpan(0, BlockSize));
+                if (offset < end)
                 {
-                    Descriptors.WriteAt(target, bytes, offset);
+                    break;
                 }
             }
 
-            RandomAccess.SetLength(target, offset);
+            RandomAccess.SetLength(target, status.Size);
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(block);
         }
+    }
+
+    /// <returns>Where it ended: before the end of the range where the file does.</returns>
+    private long CopyRange(SafeFileHandle source, SafeFileHandle target, long offset, long end, Span<byte> block)
+    {
+        while (offset < end)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            var length = RandomAccess.Read(source, block[..(int)Math.Min(block.Length, end - offset)], offset);
+            if (length == 0)
+            {
+                break;
+            }
+
+            var bytes = block[..length];
+            if (bytes.ContainsAnyExcept((byte)0))
+            {
+                Descriptors.WriteAt(target, bytes, offset);
+            }
+
+            offset += length;
+        }
+
+        return offset;
     }
 }

@@ -9,7 +9,7 @@ using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Volumes;
 
-internal sealed class VolumeStore : IVolumeStore, IDisposable
+internal sealed partial class VolumeStore : IVolumeStore, IDisposable
 {
     private const string Data = "_data";
     private const uint DataMode = 0x1ed; // 0755
@@ -29,8 +29,9 @@ internal sealed class VolumeStore : IVolumeStore, IDisposable
 
     public string DataPath(string name) => Path(name).Value;
 
-    public async Task<IReadOnlyList<VolumeRow>> OpenAsync(Func<string, byte[]> adopt, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<VolumeRow>> OpenAsync(Func<string, long?, byte[]> adopt, CancellationToken cancellationToken)
     {
+        await FinishRenamesAsync(cancellationToken).ConfigureAwait(false);
         var rows = (await _table.AllAsync(cancellationToken).ConfigureAwait(false)).ToDictionary(row => row.Name, StringComparer.Ordinal);
         var directories = new HashSet<string>(StringComparer.Ordinal);
         foreach (var entry in new DirectoryListing(_volumes))
@@ -47,13 +48,14 @@ internal sealed class VolumeStore : IVolumeStore, IDisposable
                 continue;
             }
 
-            if (IsEmpty(Path(name)))
+            var size = ImageSize(name);
+            if (size is null && IsEmpty(Path(name)))
             {
                 _temporary.Consume(_volumes, name);
                 continue;
             }
 
-            var row = new VolumeRow(name, DateTimeOffset.FromUnixTimeSeconds(status.ModificationTime.Seconds), adopt(name));
+            var row = new VolumeRow(name, DateTimeOffset.FromUnixTimeSeconds(status.ModificationTime.Seconds), adopt(name, size));
             await _table.InsertAsync(row, cancellationToken).ConfigureAwait(false);
             rows.Add(name, row);
         }
@@ -67,9 +69,14 @@ internal sealed class VolumeStore : IVolumeStore, IDisposable
         return [.. rows.Values];
     }
 
-    public Task CreateAsync(VolumeRow row, CancellationToken cancellationToken) =>
+    public Task CreateAsync(VolumeRow row, long? size, CancellationToken cancellationToken) =>
         GuardAsync("create", row.Name, () =>
         {
+            if (size is { } bytes)
+            {
+                return PlaceAsync(row, bytes, (_, _) => { }, cancellationToken);
+            }
+
             Ensure(row.Name);
             return _table.InsertAsync(row, cancellationToken);
         });
@@ -156,7 +163,7 @@ internal sealed class VolumeStore : IVolumeStore, IDisposable
                 }
                 else
                 {
-                    Replace(parent, name, sourceParent, source, cancellationToken);
+                    Replace(parent, name, _temporary.Descriptor, sourceParent, source, cancellationToken);
                 }
             }
 
@@ -184,18 +191,20 @@ internal sealed class VolumeStore : IVolumeStore, IDisposable
         }
     }
 
-    private void Replace(SafeFileHandle parent, ReadOnlySpan<byte> name, SafeFileHandle sourceParent, ReadOnlySpan<byte> source, CancellationToken cancellationToken)
+    /// <param name="staging">On the same file system: here the copy is made.</param>
+    private void Replace(
+        SafeFileHandle parent, ReadOnlySpan<byte> name, SafeFileHandle staging, SafeFileHandle sourceParent, ReadOnlySpan<byte> source, CancellationToken cancellationToken)
     {
         var copy = _temporary.NewName("volume");
-        MakeDirectory(_temporary.Descriptor, copy, DataMode);
+        MakeDirectory(staging, copy, DataMode);
         try
         {
-            TreeCopy.Run(sourceParent, source, _temporary.Descriptor, Encoding.UTF8.GetBytes(copy), cancellationToken);
-            DirectoryEntry.Rename(_temporary.Descriptor, copy, parent, name, RenameFlags.Exchange);
+            TreeCopy.Run(sourceParent, source, staging, Encoding.UTF8.GetBytes(copy), cancellationToken);
+            DirectoryEntry.Rename(staging, copy, parent, name, RenameFlags.Exchange);
         }
         finally
         {
-            TreeRemoval.Remove(_temporary.Descriptor, copy);
+            TreeRemoval.Remove(staging, copy);
         }
     }
 

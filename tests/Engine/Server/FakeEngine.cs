@@ -171,6 +171,13 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     Volume IVolumes.Inspect(string name) => throw new EngineException(ErrorKind.NotFound, $"get {name}: no such volume");
 
+    Task IVolumes.RenameAsync(string name, string newName, CancellationToken cancellationToken) => Call($"rename volume {name} {newName}");
+
+    Task<Volume> IVolumes.CopyAsync(string name, VolumeCopyRequest request, CancellationToken cancellationToken) =>
+        Task.FromResult(new Volume { Name = request.Name ?? $"{name}-copy", Labels = request.Labels });
+
+    Func<Stream, CancellationToken, Task> IVolumes.Export(string name) => throw new EngineException(ErrorKind.NotFound, $"get {name}: no such volume");
+
     Task IVolumes.RemoveAsync(string name, bool force, CancellationToken cancellationToken) => Call($"remove volume {name} {force}");
 
     Task<VolumesPruneReport> IVolumes.PruneAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : [], 0));

@@ -76,9 +76,9 @@ public sealed class VolumeRecoveryTests(EngineFixture fixture) : IClassFixture<E
         {
             // An anonymous volume of a container that was never stored; a directory of a creation without a row; a row of a removal without a directory.
             VolumeDocument document = new() { Driver = "local", Owner = new string('c', 64) };
-            await data.Volumes.CreateAsync(new VolumeRow(orphan, DateTimeOffset.UnixEpoch, document.ToBytes()), Cancellation);
+            await data.Volumes.CreateAsync(new VolumeRow(orphan, DateTimeOffset.UnixEpoch, document.ToBytes()), size: null, Cancellation);
             data.Volumes.Ensure("created");
-            await data.Volumes.CreateAsync(new VolumeRow("removed", DateTimeOffset.UnixEpoch, document.ToBytes()), Cancellation);
+            await data.Volumes.CreateAsync(new VolumeRow("removed", DateTimeOffset.UnixEpoch, document.ToBytes()), size: null, Cancellation);
             Directory.Delete($"{fixture.Options.DataRoot}/volumes/removed", recursive: true);
 
             // Of an engine that kept no rows.

@@ -111,7 +111,7 @@ public sealed class VolumeStoreTests
         File.WriteAllBytes($"{tree}/data/large", noise);
         using var root = new HostPath(tree).OpenRoot();
         await using var full = await DataRoot.OpenAsync(new DataRootOptions { Path = disk.Path }, Cancellation);
-        await full.Volumes.CreateAsync(new VolumeRow("volume", DateTimeOffset.UnixEpoch, "{}"u8.ToArray()), Cancellation);
+        await full.Volumes.CreateAsync(new VolumeRow("volume", DateTimeOffset.UnixEpoch, "{}"u8.ToArray()), size: null, Cancellation);
         var data = new HostPath(full.Volumes.DataPath("volume"));
         var error = await Assert.ThrowsAsync<StorageException>(() => full.Volumes.PopulateAsync(data, root, "/data", inUse: false, Cancellation));
         Assert.Equal((StorageErrorKind.System, $"populate volume {data}: no space left on device"), (error.Kind, error.Message));
@@ -156,7 +156,7 @@ public sealed class VolumeStoreTests
     }
 
     private static Task CreateAsync(TemporaryDataRoot temporary, string name) =>
-        temporary.Root.Volumes.CreateAsync(new VolumeRow(name, DateTimeOffset.UnixEpoch, "{}"u8.ToArray()), Cancellation);
+        temporary.Root.Volumes.CreateAsync(new VolumeRow(name, DateTimeOffset.UnixEpoch, "{}"u8.ToArray()), size: null, Cancellation);
 
     private static string Source(TemporaryDataRoot temporary) => Directory.CreateDirectory($"{temporary.Path}/source/tree/root").FullName;
 

@@ -45,7 +45,7 @@ internal sealed record RunState
     /// <summary>On the default bridge, while the container runs: committed together with the start, so that recovery gives it back.</summary>
     public StoredEndpoint? Endpoint { get; init; }
 
-    /// <summary>It is a commit that has paused the container: an engine that finds it so after the end of another lets it go on.</summary>
+    /// <summary>It is a commit, or a copy of a volume, that has paused the container: an engine that finds it so after the end of another lets it go on.</summary>
     public bool PausedForCommit { get; init; }
 
     /// <summary>A process exists: running or paused.</summary>

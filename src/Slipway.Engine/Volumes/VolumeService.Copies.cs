@@ -1,0 +1,185 @@
+using System.Globalization;
+using Slipway.Api.Disk;
+using Slipway.Api.Volumes;
+using Slipway.Engine.Containers;
+using Slipway.Kernel.Files;
+using Slipway.Storage;
+using Slipway.Storage.Volumes;
+
+namespace Slipway.Engine.Volumes;
+
+/// <summary>Copies, snapshots, exports, other names: what Docker lacks.</summary>
+internal sealed partial class VolumeService
+{
+    /// <summary>Pauses those of the containers that run, until the answer is disposed. Set by who knows containers.</summary>
+    internal Func<IReadOnlyList<string>, CancellationToken, Task<IAsyncDisposable>> PauseUsers { get; set; } =
+        (_, _) => throw new InvalidOperationException("nobody knows the containers yet");
+
+    public async Task<Volume> CopyAsync(string name, VolumeCopyRequest request, CancellationToken cancellationToken)
+    {
+        string copy = string.IsNullOrEmpty(request.Name) ? CopyName(name) : VolumeNames.Check(request.Name);
+        await using Borrowed source = await BorrowAsync(name, holdsMounts: true, cancellationToken);
+        VolumeDocument document = CopyDocument(source.Volume, request);
+        LocalMount.Validate(document.Options);
+        using Held held = await LockAsync(copy, cancellationToken);
+        if (held.Volume.Document is not null)
+        {
+            throw VolumeErrors.Exists("create", copy);
+        }
+
+        DateTimeOffset now;
+        await using (request.Pause ? await PauseUsers(source.Others, cancellationToken) : null)
+        {
+            now = _time.GetUtcNow();
+            await TranslateAsync(_store.CopyAsync(new HostPath(source.Path), new VolumeRow(copy, now, document.ToBytes()), document.Size, cancellationToken));
+        }
+
+        held.Volume.Created = now;
+        held.Volume.Path = _store.DataPath(copy);
+        held.Volume.Document = document;
+        Publish(held.Volume, "create", (request.Snapshot ? "snapshotOf" : "cloneOf", name));
+        return Describe(held.Volume);
+    }
+
+    public async Task RenameAsync(string name, string newName, CancellationToken cancellationToken)
+    {
+        VolumeNames.Check(newName);
+        if (name == newName)
+        {
+            throw VolumeErrors.Exists("rename", newName);
+        }
+
+        // In one order whichever is renamed to which: two at a time must not wait for each other.
+        bool inOrder = string.CompareOrdinal(name, newName) < 0;
+        using Held first = await LockAsync(inOrder ? name : newName, cancellationToken);
+        using Held second = await LockAsync(inOrder ? newName : name, cancellationToken);
+        (VolumeEntry volume, VolumeEntry renamed) = inOrder ? (first.Volume, second.Volume) : (second.Volume, first.Volume);
+        VolumeDocument document = volume.Document ?? throw VolumeErrors.NoSuchVolume(name);
+        if (renamed.Document is not null)
+        {
+            throw VolumeErrors.Exists("rename", newName);
+        }
+
+        if (volume.Users.Count > 0)
+        {
+            throw VolumeErrors.InUse("rename", volume);
+        }
+
+        if (document.Driver != LocalDriver.Name)
+        {
+            throw VolumeErrors.Invalid($"rename {name}: only the driver \"{document.Driver}\" itself could rename its volumes, and it has no such call");
+        }
+
+        await TranslateAsync(RenameHeldAsync(name, newName, cancellationToken));
+        (renamed.Created, renamed.Path, renamed.Document) = (volume.Created, _store.DataPath(newName), document);
+        volume.Document = null;
+        Publish(renamed, "rename", ("oldName", name));
+    }
+
+    public Func<Stream, CancellationToken, Task> Export(string name)
+    {
+        _ = Find(name) ?? throw VolumeErrors.NoSuchVolume(name);
+        return async (output, cancellationToken) =>
+        {
+            await using Borrowed source = await BorrowAsync(name, holdsMounts: false, cancellationToken);
+            await TranslateAsync(_store.ExportAsync(new HostPath(source.Path), output, cancellationToken));
+            Publish(source.Volume, "export");
+        };
+    }
+
+    /// <summary>What an engine that was killed has left mounted would stay mounted under the old name.</summary>
+    private async Task RenameHeldAsync(string name, string newName, CancellationToken cancellationToken)
+    {
+        await _store.UnmountAsync(name);
+        await _store.RenameAsync(name, newName, cancellationToken);
+    }
+
+    private string CopyName(string name) => VolumeNames.Check(string.Create(CultureInfo.InvariantCulture, $"{name}-{_time.GetUtcNow():yyyyMMdd'T'HHmmssfff}"));
+
+    private static VolumeDocument CopyDocument(VolumeEntry source, VolumeCopyRequest request)
+    {
+        VolumeDocument original = source.Document!;
+        string? size = !string.IsNullOrEmpty(request.Size) ? request.Size
+            : original.Size is { } bytes ? bytes.ToString(CultureInfo.InvariantCulture)
+            : null;
+        Dictionary<string, string> labels = request.Labels ?? [];
+        if (request.Snapshot)
+        {
+            labels[VolumeDocument.SnapshotLabel] = source.Name;
+        }
+
+        return new VolumeDocument
+        {
+            Driver = LocalDriver.Name,
+            Options = size is null ? null : new Dictionary<string, string> { [LocalMount.SizeOption] = size },
+            Labels = labels.Count > 0 ? labels : null,
+            SnapshotOf = request.Snapshot ? source.Name : null,
+        };
+    }
+
+    /// <summary>Mounts a volume for the engine's own reading. It is in use meanwhile: nobody removes or renames it.</summary>
+    /// <param name="holdsMounts">Who wants to mount it waits until it is given back.</param>
+    private async Task<Borrowed> BorrowAsync(string name, bool holdsMounts, CancellationToken cancellationToken)
+    {
+        using Held held = await LockForMountAsync(name, cancellationToken);
+        VolumeEntry volume = held.Volume;
+        if (volume.Document is null)
+        {
+            throw VolumeErrors.NoSuchVolume(name);
+        }
+
+        string[] others = [.. volume.Mounted];
+        string user = Identifiers.New();
+        string path = await MountHeldAsync(volume, user, cancellationToken);
+        volume.AddUser(user);
+        volume.Copying = holdsMounts ? new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) : volume.Copying;
+        return new Borrowed(this, volume, user, path, others, holdsMounts);
+    }
+
+    private async ValueTask GiveBackAsync(Borrowed borrowed)
+    {
+        using Held held = await LockAsync(borrowed.Volume.Name, CancellationToken.None);
+        borrowed.Volume.RemoveUser(borrowed.User);
+        await UnmountHeldAsync(borrowed.Volume, borrowed.User);
+        if (borrowed.HoldsMounts)
+        {
+            borrowed.Volume.Copying!.SetResult();
+            borrowed.Volume.Copying = null;
+        }
+    }
+
+    /// <summary>The lock of a volume of which no copy is being made.</summary>
+    private async Task<Held> LockForMountAsync(string name, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            Held held = await LockAsync(name, cancellationToken);
+            if (held.Volume.Copying is not { } copying)
+            {
+                return held;
+            }
+
+            held.Dispose();
+            await copying.Task.WaitAsync(cancellationToken);
+        }
+    }
+
+    private static async Task TranslateAsync(Task work)
+    {
+        try
+        {
+            await work;
+        }
+        catch (StorageException exception)
+        {
+            throw ContainerErrors.From(exception);
+        }
+    }
+
+    /// <param name="Path">Where the content lies.</param>
+    /// <param name="Others">The containers that have it mounted.</param>
+    private sealed record Borrowed(VolumeService Service, VolumeEntry Volume, string User, string Path, IReadOnlyList<string> Others, bool HoldsMounts) : IAsyncDisposable
+    {
+        public ValueTask DisposeAsync() => Service.GiveBackAsync(this);
+    }
+}
