@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Slipway.Engine;
+using Slipway.Server.Auditing;
 using Slipway.Server.Http;
 using Slipway.Server.Transport;
 
@@ -21,14 +22,15 @@ public static class ServerHost
     /// <exception cref="EngineException">An address cannot be listened on.</exception>
     public static async Task RunAsync(IEngine engine, ServerOptions options, CancellationToken cancellationToken)
     {
-        using ListeningSockets sockets = ListeningSockets.Open(options.Hosts, options.Groups, options.Tls);
+        using ListeningSockets sockets = ListeningSockets.Open(options.Hosts, options.Groups, options.Tls, options.Sockets);
+        using AuditLog? audit = options.Audit is { } auditing ? new AuditLog(auditing, TimeProvider.System, options.Logging.CreateLogger("Slipway.Server"), options.WarmUp ? Environment.ProcessId : null) : null;
         TlsLayer? tls = options.Tls is null ? null : new TlsLayer(options.Tls.Load());
         using CancellationTokenSource stopping = new();
         using KestrelServer server = new(
-            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys, tls)), new SocketTransport(sockets.ByEndPoint), options.Logging);
-        await server.StartAsync(new EngineApplication(engine, options.Logging, stopping.Token), cancellationToken);
+            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys, tls)), new SocketTransport(sockets), options.Logging);
+        await server.StartAsync(new EngineApplication(engine, audit, options.Logging, stopping.Token), cancellationToken);
         options.Listening?.Invoke();
-        EndPoint? own = sockets.ByEndPoint.Keys.FirstOrDefault(endPoint => tls is null || endPoint.AddressFamily == AddressFamily.Unix);
+        EndPoint? own = sockets.ByEndPoint.Keys.FirstOrDefault(endPoint => sockets.PolicyOf(endPoint) is null && (tls is null || endPoint.AddressFamily == AddressFamily.Unix));
         Task warmUp = options.WarmUp && own is not null
             ? WarmUp.RunAsync(own, options.Logging.CreateLogger("Slipway.Server"), cancellationToken)
             : Task.CompletedTask;

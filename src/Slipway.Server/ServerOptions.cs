@@ -1,5 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Slipway.Server.Auditing;
+using Slipway.Server.Authorization;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server;
@@ -18,6 +20,12 @@ public sealed record ServerOptions
 
     /// <summary>The group that may use a unix socket: the first of these that exists; root where none does.</summary>
     public IReadOnlyList<string> Groups { get; init; } = ["slipway", "docker"];
+
+    /// <summary>Unix sockets beside <see cref="Hosts"/>, each with a policy.</summary>
+    public IReadOnlyList<ApiSocket> Sockets { get; init; } = [];
+
+    /// <summary>Where decisions about requests are recorded; null: nowhere.</summary>
+    public AuditOptions? Audit { get; init; }
 
     /// <summary>Called once the server accepts connections.</summary>
     public Action? Listening { get; init; }

@@ -44,6 +44,10 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
     [InlineData("""{"log-level":"loud"}""", "invalid logging level: loud")]
     [InlineData("""{"runtimes":{"x":{}}}""", "runtimes: x: a path is needed")]
     [InlineData("""{"default-runtime":"kata"}""", "default-runtime: kata")]
+    [InlineData("""{"sockets":[{"path":"/run/x.sock","policy":{"verbs":["container.*"]}}]}""", "unknown verb \"container.*\"")]
+    [InlineData("""{"sockets":[{"path":"/run/x.sock","mode":"99"}]}""", "invalid mode \"99\"")]
+    [InlineData("""{"sockets":[{"path":"/run/x.sock","polcy":{}}]}""", "polcy")]
+    [InlineData("""{"audit-log":{"max-file":0}}""", "must be greater than 0")]
     public async Task What_cannot_be_meant_or_is_not_done_is_refused(string json, string expected)
     {
         Assert.SkipUnless(IsSlipway, "starts an engine of its own");

@@ -105,6 +105,14 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("default-runtime")]
     public string? DefaultRuntime { get; init; }
 
+    /// <summary>Slipway's own: further sockets, each with a policy.</summary>
+    [JsonPropertyName("sockets")]
+    public List<SocketDirectives>? Sockets { get; init; }
+
+    /// <summary>Slipway's own; there is one wherever there are sockets with policies.</summary>
+    [JsonPropertyName("audit-log")]
+    public AuditDirectives? Audit { get; init; }
+
     /// <summary>All others: dockerd's that Slipway does not act on, and those nobody knows.</summary>
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
@@ -168,6 +176,8 @@ internal sealed record DaemonConfiguration
             Runtimes = Pick(Runtimes, file.Runtimes, "runtimes"),
             DefaultRuntime = Pick(DefaultRuntime, file.DefaultRuntime, "default-runtime"),
             Debug = Debug ?? file.Debug,
+            Sockets = file.Sockets,
+            Audit = file.Audit,
         } is var merged && both.Count == 0
             ? merged
             : throw new CommandException(

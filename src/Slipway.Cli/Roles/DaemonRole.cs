@@ -151,6 +151,8 @@ internal static class DaemonRole
         ServerTls? tls = verify || configuration.Tls == true
             ? new ServerTls(configuration.TlsCertificate ?? $"{TlsFolder}/cert.pem", configuration.TlsKey ?? $"{TlsFolder}/key.pem", verify ? configuration.TlsAuthority ?? $"{TlsFolder}/ca.pem" : null)
             : null;
+        AuditDirectives? audit = configuration.Audit ?? (configuration.Sockets is { Count: > 0 } ? new AuditDirectives() : null);
+        options = options with { Sockets = [.. (configuration.Sockets ?? []).Select(socket => socket.ToSocket())], Audit = audit?.ToOptions() };
         return options with { Tls = tls, Hosts = configuration.Hosts ?? options.Hosts, Groups = configuration.Group is { } group ? [group] : options.Groups };
     }
 }

@@ -15,6 +15,17 @@ public static unsafe class StreamSocket
             : throw new KernelException("socketpair", Marshal.GetLastPInvokeError());
     }
 
+    /// <summary>Who connected a unix socket.</summary>
+    /// <exception cref="KernelException">It is no connected socket.</exception>
+    public static PeerCredentials Peer(SafeHandle socket)
+    {
+        PeerCredentials credentials;
+        uint length = (uint)sizeof(PeerCredentials);
+        return SocketNative.getsockopt(socket, SocketNative.SOL_SOCKET, SocketNative.SO_PEERCRED, &credentials, &length) == 0
+            ? credentials
+            : throw new KernelException("getsockopt SO_PEERCRED", Marshal.GetLastPInvokeError());
+    }
+
     /// <returns>Bytes taken by the kernel, or a negated errno: -EAGAIN where its buffer is full.</returns>
     public static int TrySend(SafeHandle socket, ReadOnlySpan<byte> bytes)
     {

@@ -22,13 +22,15 @@ internal static class ApiCoverage
 
             Paths below `/slipway` are Slipway's own.
 
-            | Method | Path | State |
-            |---|---|---|
+            The verb is the operation's name in policies of sockets and in the audit log (docs/authorization.md).
+
+            | Method | Path | State | Verb |
+            |---|---|---|---|
 
             """);
         foreach (Route route in RouteTable.Routes)
         {
-            text.Append(CultureInfo.InvariantCulture, $"| {route.Method} | `{route.Path}` | {Describe(route.State)} |\n");
+            text.Append(CultureInfo.InvariantCulture, $"| {route.Method} | `{route.Path}` | {Describe(route.State)} | `{route.Verb}` |\n");
         }
 
         return text.ToString();

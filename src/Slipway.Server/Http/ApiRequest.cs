@@ -3,18 +3,22 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Slipway.Api;
 using Slipway.Engine;
+using Slipway.Server.Authorization;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Http;
 
 /// <summary>A request of the API on its way to an endpoint.</summary>
-/// <param name="Parameter">What stands in the path for the route's parameter: a reference to an object.</param>
+/// <param name="Authorization">By which the request got here, and which its body has to pass.</param>
 /// <param name="Report">Tells the operator of a failure that the client is told of within an answer.</param>
 /// <param name="Stopping">The server is about to stop.</param>
 internal sealed record ApiRequest(
-    HttpContext Http, IEngine Engine, ApiVersion Version, string Parameter, Action<Exception> Report, CancellationToken Stopping)
+    HttpContext Http, IEngine Engine, ApiVersion Version, RequestAuthorization Authorization, Action<Exception> Report, CancellationToken Stopping)
 {
     private static readonly byte[] s_newline = "\n"u8.ToArray();
+
+    /// <summary>What stands in the path for the route's parameter: a reference to an object.</summary>
+    public string Parameter => Authorization.Parameter;
 
     public HttpResponse Response => Http.Response;
 
@@ -28,7 +32,14 @@ internal sealed record ApiRequest(
     public CancellationTokenSource WhileClientListens() =>
         CancellationTokenSource.CreateLinkedTokenSource(Http.RequestAborted, Connection.InputEnded, Stopping);
 
-    public Task<T?> ReadJsonAsync<T>(JsonTypeInfo<T> type) where T : class => JsonBody.ReadAsync(Http.Request, type, Http.RequestAborted);
+    /// <summary>The body as the endpoint is to act on it: parsed, and admitted in this form.</summary>
+    /// <exception cref="EngineException">InvalidParameter, or Forbidden by the socket's policy.</exception>
+    public async Task<T?> ReadJsonAsync<T>(JsonTypeInfo<T> type) where T : class
+    {
+        T? body = await JsonBody.ReadAsync(Http.Request, type, Http.RequestAborted);
+        Authorization.AdmitBody(body);
+        return body;
+    }
 
     public async Task WriteJsonAsync<T>(T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK)
     {

@@ -7,12 +7,14 @@ using Microsoft.Extensions.Logging;
 using Slipway.Api;
 using Slipway.Engine;
 using Slipway.Engine.Daemon;
+using Slipway.Server.Auditing;
+using Slipway.Server.Authorization;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Http;
 
 /// <summary>The API as Kestrel sees it: version, route, endpoint, and errors as answers.</summary>
-internal sealed partial class EngineApplication(IEngine engine, ILoggerFactory logging, CancellationToken stopping) : IHttpApplication<DefaultHttpContext>
+internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit, ILoggerFactory logging, CancellationToken stopping) : IHttpApplication<DefaultHttpContext>
 {
     private static readonly string s_server = $"Slipway/{EngineVersion.Current} (linux)";
 
@@ -46,7 +48,15 @@ internal sealed partial class EngineApplication(IEngine engine, ILoggerFactory l
             (ApiVersion version, string path) = ApiVersion.Split(DecodedPath(context.Request));
             (Route route, string parameter) = _router.Find(context.Request.Method, path)
                 ?? throw new EngineException(ErrorKind.NotFound, "page not found");
-            await route.Handler(new ApiRequest(context, engine, version, parameter, error => Report(context, error), stopping));
+            RequestAuthorization authorization = RequestAuthorization.Begin(engine, audit, context, route, parameter);
+            try
+            {
+                await route.Handler(new ApiRequest(context, engine, version, authorization, error => Report(context, error), stopping));
+            }
+            finally
+            {
+                authorization.End();
+            }
         }
         catch (OperationCanceledException) when (HasLeft(context) || stopping.IsCancellationRequested || InputEnded(context))
         {

@@ -88,6 +88,11 @@ internal static class JsonBody
         }
     }
 
+    /// <summary>Whether a request says that a body of JSON comes with it.</summary>
+    public static bool IsExpected(HttpRequest request) =>
+        (request.ContentLength > 0 || request.Headers.ContainsKey("Transfer-Encoding"))
+        && request.ContentType?.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase) == true;
+
     internal static T? Parse<T>(ReadOnlySpan<byte> body, JsonTypeInfo<T> type) where T : class
     {
         Utf8JsonReader reader = new(body, new JsonReaderOptions { AllowMultipleValues = true, MaxDepth = 64 });

@@ -1,3 +1,5 @@
+using Slipway.Server.Authorization;
+
 namespace Slipway.Server.Http;
 
 /// <summary>Answers a request. What it throws becomes the answer (<see cref="Errors"/>).</summary>
@@ -20,6 +22,9 @@ internal sealed record Route(string Method, string Path, RouteState State, Endpo
 {
     private readonly int _open = Path.IndexOf('{', StringComparison.Ordinal);
     private readonly int _close = Path.IndexOf('}', StringComparison.Ordinal);
+
+    /// <summary>Its name in policies and in the audit log.</summary>
+    public string Verb { get; } = Verbs.Of(Method, Path);
 
     public bool HasParameter => _open >= 0;
 

@@ -5,6 +5,8 @@ namespace Slipway.Server.Transport;
 /// <summary>The connection below HTTP, as a feature of each request.</summary>
 internal interface IRawConnection
 {
+    ClientOrigin Origin { get; }
+
     /// <summary>
     /// Takes the connection over from the HTTP server, once the request was read and nothing was answered. What is
     /// written is sent as it is; completing the output half-closes. After this the request has to be aborted when it is done.

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Engine;
 using Slipway.Kernel.Files;
+using Slipway.Server.Authorization;
 
 namespace Slipway.Server.Transport;
 
@@ -21,6 +22,7 @@ internal sealed class ListeningSockets : IDisposable
     private const UnixFileMode SocketMode = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.GroupRead | UnixFileMode.GroupWrite;
 
     private readonly Dictionary<EndPoint, Socket> _sockets = [];
+    private readonly Dictionary<EndPoint, SocketPolicy> _policies = [];
     private readonly List<string> _paths = [];
 
     private ListeningSockets()
@@ -29,8 +31,12 @@ internal sealed class ListeningSockets : IDisposable
 
     public IReadOnlyDictionary<EndPoint, Socket> ByEndPoint => _sockets;
 
+    /// <summary>Null: all may be done over the socket.</summary>
+    public SocketPolicy? PolicyOf(EndPoint endPoint) => _policies.GetValueOrDefault(endPoint);
+
     /// <exception cref="EngineException">An address is not valid, in use, or not ours to bind.</exception>
-    public static ListeningSockets Open(IEnumerable<string> addresses, IReadOnlyList<string> groups, ServerTls? tls = null)
+    /// <param name="sockets">Further unix sockets, with policies.</param>
+    public static ListeningSockets Open(IEnumerable<string> addresses, IReadOnlyList<string> groups, ServerTls? tls = null, IReadOnlyList<ApiSocket>? sockets = null)
     {
         ListeningSockets opened = new();
         try
@@ -38,6 +44,11 @@ internal sealed class ListeningSockets : IDisposable
             foreach (ListenAddress address in addresses.Select(address => ListenAddress.Parse(address, tls)).DistinctBy(address => address.Text))
             {
                 opened.Open(address, groups);
+            }
+
+            foreach (ApiSocket socket in sockets ?? [])
+            {
+                opened.Open(socket, groups);
             }
 
             return opened;
@@ -58,17 +69,36 @@ internal sealed class ListeningSockets : IDisposable
 
         _paths.ForEach(File.Delete);
         _sockets.Clear();
+        _policies.Clear();
         _paths.Clear();
     }
 
-    private void Open(ListenAddress address, IReadOnlyList<string> groups)
+    private void Open(ApiSocket socket, IReadOnlyList<string> groups)
+    {
+        socket.Policy?.Validate();
+        ListenAddress address = ListenAddress.Parse($"unix://{socket.Path}");
+        if (socket.Group is { } group && HostGroups.FirstId([group]) is null)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"cannot listen on {address.Text}: there is no group \"{group}\"");
+        }
+
+        // Before anybody can connect.
+        if (socket.Policy is { } policy)
+        {
+            _policies.Add(address.EndPoint!, policy);
+        }
+
+        Open(address, socket.Group is { } own ? [own] : groups, socket.Mode ?? SocketMode);
+    }
+
+    private void Open(ListenAddress address, IReadOnlyList<string> groups, UnixFileMode mode = SocketMode)
     {
         try
         {
             switch (address.EndPoint)
             {
                 case UnixDomainSocketEndPoint unix:
-                    OpenUnix(address.Text, unix, groups);
+                    OpenUnix(address.Text, unix, groups, mode);
                     break;
                 case { } tcp:
                     OpenTcp(tcp);
@@ -88,7 +118,7 @@ internal sealed class ListeningSockets : IDisposable
         }
     }
 
-    private void OpenUnix(string text, UnixDomainSocketEndPoint endPoint, IReadOnlyList<string> groups)
+    private void OpenUnix(string text, UnixDomainSocketEndPoint endPoint, IReadOnlyList<string> groups, UnixFileMode mode)
     {
         string path = endPoint.ToString();
         if (Path.GetDirectoryName(path) is { Length: > 0 } directory)
@@ -102,7 +132,7 @@ internal sealed class ListeningSockets : IDisposable
         {
             socket.Bind(endPoint);
             _paths.Add(path);
-            File.SetUnixFileMode(path, SocketMode);
+            File.SetUnixFileMode(path, mode);
             if (HostGroups.FirstId(groups) is { } gid)
             {
                 SocketFile.SetGroup(path, gid);

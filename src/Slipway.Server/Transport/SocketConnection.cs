@@ -5,6 +5,8 @@ using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
+using Slipway.Kernel.Sockets;
+using Slipway.Server.Authorization;
 
 namespace Slipway.Server.Transport;
 
@@ -49,7 +51,8 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     private Task _sending = Task.CompletedTask;
     private volatile bool _hijacked;
 
-    public SocketConnection(Socket socket)
+    /// <param name="policy">Of the socket it was made to; null: all may be done.</param>
+    public SocketConnection(Socket socket, SocketPolicy? policy)
     {
         _socket = socket;
         Transport = new Duplex(_received.Reader, _toSend.Writer);
@@ -64,7 +67,12 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         _features.Set<IMemoryPoolFeature>(this);
         LocalEndPoint = socket.LocalEndPoint;
         RemoteEndPoint = socket.RemoteEndPoint;
+        bool unix = socket.AddressFamily == AddressFamily.Unix;
+        Origin = new ClientOrigin(
+            LocalEndPoint?.ToString() ?? "", unix ? StreamSocket.Peer(socket.SafeHandle) : null, unix ? null : RemoteEndPoint?.ToString(), policy);
     }
+
+    public ClientOrigin Origin { get; }
 
     public override string ConnectionId { get; set; }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
+using Slipway.Server.Authorization;
 
 namespace Slipway.Server.Transport;
 
@@ -8,15 +9,15 @@ namespace Slipway.Server.Transport;
 /// Kestrel's transport: sockets that were bound before the server started. Kestrel's own answers a client's half-close by
 /// closing both directions, which loses the output of <c>echo x | docker run -i</c>; these keep the write side open.
 /// </summary>
-internal sealed class SocketTransport(IReadOnlyDictionary<EndPoint, Socket> listening) : IConnectionListenerFactory
+internal sealed class SocketTransport(ListeningSockets listening) : IConnectionListenerFactory
 {
     public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default) =>
-        listening.TryGetValue(endpoint, out Socket? socket)
-            ? ValueTask.FromResult<IConnectionListener>(new SocketListener(endpoint, socket))
+        listening.ByEndPoint.TryGetValue(endpoint, out Socket? socket)
+            ? ValueTask.FromResult<IConnectionListener>(new SocketListener(endpoint, socket, listening.PolicyOf(endpoint)))
             : throw new InvalidOperationException($"{endpoint} was not bound");
 }
 
-internal sealed class SocketListener(EndPoint endpoint, Socket socket) : IConnectionListener
+internal sealed class SocketListener(EndPoint endpoint, Socket socket, SocketPolicy? policy) : IConnectionListener
 {
     public EndPoint EndPoint { get; } = endpoint;
 
@@ -33,7 +34,7 @@ internal sealed class SocketListener(EndPoint endpoint, Socket socket) : IConnec
                     accepted.NoDelay = true;
                 }
 
-                SocketConnection connection = new(accepted);
+                SocketConnection connection = new(accepted, policy);
                 connection.Start();
                 return connection;
             }

@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using System.Net.Security;
 using System.Security.Authentication;
+using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Connections;
 
 namespace Slipway.Server.Transport;
@@ -30,6 +31,11 @@ internal sealed class TlsLayer(SslServerAuthenticationOptions options)
                 // No TLS, no common version, no certificate that is wanted: the handshake has told the client.
                 return;
             }
+        }
+
+        if (stream.RemoteCertificate is X509Certificate2 certificate)
+        {
+            connection.Features.Set(new ClientCertificate(certificate));
         }
 
         Encrypted encrypted = new(

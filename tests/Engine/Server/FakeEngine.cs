@@ -86,6 +86,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public Func<ContainerCommit, string>? OnCommit { get; set; }
 
+    public Func<string, Volume>? OnVolume { get; set; }
+
     public Func<DiskUsageTypes, DiskUsage> OnDiskUsage { get; set; } = _ => new DiskUsage();
 
     public Func<ImagePullRequest, Func<ProgressMessage, ValueTask>, CancellationToken, Task>? OnPull { get; set; }
@@ -169,7 +171,7 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
     Task<Volume> IVolumes.CreateAsync(VolumeCreateRequest request, CancellationToken cancellationToken) =>
         Task.FromResult(new Volume { Name = request.Name ?? "made-up", Labels = request.Labels, Options = request.DriverOpts });
 
-    Volume IVolumes.Inspect(string name) => throw new EngineException(ErrorKind.NotFound, $"get {name}: no such volume");
+    Volume IVolumes.Inspect(string name) => OnVolume?.Invoke(name) ?? throw new EngineException(ErrorKind.NotFound, $"get {name}: no such volume");
 
     Task IVolumes.RenameAsync(string name, string newName, CancellationToken cancellationToken) => Call($"rename volume {name} {newName}");
 

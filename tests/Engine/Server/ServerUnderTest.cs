@@ -29,7 +29,8 @@ internal sealed class ServerUnderTest : IAsyncDisposable
 
     public string SocketPath => Path.Combine(_directory, "s.sock");
 
-    public static async Task<ServerUnderTest> StartAsync()
+    /// <param name="configure">Changes the options, given the server's directory.</param>
+    public static async Task<ServerUnderTest> StartAsync(Func<ServerOptions, string, ServerOptions>? configure = null)
     {
         FakeEngine engine = new();
         string directory = Directory.CreateTempSubdirectory("slipway-server-").FullName;
@@ -38,15 +39,15 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         CancellationTokenSource stop = new();
         CollectingLog log = new();
         ServerOptions options = new() { Logging = log, WarmUp = false, Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
-        Task running = ServerHost.RunAsync(engine, options, stop.Token);
+        Task running = ServerHost.RunAsync(engine, configure?.Invoke(options, directory) ?? options, stop.Token);
         await await Task.WhenAny(listening.Task, running);
-        HttpClient http = new(new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, token) => new NetworkStream(await ConnectAsync(socket, token), ownsSocket: true),
-        })
-        { BaseAddress = new Uri("http://slipway"), Timeout = TimeSpan.FromSeconds(60) };
-        return new ServerUnderTest(engine, directory, running, http, log, stop);
+        return new ServerUnderTest(engine, directory, running, Client(socket), log, stop);
     }
+
+    /// <summary>A client of a socket in the server's directory.</summary>
+    public HttpClient ClientOf(string socket) => Client(Path.Combine(_directory, socket));
+
+    public string PathOf(string file) => Path.Combine(_directory, file);
 
     public void ExpectWarnings() => _warningsExpected = true;
 
@@ -76,6 +77,12 @@ internal sealed class ServerUnderTest : IAsyncDisposable
         Directory.Delete(_directory, recursive: true);
         _stop.Dispose();
     }
+
+    private static HttpClient Client(string socket) => new(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, token) => new NetworkStream(await ConnectAsync(socket, token), ownsSocket: true),
+    })
+    { BaseAddress = new Uri("http://slipway"), Timeout = TimeSpan.FromSeconds(60) };
 
     private static async Task<Socket> ConnectAsync(string path, CancellationToken cancellationToken)
     {
