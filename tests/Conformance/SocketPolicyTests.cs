@@ -14,8 +14,9 @@ public sealed class SocketPolicyTests(SharedEngine engine) : EngineTest(engine)
         var (file, audit, socket) = (Path.Combine(folder, "daemon.json"), Path.Combine(folder, "audit.log"), Path.Combine(folder, "ci.sock"));
         await File.WriteAllTextAsync(
             file,
-            $$$"""
-            {"sockets":[{"path":"{{{socket}}}","mode":"0600","policy":{"verbs":["read","containers.*","exec.*"],"labels":{"team":"ci"}}}],"audit-log":{"path":"{{{audit}}}","max-size":"1m","max-file":2}}
+            $$"""
+            {"sockets": [{"path": "{{socket}}", "mode": "0600", "policy": {"verbs": ["read", "containers.*", "exec.*"], "labels": {"team": "ci"} } }],
+             "audit-log": {"path": "{{audit}}", "max-size": "1m", "max-file": 2} }
             """,
             Cancellation);
         await using var daemon = new Engine("pol") { Flags = ["--config-file", file] };
