@@ -7,6 +7,7 @@ using Slipway.Api.Disk;
 using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
+using Slipway.Api.Networks;
 using Slipway.Api.Registries;
 using Slipway.Api.Volumes;
 
@@ -52,6 +53,12 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(VolumeCreateRequest))]
 [JsonSerializable(typeof(VolumeCopyRequest))]
 [JsonSerializable(typeof(NetworksPruneReport))]
+[JsonSerializable(typeof(Network))]
+[JsonSerializable(typeof(List<Network>))]
+[JsonSerializable(typeof(NetworkCreateRequest))]
+[JsonSerializable(typeof(NetworkCreateResponse))]
+[JsonSerializable(typeof(NetworkConnectRequest))]
+[JsonSerializable(typeof(NetworkDisconnectRequest))]
 [JsonSerializable(typeof(BuildCachePruneReport))]
 [JsonSerializable(typeof(AuthConfig))]
 [JsonSerializable(typeof(LoginAnswer))]

@@ -1,3 +1,4 @@
+using Slipway.Networking;
 using Slipway.Registry.Distribution;
 using Slipway.Registry.Peers;
 
@@ -24,6 +25,9 @@ public sealed record EngineOptions
 
     /// <summary>Address and prefix of the bridge (CIDR), or null to choose one.</summary>
     public string? BridgeAddress { get; init; }
+
+    /// <summary>What networks without a subnet of their own are cut from.</summary>
+    public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.Defaults;
 
     /// <summary>Parent of all cgroups, relative to the root of the hierarchies; null: derived from the data root, below <c>slipway</c>.</summary>
     public string? CgroupParent { get; init; }

@@ -2,6 +2,7 @@ using System.Net;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images.Sharing;
+using Slipway.Engine.Networks;
 using Slipway.Engine.Recovery;
 using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
@@ -54,6 +55,20 @@ internal sealed record EngineServices : IAsyncDisposable
     /// <summary>The driver of the default bridge; also makes the network namespaces of <c>--network none</c>.</summary>
     public required INetworkDriver Network { get; init; }
 
+    /// <summary>What all networks share.</summary>
+    public required NetworkHost NetworkHost { get; init; }
+
+    /// <summary>The networks of users.</summary>
+    public required NetworkCatalog Networks { get; init; }
+
+    /// <summary>Makes the name servers of containers.</summary>
+    public required ResolverHost Resolvers { get; init; }
+
+    /// <summary>Connects containers to networks.</summary>
+    public required ContainerNetworks ContainerNetworks { get; init; }
+
+    public required DateTimeOffset StartedAt { get; init; }
+
     /// <summary>Null for an engine without a bridge.</summary>
     public required NetworkInfo? Bridge { get; init; }
 
@@ -75,8 +90,15 @@ internal sealed record EngineServices : IAsyncDisposable
             Task<ISupervisor> connecting = ConnectSupervisorAsync(options, time, cancellationToken);
             EventLog events = new(data.Events, time);
             opened.Add(events);
-            (INetworkDriver network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, cancellationToken);
+            NetworkHost networkHost = new();
+            opened.Add(networkHost);
+            (INetworkDriver network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, networkHost, cancellationToken);
             opened.Add(network);
+            NetworkCatalog networks = await NetworkCatalog.OpenAsync(
+                data.Networks, networkHost, options.AddressPools, bridge?.Subnet, time, log, cancellationToken);
+            opened.Add(networks);
+            ResolverHost resolvers = new();
+            opened.Add(resolvers);
             LayerShare? share = await ShareAsync(options, data, log, cancellationToken);
             if (share is not null)
             {
@@ -100,6 +122,11 @@ internal sealed record EngineServices : IAsyncDisposable
                 Seccomp = new SeccompCompiler(),
                 Supervisor = new SupervisorLink(await connecting),
                 Network = network,
+                NetworkHost = networkHost,
+                Networks = networks,
+                Resolvers = resolvers,
+                ContainerNetworks = new ContainerNetworks(network, networkHost, networks, resolvers, log),
+                StartedAt = time.GetUtcNow(),
                 Bridge = bridge,
                 CgroupParent = cgroupParent,
                 Limits = await ProbeLimitsAsync(cgroups, cgroupParent, time, cancellationToken),
@@ -121,8 +148,8 @@ internal sealed record EngineServices : IAsyncDisposable
 
     public string CgroupPath(string id) => $"{CgroupParent}/{id}";
 
-    /// <summary>The id of a network that always exists: the same as long as the data root is.</summary>
-    public string NetworkId(string name) => Identifiers.Of($"{Options.DataRoot}\n{name}");
+    /// <summary>The id of a network; of one that always exists the same as long as the data root is.</summary>
+    public string NetworkId(string name) => Networks.FindByName(name)?.Id ?? Identifiers.Of($"{Options.DataRoot}\n{name}");
 
     /// <summary>Connects to the supervisor, which is started where none runs.</summary>
     public Task<ISupervisor> ConnectSupervisorAsync(CancellationToken cancellationToken) => ConnectSupervisorAsync(Options, Time, cancellationToken);
@@ -135,7 +162,11 @@ internal sealed record EngineServices : IAsyncDisposable
         }
 
         await Supervisor.Current.DisposeAsync();
+        await ContainerNetworks.DisposeAsync();
+        await Resolvers.DisposeAsync();
+        await Networks.DisposeAsync();
         await Network.DisposeAsync();
+        await NetworkHost.DisposeAsync();
         await Events.DisposeAsync();
         Volumes.Dispose();
         Distribution.Dispose();
@@ -218,7 +249,8 @@ internal sealed record EngineServices : IAsyncDisposable
         await SupervisorLauncher.ConnectOrStartAsync(
             new SupervisorOptions(options.ExecRoot, options.DataRoot) { Time = time }, [options.SupervisorExecutable, "supervisor"], cancellationToken);
 
-    private static async Task<(INetworkDriver Driver, NetworkInfo? Bridge)> OpenNetworkAsync(EngineOptions options, TimeProvider time, CancellationToken cancellationToken)
+    private static async Task<(INetworkDriver Driver, NetworkInfo? Bridge)> OpenNetworkAsync(
+        EngineOptions options, TimeProvider time, NetworkHost host, CancellationToken cancellationToken)
     {
         if (options.Bridge == "none")
         {
@@ -227,7 +259,7 @@ internal sealed record EngineServices : IAsyncDisposable
             return (isolated, null);
         }
 
-        BridgeNetwork network = new(BridgeOf(options), time);
+        BridgeNetwork network = new(BridgeOf(options), time, host);
         try
         {
             return (network, await network.EnsureAsync(cancellationToken));

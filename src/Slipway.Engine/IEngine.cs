@@ -5,6 +5,7 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
+using Slipway.Engine.Networks;
 using Slipway.Engine.Volumes;
 
 namespace Slipway.Engine;
@@ -27,4 +28,6 @@ public interface IEngine : IAsyncDisposable
     IDisk Disk { get; }
 
     IVolumes Volumes { get; }
+
+    INetworks Networks { get; }
 }

@@ -6,6 +6,7 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
+using Slipway.Engine.Networks;
 using Slipway.Engine.Recovery;
 using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
@@ -36,6 +37,7 @@ public sealed class SlipwayEngine : IEngine
         _supervision = supervision;
         ImageService images = new(services.Data.Images, services.Data.Ledger, services.Events, services.Time, containers.UsersOf);
         Images = images;
+        Networks = new NetworkService(services, containers);
         Disk = new DiskService(services.Options, services.Data, services.Volumes, containers, () => containers.Index.All.Select(container => container.Snapshot));
         _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
         _registries = new RegistryService(services.Data.Images, services.Distribution, services.Peers, services.Events, services.Time, services.Options);
@@ -68,6 +70,8 @@ public sealed class SlipwayEngine : IEngine
     public IDisk Disk { get; }
 
     public IVolumes Volumes => _services.Volumes;
+
+    public INetworks Networks { get; }
 
     /// <summary>Opens the data root, connects to the supervisor (which is started where none runs), and recovers what an earlier engine left.</summary>
     /// <exception cref="EngineException">The host cannot run an engine so configured; the message says why.</exception>
@@ -139,6 +143,7 @@ public sealed class SlipwayEngine : IEngine
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
         _registries.Dispose();
+        await _services.Networks.CleanUpAsync(cancellationToken);
         await _services.Network.CleanupAsync(cancellationToken);
         await _services.Supervisor.Current.ShutdownAsync(cancellationToken);
         _services.Cgroups.Root(_services.CgroupParent).TryDelete();

@@ -46,6 +46,17 @@ public interface INetworkDriver : IAsyncDisposable
     /// </summary>
     Task DetachAsync(string endpointId, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Lets the default route of a container that is attached already go through this network, and publishes its ports here. After a failure it is as before.
+    /// </summary>
+    /// <returns>The endpoint with its ports.</returns>
+    /// <exception cref="NetworkException">A port is taken.</exception>
+    Task<EndpointInfo> TakeDefaultRouteAsync(string endpointId, string name, IReadOnlyList<PortRequest> ports, Sandbox sandbox, CancellationToken cancellationToken);
+
+    /// <summary>Ends the publishing of an endpoint's ports, because another network takes the default route.</summary>
+    /// <returns>The endpoint without ports; null for an id that is not attached.</returns>
+    Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken);
+
     /// <summary>The ids of the endpoints that exist in the kernel, whatever this driver remembers.</summary>
     Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken);
 
@@ -92,8 +103,11 @@ public sealed record EndpointRequest
     /// <summary>A fixed hardware address (<c>--mac-address</c>, <c>02:42:ac:11:00:02</c>), or null for one made from the address.</summary>
     public string? MacAddress { get; init; }
 
-    /// <summary>Ports to publish.</summary>
+    /// <summary>Ports to publish; of no use on an internal network, which nothing outside reaches.</summary>
     public IReadOnlyList<PortRequest> Ports { get; init; } = [];
+
+    /// <summary>The container's default route goes through this network; one that is internal has no gateway.</summary>
+    public bool IsDefaultRoute { get; init; } = true;
 }
 
 /// <summary>Transport of a published port.</summary>
@@ -117,12 +131,13 @@ public sealed record PublishedPort(PortProtocol Protocol, ushort ContainerPort, 
 /// <summary>An attached container; complete, so that storing it is storing the network's state.</summary>
 /// <param name="Address">The container's IPv4 address.</param>
 /// <param name="PrefixLength">Of the subnet, in bits.</param>
+/// <param name="Gateway">Null on an internal network.</param>
 /// <param name="HostLink">Name of the host's end of the link.</param>
 public sealed record EndpointInfo(
     string EndpointId,
     IPAddress Address,
     int PrefixLength,
-    IPAddress Gateway,
+    IPAddress? Gateway,
     string MacAddress,
     string HostLink,
     IReadOnlyList<PublishedPort> Ports);

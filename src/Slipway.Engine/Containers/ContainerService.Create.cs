@@ -22,7 +22,9 @@ internal sealed partial class ContainerService
         }
 
         HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, DefaultLog);
+        hostConfig.NetworkMode = NetworkName(hostConfig.NetworkMode);
         Validate(request, hostConfig);
+        Dictionary<string, EndpointSettings?> endpoints = Endpoints(request.NetworkingConfig, hostConfig);
         string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
         hostConfig.Requires = Requirement.Requested(request);
         ValidateRequirements(hostConfig, givenName);
@@ -45,7 +47,7 @@ internal sealed partial class ContainerService
             Config = config,
             HostConfig = hostConfig,
             Mounts = [],
-            RequestedEndpoints = Endpoints(request.NetworkingConfig, hostConfig),
+            RequestedEndpoints = endpoints,
             State = new RunState(),
         };
         try
@@ -99,30 +101,9 @@ internal sealed partial class ContainerService
             throw ContainerErrors.Invalid(exception.Message);
         }
 
-        foreach (string name in request.NetworkingConfig?.EndpointsConfig?.Keys ?? Enumerable.Empty<string>())
-        {
-            if (name is not (NamespaceModes.Bridge or NamespaceModes.Host or NamespaceModes.None or "default"))
-            {
-                throw ContainerErrors.Invalid($"network {name} not found");
-            }
-        }
-
         if (_services.Bridge is null && hostConfig.NetworkMode == NamespaceModes.Bridge)
         {
             throw ContainerErrors.Invalid("network bridge not found: this engine runs with --bridge=none");
-        }
-
-        foreach (EndpointSettings? endpoint in request.NetworkingConfig?.EndpointsConfig?.Values ?? Enumerable.Empty<EndpointSettings?>())
-        {
-            if (endpoint?.IPAMConfig is { IPv4Address.Length: > 0 } or { IPv6Address.Length: > 0 })
-            {
-                throw ContainerErrors.Invalid("invalid config for network bridge: invalid endpoint settings:\nuser specified IP address is supported on user defined networks only");
-            }
-
-            if (endpoint?.Aliases is { Count: > 0 } || endpoint?.Links is { Count: > 0 })
-            {
-                throw ContainerErrors.Invalid("invalid config for network bridge: invalid endpoint settings:\nnetwork-scoped aliases are only supported for user-defined networks");
-            }
         }
     }
 
@@ -197,16 +178,31 @@ internal sealed partial class ContainerService
         }
     }
 
-    private static Dictionary<string, EndpointSettings?> Endpoints(NetworkingConfig? networking, HostConfig hostConfig)
+    /// <summary>The name of a network that may be given by its id. Not "not found" where there is none: the docker CLI would take it for the image.</summary>
+    /// <exception cref="EngineException">InvalidParameter.</exception>
+    private string NetworkName(string reference) =>
+        NamespaceModes.IsPredefined(reference) ? reference
+        : (_services.Networks.Find(reference) ?? throw ContainerErrors.Invalid($"network {reference} not found")).Name;
+
+    /// <summary>The networks a container is to have, with what the request says of each.</summary>
+    private Dictionary<string, EndpointSettings?> Endpoints(NetworkingConfig? networking, HostConfig hostConfig)
     {
         if (NamespaceModes.SharedWith(hostConfig.NetworkMode) is not null)
         {
             return [];
         }
 
-        EndpointSettings? settings = networking?.EndpointsConfig is { } given
-            ? given.GetValueOrDefault(hostConfig.NetworkMode) ?? given.GetValueOrDefault("default")
-            : null;
-        return new Dictionary<string, EndpointSettings?> { [hostConfig.NetworkMode] = settings ?? new EndpointSettings() };
+        Dictionary<string, EndpointSettings?> endpoints = [];
+        foreach ((string reference, EndpointSettings? settings) in networking?.EndpointsConfig ?? [])
+        {
+            string name = reference == "default" ? DefaultNetwork : NetworkName(reference);
+            EndpointValidation.Validate(name, _services.Networks.FindByName(name), settings);
+            endpoints[name] = Requested(settings);
+        }
+
+        endpoints.TryAdd(hostConfig.NetworkMode, new EndpointSettings());
+        return hostConfig.NetworkMode is NamespaceModes.Host or NamespaceModes.None && endpoints.Count > 1
+            ? throw ContainerErrors.Invalid($"conflicting options: cannot connect a container of network {hostConfig.NetworkMode} to others")
+            : endpoints;
     }
 }

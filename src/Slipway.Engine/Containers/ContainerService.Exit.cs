@@ -37,7 +37,7 @@ internal sealed partial class ContainerService
         await EndHealthWatchHeldAsync(container);
         ContainerSnapshot ended = container.Snapshot;
         bool oomKilled = await ReleaseAsync(container);
-        PublishNetwork(ended, "disconnect");
+        PublishNetworks(ended, "disconnect");
 
         if (oomKilled)
         {
@@ -73,8 +73,7 @@ internal sealed partial class ContainerService
     {
         container.Pidfd?.Dispose();
         container.Pidfd = null;
-        StoredEndpoint? endpoint = container.Snapshot.State.Endpoint;
-        Task detached = endpoint is null ? Task.CompletedTask : _services.Network.DetachAsync(endpoint.EndpointId, CancellationToken.None);
+        Task detached = _services.ContainerNetworks.DetachAsync(container.Id, container.Snapshot.State.Attached);
         bool oomKilled = false;
         using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Id)))
         {

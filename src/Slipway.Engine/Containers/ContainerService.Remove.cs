@@ -129,6 +129,7 @@ internal sealed partial class ContainerService
         }
 
         container.Publish(snapshot with { Name = name });
+        _services.ContainerNetworks.Rename(container.Snapshot);
         _index.Release(snapshot.Name, container.Id);
         _events.Publish(container.Snapshot, "rename", ("oldName", "/" + snapshot.Name));
     }

@@ -3,6 +3,7 @@ using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Logging;
+using Slipway.Engine.Networks;
 using Slipway.Oci;
 
 namespace Slipway.Engine.Containers;
@@ -62,7 +63,7 @@ internal sealed partial class ContainerService
             Error = "",
             StartedAt = launched.Process.StartedAt,
             FinishedAt = container.Snapshot.State.FinishedAt,
-            Endpoint = launched.Endpoint,
+            Attached = launched.Networks,
             Health = HealthPolicy.Of(container.Snapshot.Config) is null ? null : HealthState.Starting(container.Snapshot.State.Health),
         });
         try
@@ -80,7 +81,7 @@ internal sealed partial class ContainerService
 
         await _forwarding.StartAsync(container, sink);
         _links.Announce(container.Snapshot);
-        PublishNetwork(container.Snapshot, "connect");
+        PublishNetworks(container.Snapshot, "connect");
 
         if (Digest.TryParse(container.Snapshot.ImageId, out Digest image))
         {
@@ -104,7 +105,7 @@ internal sealed partial class ContainerService
             Pid = 0,
             ExitCode = failure.ExitCode,
             Error = failure.Message,
-            Endpoint = null,
+            Attached = AttachedNetworks.None,
         });
         if (container.Snapshot.HostConfig.AutoRemove)
         {
@@ -120,15 +121,22 @@ internal sealed partial class ContainerService
     }
 
     /// <summary>A container in the namespace of another is on no network itself.</summary>
-    private void PublishNetwork(ContainerSnapshot container, string action)
+    private void PublishNetworks(ContainerSnapshot container, string action)
     {
-        string name = container.HostConfig.NetworkMode;
-        if (NamespaceModes.SharedWith(name) is not null)
+        foreach (string name in container.RequestedEndpoints.Keys)
         {
-            return;
+            PublishNetwork(container, action, name);
         }
+    }
 
-        string driver = name == NamespaceModes.None ? "null" : name;
+    private void PublishNetwork(ContainerSnapshot container, string action, string name)
+    {
+        string driver = name switch
+        {
+            NamespaceModes.None => NetworkService.NullDriver,
+            NamespaceModes.Host => NetworkService.HostDriver,
+            _ => NetworkService.BridgeDriver,
+        };
         _events.Network(container, action, _services.NetworkId(name), name, driver);
     }
 }

@@ -3,7 +3,6 @@ using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Exec;
 using Slipway.Kernel.Cgroups;
-using Slipway.Networking;
 using Slipway.Runtime.Supervision;
 
 namespace Slipway.Engine.Recovery;
@@ -43,7 +42,8 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
             containers.Index.All.Where(container => container.Snapshot.State.IsLive).Select(container => (container.Id, container.Snapshot.Mounts)),
             id => containers.Index.Find(id) is not null,
             cancellationToken);
-        await RestoreNetworkAsync(adopted, cancellationToken);
+        await services.ContainerNetworks.RestoreAsync(
+            [.. containers.Index.All.Where(container => adopted.Contains(container.Id)).Select(container => container.Snapshot)], cancellationToken);
         await EndOthersAsync(adopted, exits);
         await RemoveLeftoversAsync(adopted, cancellationToken);
         foreach (ProcessExit exit in found.Unacknowledged)
@@ -86,23 +86,6 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
     {
         using Cgroup? group = probe.ContainerId is { } container ? services.Cgroups.TryOpen(services.CgroupPath(container)) : null;
         ProbeSession.Kill(probe.Pid, probe.Pidfd, group);
-    }
-
-    private async Task RestoreNetworkAsync(HashSet<string> adopted, CancellationToken cancellationToken)
-    {
-        List<EndpointInfo> endpoints = [];
-        foreach (Container container in containers.Index.All.Where(container => adopted.Contains(container.Id)))
-        {
-            if (container.Snapshot.State.Endpoint is { } endpoint)
-            {
-                endpoints.Add(endpoint.ToEndpoint());
-            }
-        }
-
-        foreach (string endpoint in await services.Network.RestoreAsync(endpoints, cancellationToken))
-        {
-            services.Log.Write(EngineLogLevel.Warning, $"a host port of endpoint {endpoint} was taken by another process while the engine was down");
-        }
     }
 
     /// <summary>Records the end of the containers that are said to run and do not, with their true exit codes where those are known.</summary>

@@ -111,6 +111,23 @@ public sealed class NamespaceThread : IAsyncDisposable
         }
     }
 
+    /// <summary>
+    /// Runs <paramref name="call"/> with the calling thread, which is one of this kind, in a namespace that exists, and comes back to
+    /// <paramref name="home"/> after it.
+    /// </summary>
+    public static T Within<T>(NetworkNamespace target, NetworkNamespace home, Func<T> call)
+    {
+        target.Enter();
+        try
+        {
+            return call();
+        }
+        finally
+        {
+            home.Enter();
+        }
+    }
+
     /// <summary>Works off what was asked for, then ends the thread.</summary>
     public async ValueTask DisposeAsync()
     {

@@ -15,7 +15,7 @@ namespace Slipway.Networking;
 /// is one element. The table's comment says which rules it has, and which settings of the host were changed with it: it lives exactly
 /// as long as those settings do.
 /// </remarks>
-internal sealed class BridgeFirewall(NfTablesSession session, string bridge)
+internal sealed class BridgeFirewall(NfTablesSession session, BridgeOptions options)
 {
     /// <summary>Changes with the rules below: a table of another version is replaced.</summary>
     private const int RulesVersion = 1;
@@ -28,7 +28,8 @@ internal sealed class BridgeFirewall(NfTablesSession session, string bridge)
     private static readonly IPNetwork Loopback = new(new IPAddress([127, 0, 0, 0]), 8);
     private static readonly SetType[] Target = [SetType.Ipv4Address, SetType.Port];
 
-    private readonly string _table = TablePrefix + bridge;
+    private readonly string _table = TablePrefix + options.BridgeName;
+    private readonly string _bridge = options.BridgeName;
 
     /// <summary>What this network (not somebody else) changed at the host, by name: kept in the table's comment.</summary>
     public IReadOnlyList<string> ChangedSettings { get; private set; } = [];
@@ -40,7 +41,7 @@ internal sealed class BridgeFirewall(NfTablesSession session, string bridge)
         NfTablesTable? existing = session.Tables().FirstOrDefault(table => table.Name == _table);
         string[] comment = existing?.Comment?.Split("; ") ?? [];
         ChangedSettings = [.. comment.Skip(1).SelectMany(part => part.Split(' ')).Concat(changedSettings).Distinct()];
-        string rules = $"slipway rules {RulesVersion} for {subnet}";
+        string rules = $"slipway rules {RulesVersion} for {subnet}{(options.Internal ? ", internal" : "")}{(options.Masquerade ? "" : ", routed")}";
         string wanted = ChangedSettings.Count == 0 ? rules : $"{rules}; {string.Join(' ', ChangedSettings)}";
         if (existing?.Comment == wanted)
         {
@@ -207,22 +208,39 @@ internal sealed class BridgeFirewall(NfTablesSession session, string bridge)
         .AddChain(_table, new BaseChain("output", ChainType.Nat, NetfilterHook.Output, ChainPriority.DestinationNat))
         .AddRule(_table, "output", new Rule().DestinationIsLocal().Jump(Publish));
 
-    private void AddNat(NfTablesBatch batch, IPNetwork subnet) => batch
-        .AddChain(_table, new BaseChain("postrouting", ChainType.Nat, NetfilterHook.Postrouting, ChainPriority.SourceNat))
-        .AddRule(_table, "postrouting", new Rule().SourceIn(subnet).OutputInterface(bridge, negate: true).Masquerade())
-        .AddRule(_table, "postrouting", new Rule().SourceIn(Loopback).OutputInterface(bridge).Masquerade().Because("published port reached by 127.0.0.1"))
-        .AddRule(_table, "postrouting", new Rule().SourceIn(subnet).OutputInterface(bridge).Redirected().Masquerade().Because("published port reached from the same network"));
+    private void AddNat(NfTablesBatch batch, IPNetwork subnet)
+    {
+        batch.AddChain(_table, new BaseChain("postrouting", ChainType.Nat, NetfilterHook.Postrouting, ChainPriority.SourceNat));
+        if (options.Masquerade && !options.Internal)
+        {
+            batch.AddRule(_table, "postrouting", new Rule().SourceIn(subnet).OutputInterface(_bridge, negate: true).Masquerade());
+        }
 
-    private void AddProtection(NfTablesBatch batch) => batch
+        batch
+            .AddRule(_table, "postrouting", new Rule().SourceIn(Loopback).OutputInterface(_bridge).Masquerade().Because("published port reached by 127.0.0.1"))
+            .AddRule(_table, "postrouting", new Rule().SourceIn(subnet).OutputInterface(_bridge).Redirected().Masquerade().Because("published port reached from the same network"));
+    }
 
+    private void AddProtection(NfTablesBatch batch)
+    {
         // route_localnet is on for the bridge: what the kernel would have dropped as martian is dropped here (CVE-2020-8558).
-        .AddChain(_table, new BaseChain("loopback", ChainType.Filter, NetfilterHook.Prerouting, ChainPriority.Raw))
-        .AddRule(_table, "loopback", new Rule().InputInterface(bridge).DestinationIn(Loopback).Drop())
-        .AddRule(_table, "loopback", new Rule().InputInterface(bridge).SourceIn(Loopback).Drop())
+        batch
+            .AddChain(_table, new BaseChain("loopback", ChainType.Filter, NetfilterHook.Prerouting, ChainPriority.Raw))
+            .AddRule(_table, "loopback", new Rule().InputInterface(_bridge).DestinationIn(Loopback).Drop())
+            .AddRule(_table, "loopback", new Rule().InputInterface(_bridge).SourceIn(Loopback).Drop())
+            .AddChain(_table, new BaseChain("forward", ChainType.Filter, NetfilterHook.Forward, ChainPriority.Filter));
+        if (options.Internal)
+        {
+            batch
+                .AddRule(_table, "forward", new Rule().OutputInterface(_bridge).InputInterface(_bridge, negate: true).Drop())
+                .AddRule(_table, "forward", new Rule().InputInterface(_bridge).OutputInterface(_bridge, negate: true).Drop());
+            return;
+        }
 
         // From other networks only what was published, and answers.
-        .AddChain(_table, new BaseChain("forward", ChainType.Filter, NetfilterHook.Forward, ChainPriority.Filter))
-        .AddRule(_table, "forward", new Rule().OutputInterface(bridge).Established().Accept())
-        .AddRule(_table, "forward", new Rule().OutputInterface(bridge).Redirected().Accept())
-        .AddRule(_table, "forward", new Rule().OutputInterface(bridge).InputInterface(bridge, negate: true).Drop());
+        batch
+            .AddRule(_table, "forward", new Rule().OutputInterface(_bridge).Established().Accept())
+            .AddRule(_table, "forward", new Rule().OutputInterface(_bridge).Redirected().Accept())
+            .AddRule(_table, "forward", new Rule().OutputInterface(_bridge).InputInterface(_bridge, negate: true).Drop());
+    }
 }

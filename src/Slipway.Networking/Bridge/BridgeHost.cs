@@ -13,26 +13,28 @@ internal sealed record RestoreResult(
     IReadOnlyList<(IPAddress Container, IReadOnlyList<PortReservation> Ports)> Reservations, IReadOnlyList<string> Orphans, IReadOnlyList<string> LostPorts);
 
 /// <summary>The host's side of a bridge network: all state, used by the one thread that lives in the host's namespace.</summary>
-internal sealed class BridgeHost : IDisposable
+internal sealed class BridgeHost
 {
     private const string ForwardingSetting = "ip_forward";
     private const string RouteLocalnetSetting = "route_localnet";
 
+    private static readonly IPNetwork DefaultRoute = new(IPAddress.Any, 0);
+
     private readonly BridgeOptions _options;
-    private readonly RouteSession _route = new();
-    private readonly NfTablesSession _nfTables = new();
+    private readonly RouteSession _route;
     private readonly BridgeLink _bridge;
     private readonly BridgeFirewall _firewall;
     private readonly Dictionary<string, Endpoint> _endpoints = [];
+    private readonly PortAllocator _ports;
     private AddressPool? _addresses;
-    private PortAllocator? _ports;
     private NetworkInfo? _info;
 
-    public BridgeHost(BridgeOptions options)
+    public BridgeHost(BridgeOptions options, HostSessions host)
     {
         _options = options;
+        (_route, _ports) = (host.Route, host.Ports);
         _bridge = new BridgeLink(_route, options.BridgeName);
-        _firewall = new BridgeFirewall(_nfTables, options.BridgeName);
+        _firewall = new BridgeFirewall(host.NfTables, options);
     }
 
     public int BridgeIndex => _bridge.Index;
@@ -43,7 +45,7 @@ internal sealed class BridgeHost : IDisposable
     {
         (IPAddress gateway, int prefixLength) = _bridge.Ensure(_options.Address, _options.Mtu);
         IPNetwork subnet = DefaultSubnets.NetworkOf(gateway, prefixLength);
-        bool enableForwarding = !HostSettings.Forwarding;
+        bool enableForwarding = !_options.Internal && !HostSettings.Forwarding;
         List<string> changed = [];
         if (enableForwarding)
         {
@@ -67,8 +69,7 @@ internal sealed class BridgeHost : IDisposable
             HostSettings.Forwarding = true;
         }
 
-        _addresses ??= new AddressPool(subnet, gateway);
-        _ports ??= new PortAllocator(_options.DefaultHostAddress, HostSettings.HasIpv6, HostSettings.EphemeralPorts);
+        _addresses ??= new AddressPool(subnet, gateway, _options.AddressRange, _options.ReservedAddresses);
         return _info = new NetworkInfo(_options.BridgeName, subnet, gateway, _bridge.Mtu, _bridge.Adopted, enableForwarding);
     }
 
@@ -91,17 +92,18 @@ internal sealed class BridgeHost : IDisposable
         IReadOnlyList<PortReservation> reservations = [];
         try
         {
-            reservations = ReservePorts(request, address);
+            reservations = ReservePorts(request.EndpointId, request.Name, request.Ports, address);
             PublishedPort[] ports = [.. reservations.Select(r => r.Port)];
             MacAddress mac = requestedMac ?? MacAddress.Of(address);
-            string hostLink = Connect(request.EndpointId, sandbox, address, mac, ports);
-            Endpoint endpoint = new(new EndpointInfo(request.EndpointId, address, Info.Subnet.PrefixLength, Info.Gateway, mac.ToString(), hostLink, ports), reservations);
+            string hostLink = Connect(request, sandbox, address, mac, ports);
+            Endpoint endpoint = new(
+                new EndpointInfo(request.EndpointId, address, Info.Subnet.PrefixLength, _options.Internal ? null : Info.Gateway, mac.ToString(), hostLink, ports), reservations);
             _endpoints.Add(request.EndpointId, endpoint);
             return endpoint;
         }
         catch (Exception e)
         {
-            _ports!.Release(reservations);
+            _ports.Release(reservations);
             _addresses.Release(address, request.EndpointId);
             if (e is KernelException)
             {
@@ -136,9 +138,55 @@ internal sealed class BridgeHost : IDisposable
         }
         finally
         {
-            _ports!.Release(endpoint.Reservations);
+            _ports.Release(endpoint.Reservations);
             _addresses!.Release(info.Address, endpointId);
         }
+    }
+
+    /// <summary>Lets the default route go through this network, and publishes the ports here.</summary>
+    public Endpoint TakeDefaultRoute(string endpointId, string name, IReadOnlyList<PortRequest> requests, Sandbox sandbox)
+    {
+        Endpoint endpoint = _endpoints.GetValueOrDefault(endpointId) ?? throw NotAttached(endpointId);
+        IReadOnlyList<PortReservation> reservations = endpoint.Reservations.Count > 0 ? endpoint.Reservations : ReservePorts(endpointId, name, requests, endpoint.Info.Address);
+        PublishedPort[] ports = [.. reservations.Select(r => r.Port)];
+        try
+        {
+            int link = LinkOf(sandbox, endpoint.Info) ?? throw NotAttached(endpointId);
+            if (!_options.Internal)
+            {
+                sandbox.Session.Begin().ReplaceRoute(new Route(DefaultRoute, Info.Gateway, link)).Execute();
+            }
+
+            int port = _route.FindLink(endpoint.Info.HostLink)?.Index ?? throw NotAttached(endpointId);
+            Publish(port, endpoint.Info.Address, ports);
+        }
+        catch
+        {
+            if (endpoint.Reservations.Count == 0)
+            {
+                _ports.Release(reservations);
+            }
+
+            throw;
+        }
+
+        return _endpoints[endpointId] = new Endpoint(endpoint.Info with { Ports = ports }, reservations);
+    }
+
+    /// <summary>Ends the publishing of an endpoint's ports.</summary>
+    public EndpointInfo? GiveUpDefaultRoute(string endpointId)
+    {
+        if (!_endpoints.TryGetValue(endpointId, out Endpoint? endpoint))
+        {
+            return null;
+        }
+
+        _firewall.UnpublishPorts(endpoint.Info.Address, endpoint.Info.Ports);
+        ForgetDatagrams(endpoint.Info.Address, endpoint.Info.Ports);
+        _ports.Release(endpoint.Reservations);
+        Endpoint without = new(endpoint.Info with { Ports = [] }, []);
+        _endpoints[endpointId] = without;
+        return without.Info;
     }
 
     public RestoreResult Restore(IReadOnlyCollection<EndpointInfo> endpoints)
@@ -160,7 +208,7 @@ internal sealed class BridgeHost : IDisposable
             List<PortReservation> ports = [];
             foreach (PublishedPort port in info.Ports)
             {
-                if (_ports!.Restore(port) is { } reservation)
+                if (_ports.Restore(port) is { } reservation)
                 {
                     ports.Add(reservation);
                 }
@@ -188,7 +236,8 @@ internal sealed class BridgeHost : IDisposable
             Detach(id);
         }
 
-        BridgeLink.Remove(_route, [.. _bridge.Endpoints().Select(e => e.Link.Name)]);
+        // With them the links that waited in a pool: the kernel removes them with their namespaces, but at a time of its own.
+        BridgeLink.Remove(_route, [.. _bridge.Endpoints().Select(e => e.Link.Name), .. _bridge.PooledLinks()]);
         bool lastOne = _firewall.Remove();
         if (_firewall.ChangedSettings.Contains(RouteLocalnetSetting))
         {
@@ -202,14 +251,19 @@ internal sealed class BridgeHost : IDisposable
         }
     }
 
-    /// <summary>Closes the sockets. What is in the kernel stays.</summary>
-    public void Dispose()
+    /// <summary>Closes the sockets that keep ports. What is in the kernel stays.</summary>
+    public void Release()
     {
-        _ports?.Release(_endpoints.Values.SelectMany(e => e.Reservations));
+        _ports.Release(_endpoints.Values.SelectMany(e => e.Reservations));
         _endpoints.Clear();
-        _nfTables.Dispose();
-        _route.Dispose();
     }
+
+    /// <summary>The link of an endpoint inside its sandbox: the one with its address.</summary>
+    private static int? LinkOf(Sandbox sandbox, EndpointInfo endpoint) =>
+        sandbox.Session.Addresses().FirstOrDefault(address => address.Address.Equals(endpoint.Address))?.LinkIndex;
+
+    private NetworkException NotAttached(string endpointId) =>
+        new(NetworkErrorKind.InvalidParameter, $"endpoint {endpointId} is not attached to network {_options.BridgeName}");
 
     private static void CheckId(string id)
     {
@@ -219,17 +273,17 @@ internal sealed class BridgeHost : IDisposable
         }
     }
 
-    private IReadOnlyList<PortReservation> ReservePorts(EndpointRequest request, IPAddress address)
+    private IReadOnlyList<PortReservation> ReservePorts(string endpointId, string name, IReadOnlyList<PortRequest> requests, IPAddress address)
     {
         try
         {
-            return _ports!.Reserve(request.Ports, address);
+            return _options.Internal ? [] : _ports.Reserve(requests, address, _options.DefaultHostAddress);
         }
         catch (NetworkException e)
         {
             throw new NetworkException(
                 e.Kind,
-                $"failed to set up container networking: driver failed programming external connectivity on endpoint {request.Name} ({request.EndpointId}): {e.Message}",
+                $"failed to set up container networking: driver failed programming external connectivity on endpoint {name} ({endpointId}): {e.Message}",
                 e);
         }
     }
@@ -238,28 +292,29 @@ internal sealed class BridgeHost : IDisposable
     /// Makes the sandbox' link an endpoint: hardware address, address, default route, alias, published ports. Returns the name of
     /// the host's end. A link that could not be made one is removed at once, as the sandbox may be attached again.
     /// </summary>
-    private string Connect(string endpointId, Sandbox sandbox, IPAddress address, MacAddress mac, PublishedPort[] ports)
+    private string Connect(EndpointRequest request, Sandbox sandbox, IPAddress address, MacAddress mac, PublishedPort[] ports)
     {
-        PooledLink link = sandbox.Link ??= SandboxFactory.AddLink(_route, sandbox.Namespace, sandbox.Session, BridgeIndex, Info.Mtu);
+        PooledLink link = sandbox.Link ??= SandboxFactory.AddLink(_route, sandbox.Namespace, sandbox.Session, sandbox.NextLinkName(), BridgeIndex, Info.Mtu);
         try
         {
             // The alias first: if the engine dies from here on, the link is known to be nobody's.
-            RouteBatch outside = _route.Begin().SetLink(link.HostIndex, new LinkChange { Alias = _bridge.AliasOf(endpointId) });
-            if (ports.Length > 0)
+            RouteBatch outside = _route.Begin().SetLink(link.HostIndex, new LinkChange { Alias = _bridge.AliasOf(request.EndpointId) });
+            if (!_options.InterContainer)
             {
-                // With br_netfilter a redirected packet to the same network is bridged, not routed: back to its sender, where a container
-                // uses its own published port.
-                outside.SetHairpin(link.HostIndex, true);
+                outside.SetIsolated(link.HostIndex, true);
             }
 
             outside.Execute();
-            sandbox.Session.Begin()
+            RouteBatch inside = sandbox.Session.Begin()
                 .SetLink(link.Index, new LinkChange { Address = mac })
-                .AddAddress(new InterfaceAddress(link.Index, address, Info.Subnet.PrefixLength))
-                .AddRoute(new Route(new IPNetwork(IPAddress.Any, 0), Info.Gateway, link.Index))
-                .Execute();
-            _firewall.PublishPorts(address, ports);
-            ForgetDatagrams(address, ports);
+                .AddAddress(new InterfaceAddress(link.Index, address, Info.Subnet.PrefixLength));
+            if (request.IsDefaultRoute && !_options.Internal)
+            {
+                inside.ReplaceRoute(new Route(DefaultRoute, Info.Gateway, link.Index));
+            }
+
+            inside.Execute();
+            Publish(link.HostIndex, address, ports);
         }
         catch
         {
@@ -271,6 +326,21 @@ internal sealed class BridgeHost : IDisposable
 
         sandbox.Link = null;
         return link.HostName;
+    }
+
+    /// <param name="port">Index of the host's end of the link.</param>
+    private void Publish(int port, IPAddress address, PublishedPort[] ports)
+    {
+        if (ports.Length == 0)
+        {
+            return;
+        }
+
+        // With br_netfilter a redirected packet to the same network is bridged, not routed: back to its sender, where a container
+        // uses its own published port.
+        _route.Begin().SetHairpin(port, true).Execute();
+        _firewall.PublishPorts(address, ports);
+        ForgetDatagrams(address, ports);
     }
 
     /// <summary>

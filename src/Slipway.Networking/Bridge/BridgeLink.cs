@@ -91,6 +91,10 @@ internal sealed class BridgeLink(RouteSession session, string name)
             .Select(link => (link.Alias![prefix.Length..], link));
     }
 
+    /// <summary>Names of links that were made for endpoints and never became any; none on a bridge that others may use too.</summary>
+    public IEnumerable<string> PooledLinks() => session.FindLink(name) is not { Alias: OwnAlias } own ? []
+        : session.Links(own.Index).Where(link => link is { Kind: "veth", Alias: null or "" }).Select(link => link.Name);
+
     /// <summary>Removes links; it does not matter if one went away by itself, with its namespace.</summary>
     public static void Remove(RouteSession session, IEnumerable<string> links)
     {
@@ -141,11 +145,7 @@ internal sealed class BridgeLink(RouteSession session, string name)
 
     private (IPAddress Address, int PrefixLength) ChooseAddress()
     {
-        IEnumerable<IPNetwork> occupied = session.Routes().Select(route => route.Destination)
-            .Concat(session.Addresses().Select(a => DefaultSubnets.NetworkOf(a.Address, a.PrefixLength)));
-        IPNetwork subnet = DefaultSubnets.Choose(occupied);
-        byte[] address = subnet.BaseAddress.GetAddressBytes();
-        address[3] |= 1;
-        return (new IPAddress(address), subnet.PrefixLength);
+        IPNetwork subnet = DefaultSubnets.Choose(DefaultSubnets.Occupied(session));
+        return (DefaultSubnets.FirstAddress(subnet), subnet.PrefixLength);
     }
 }

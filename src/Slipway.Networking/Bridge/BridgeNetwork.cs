@@ -5,40 +5,35 @@ using Slipway.Kernel.Netlink;
 
 namespace Slipway.Networking;
 
-/// <summary>
-/// A bridge with its containers: the default network. Everything that changes the host happens on one thread, in order;
-/// sandboxes are made, and links removed, on two others, because that takes milliseconds.
-/// </summary>
+/// <summary>A bridge with its containers: the default network, or one of a user's.</summary>
 public sealed class BridgeNetwork : INetworkDriver
 {
     private readonly BridgeOptions _options;
     private readonly TimeProvider _time;
-    private readonly NamespaceThread _host;
-    private readonly NamespaceThread _remover;
+    private readonly NetworkHost _host;
+    private readonly bool _ownsHost;
+    private readonly Lock _lock = new();
 
-    /// <summary>Set by <see cref="EnsureAsync"/>; used on the host thread, but for the pools.</summary>
+    /// <summary>Set by <see cref="EnsureAsync"/>; used on the host's thread, but for the pools.</summary>
     private BridgeHost? _state;
 
-    private SandboxFactory? _factory;
     private SandboxPool? _attached;
     private SandboxPool? _isolated;
-    private RouteSession? _removerSession;
     private bool _disposed;
 
+    /// <summary>A network that shares nothing with others.</summary>
     /// <exception cref="NetworkException">The bridge's name is none.</exception>
     /// <exception cref="KernelException">The host's namespace cannot be entered.</exception>
     public BridgeNetwork(BridgeOptions options, TimeProvider time)
-    {
-        BridgeLink.CheckName(options.BridgeName);
-        if (options.Address is { } address && (address.Address.AddressFamily != AddressFamily.InterNetwork || address.PrefixLength is < 8 or > 30))
-        {
-            throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid bridge address {address.Address}/{address.PrefixLength}: an IPv4 address with a prefix of 8 to 30 bits");
-        }
+        : this(Checked(options), time, new NetworkHost(options.HostNamespace)) => _ownsHost = true;
 
-        _options = options;
+    /// <param name="host">Not disposed by the network. The options' namespace is not looked at.</param>
+    /// <exception cref="NetworkException">The bridge's name is none.</exception>
+    public BridgeNetwork(BridgeOptions options, TimeProvider time, NetworkHost host)
+    {
+        _options = Checked(options);
         _time = time;
-        _host = new NamespaceThread("slipway-net", options.HostNamespace);
-        _remover = new NamespaceThread("slipway-netdel", options.HostNamespace);
+        _host = host;
     }
 
     private BridgeHost State => _state ?? throw new InvalidOperationException("the network was not made yet");
@@ -48,32 +43,31 @@ public sealed class BridgeNetwork : INetworkDriver
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         NetworkInfo info = await _host.RunAsync(
-            () =>
+            sessions =>
             {
-                _state ??= new BridgeHost(_options);
+                _state ??= new BridgeHost(_options, sessions);
                 return _state.Ensure();
             },
             cancellationToken).ConfigureAwait(false);
-        if (_factory is null)
+        SandboxFactory factory = await _host.FactoryAsync(cancellationToken).ConfigureAwait(false);
+        lock (_lock)
         {
-            _removerSession = await _remover.RunAsync(() => new RouteSession(), cancellationToken).ConfigureAwait(false);
-            _factory = await SandboxFactory.CreateAsync(_options.HostNamespace, cancellationToken).ConfigureAwait(false);
             (int bridge, int mtu) = (State.BridgeIndex, info.Mtu);
-            _attached = new SandboxPool(token => _factory.MakeAttachedAsync(bridge, mtu, token), _options.PoolSize, _time);
-            _isolated = new SandboxPool(_factory.MakeIsolatedAsync, _options.IsolatedPoolSize, _time);
+            _attached ??= new SandboxPool(token => factory.MakeAttachedAsync(bridge, mtu, token), _options.PoolSize, _time);
+            _isolated ??= new SandboxPool(factory.MakeIsolatedAsync, _options.IsolatedPoolSize, _time);
+            _attached.Refill();
+            _isolated.Refill();
         }
 
-        _attached!.Refill();
-        _isolated!.Refill();
         return info;
     }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> RestoreAsync(IReadOnlyCollection<EndpointInfo> endpoints, CancellationToken cancellationToken)
     {
-        RestoreResult result = await _host.RunAsync(() => State.Restore(endpoints), cancellationToken).ConfigureAwait(false);
+        RestoreResult result = await _host.RunAsync(_ => State.Restore(endpoints), cancellationToken).ConfigureAwait(false);
         StartForwarding(result.Reservations);
-        await RemoveLinksAsync(result.Orphans, cancellationToken).ConfigureAwait(false);
+        await _host.RemoveLinksAsync(result.Orphans, cancellationToken).ConfigureAwait(false);
         return result.LostPorts;
     }
 
@@ -84,7 +78,7 @@ public sealed class BridgeNetwork : INetworkDriver
     /// <inheritdoc/>
     public async Task<EndpointInfo> AttachAsync(EndpointRequest request, Sandbox sandbox, CancellationToken cancellationToken)
     {
-        Endpoint endpoint = await _host.RunAsync(() => State.Attach(request, sandbox), cancellationToken).ConfigureAwait(false);
+        Endpoint endpoint = await _host.RunAsync(_ => State.Attach(request, sandbox), cancellationToken).ConfigureAwait(false);
         StartForwarding([(endpoint.Info.Address, endpoint.Reservations)]);
         return endpoint.Info;
     }
@@ -92,23 +86,35 @@ public sealed class BridgeNetwork : INetworkDriver
     /// <inheritdoc/>
     public async Task DetachAsync(string endpointId, CancellationToken cancellationToken)
     {
-        if (await _host.RunAsync(() => State.Detach(endpointId), cancellationToken).ConfigureAwait(false) is { } link)
+        if (await _host.RunAsync(_ => State.Detach(endpointId), cancellationToken).ConfigureAwait(false) is { } link)
         {
             // Removing waits for an RCU grace period (about 20 ms), and nobody needs to wait for that: the link is off the bridge. Should it
             // fail, the link is an orphan for the next start.
-            _ = RemoveLinksAsync([link], CancellationToken.None);
+            _ = _host.RemoveLinksAsync([link], CancellationToken.None);
         }
     }
 
     /// <inheritdoc/>
+    public async Task<EndpointInfo> TakeDefaultRouteAsync(
+        string endpointId, string name, IReadOnlyList<PortRequest> ports, Sandbox sandbox, CancellationToken cancellationToken)
+    {
+        Endpoint endpoint = await _host.RunAsync(_ => State.TakeDefaultRoute(endpointId, name, ports, sandbox), cancellationToken).ConfigureAwait(false);
+        StartForwarding([(endpoint.Info.Address, endpoint.Reservations)]);
+        return endpoint.Info;
+    }
+
+    /// <inheritdoc/>
+    public Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken) =>
+        _host.RunAsync(_ => State.GiveUpDefaultRoute(endpointId), cancellationToken);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken) =>
-        _host.RunAsync(() => State.ListEndpoints(), cancellationToken);
+        _host.RunAsync(_ => State.ListEndpoints(), cancellationToken);
 
     /// <inheritdoc/>
     public async Task DrainAsync(CancellationToken cancellationToken)
     {
-        await _host.RunAsync(() => { }, cancellationToken).ConfigureAwait(false);
-        await _remover.RunAsync(() => { }, cancellationToken).ConfigureAwait(false);
+        await _host.DrainAsync(cancellationToken).ConfigureAwait(false);
         foreach (SandboxPool? pool in new[] { _attached, _isolated })
         {
             await (pool?.DrainAsync(cancellationToken) ?? Task.CompletedTask).ConfigureAwait(false);
@@ -119,8 +125,14 @@ public sealed class BridgeNetwork : INetworkDriver
     public async Task CleanupAsync(CancellationToken cancellationToken)
     {
         await StopPoolsAsync().ConfigureAwait(false);
-        await _remover.RunAsync(() => { }, cancellationToken).ConfigureAwait(false);
-        await _host.RunAsync(() => State.Cleanup(), cancellationToken).ConfigureAwait(false);
+        await _host.DrainAsync(cancellationToken).ConfigureAwait(false);
+        await _host.RunAsync(
+            _ =>
+            {
+                State.Cleanup();
+                return true;
+            },
+            cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -133,26 +145,44 @@ public sealed class BridgeNetwork : INetworkDriver
 
         _disposed = true;
         await StopPoolsAsync().ConfigureAwait(false);
-        await _host.RunAsync(() => _state?.Dispose(), CancellationToken.None).ConfigureAwait(false);
-        await _host.DisposeAsync().ConfigureAwait(false);
-        await _remover.RunAsync(() => _removerSession?.Dispose(), CancellationToken.None).ConfigureAwait(false);
-        await _remover.DisposeAsync().ConfigureAwait(false);
+        await _host.RunAsync(
+            _ =>
+            {
+                _state?.Release();
+                return true;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+        if (_ownsHost)
+        {
+            await _host.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
-    private Task RemoveLinksAsync(IReadOnlyList<string> links, CancellationToken cancellationToken) =>
-        _remover.RunAsync(() => BridgeLink.Remove(_removerSession!, links), cancellationToken);
+    /// <exception cref="NetworkException">InvalidParameter.</exception>
+    private static BridgeOptions Checked(BridgeOptions options)
+    {
+        BridgeLink.CheckName(options.BridgeName);
+        return options.Address is not { } address || (address.Address.AddressFamily == AddressFamily.InterNetwork && address.PrefixLength is >= 8 and <= 30)
+            ? options
+            : throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid bridge address {address.Address}/{address.PrefixLength}: an IPv4 address with a prefix of 8 to 30 bits");
+    }
 
     private async Task StopPoolsAsync()
     {
-        foreach (IAsyncDisposable? part in new IAsyncDisposable?[] { _attached, _isolated, _factory })
+        SandboxPool?[] pools;
+        lock (_lock)
         {
-            if (part is not null)
-            {
-                await part.DisposeAsync().ConfigureAwait(false);
-            }
+            pools = [_attached, _isolated];
+            (_attached, _isolated) = (null, null);
         }
 
-        (_attached, _isolated, _factory) = (null, null, null);
+        foreach (SandboxPool? pool in pools)
+        {
+            if (pool is not null)
+            {
+                await pool.DisposeAsync().ConfigureAwait(false);
+            }
+        }
     }
 
     private void StartForwarding(IEnumerable<(IPAddress Container, IReadOnlyList<PortReservation> Ports)> endpoints)

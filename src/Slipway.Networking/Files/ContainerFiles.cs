@@ -50,6 +50,38 @@ public static class ContainerFiles
     }
 
     /// <summary>
+    /// /etc/resolv.conf of a container on a network of one's own: the embedded name server, which asks the others. Names without a dot
+    /// are complete there, hence ndots:0.
+    /// </summary>
+    /// <exception cref="NetworkException">A setting is no single word.</exception>
+    public static string ResolvConf(string hostFile, DnsOptions dns, IPAddress embedded)
+    {
+        foreach (string value in (string[])[.. dns.Servers, .. dns.Search, .. dns.Options])
+        {
+            CheckWord(value, "DNS setting");
+        }
+
+        ResolvConf host = Networking.ResolvConf.Parse(hostFile);
+        IReadOnlyList<string> options = dns.Options.Count > 0 ? dns.Options : host.Options;
+        return new ResolvConf
+        {
+            Servers = [embedded.ToString()],
+            Search = dns.Search.Count == 0 ? host.Search : dns.Search is ["."] ? [] : dns.Search,
+            Options = options.Any(option => option.StartsWith("ndots:", StringComparison.Ordinal)) ? options : [.. options, "ndots:0"],
+            Others = host.Others,
+        }.ToString();
+    }
+
+    /// <summary>The name servers of a host, as it uses them itself.</summary>
+    public static IReadOnlyList<IPAddress> HostServers(string hostFile) =>
+    [
+        .. from server in Networking.ResolvConf.Parse(hostFile).Servers
+           let address = IPAddress.TryParse(server, out IPAddress? parsed) ? parsed : null
+           where address is not null
+           select address,
+    ];
+
+    /// <summary>
     /// The host's /etc/resolv.conf to use: where systemd-resolved answers at 127.0.0.53, a container needs the servers behind it, which are in
     /// another file (systemd-resolved(8)).
     /// </summary>
@@ -60,9 +92,9 @@ public static class ContainerFiles
 
     /// <summary>/etc/hosts.</summary>
     /// <exception cref="NetworkException">A name or address is no single word.</exception>
-    /// <param name="address">The container's address, or null where it has none (network none): then it names only the loopback device.</param>
+    /// <param name="addresses">The container's; where it has none (network none) the file names only the loopback device.</param>
     /// <param name="extraHosts">Name and address of each <c>--add-host</c>, in order; the caller has replaced <c>host-gateway</c>.</param>
-    public static string Hosts(string hostName, string? domainName, IPAddress? address, IEnumerable<(string Name, string Address)> extraHosts)
+    public static string Hosts(string hostName, string? domainName, IEnumerable<IPAddress> addresses, IEnumerable<(string Name, string Address)> extraHosts)
     {
         StringBuilder file = new();
         file.Append("127.0.0.1\tlocalhost\n")
@@ -78,7 +110,7 @@ public static class ContainerFiles
             file.Append(target).Append('\t').Append(name).Append('\n');
         }
 
-        if (address is not null)
+        foreach (IPAddress address in addresses)
         {
             CheckWord(hostName, "hostname");
             file.Append(address).Append('\t');

@@ -4,25 +4,26 @@ using System.Net.Sockets;
 
 namespace Slipway.Networking;
 
-/// <summary>The host ports of one network's containers. Used by one thread, in the host's namespace.</summary>
+/// <summary>The host ports of all networks' containers. Used by one thread, in the host's namespace.</summary>
 /// <param name="hasIpv6">Whether a port without an address is bound on :: too.</param>
 /// <param name="ephemeral">First and last port given where none is asked for.</param>
-internal sealed class PortAllocator(IPAddress? defaultAddress, bool hasIpv6, (ushort First, ushort Last) ephemeral)
+internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ephemeral)
 {
     private readonly HashSet<PublishedPort> _taken = [];
     private ushort _lastEphemeral = (ushort)(ephemeral.First - 1);
 
     /// <summary>Reserves all that is asked for, or nothing.</summary>
     /// <param name="container">For messages.</param>
+    /// <param name="defaultAddress">Where ports without an address are bound; null: on all addresses of both families.</param>
     /// <exception cref="NetworkException">A port is taken, or an address is not the host's.</exception>
-    public IReadOnlyList<PortReservation> Reserve(IReadOnlyList<PortRequest> requests, IPAddress container)
+    public IReadOnlyList<PortReservation> Reserve(IReadOnlyList<PortRequest> requests, IPAddress container, IPAddress? defaultAddress)
     {
         List<PortReservation> reserved = [];
         try
         {
             foreach (PortRequest request in requests)
             {
-                reserved.AddRange(ReserveOne(request, container));
+                reserved.AddRange(ReserveOne(request, container, defaultAddress));
             }
 
             return reserved;
@@ -60,7 +61,7 @@ internal sealed class PortAllocator(IPAddress? defaultAddress, bool hasIpv6, (us
 
     private static bool IsWildcard(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
 
-    private PortReservation[] ReserveOne(PortRequest request, IPAddress container)
+    private PortReservation[] ReserveOne(PortRequest request, IPAddress container, IPAddress? defaultAddress)
     {
         IPAddress[] addresses = (request.HostAddress ?? defaultAddress) is { } address ? [address]
             : hasIpv6 ? [IPAddress.Any, IPAddress.IPv6Any] : [IPAddress.Any];

@@ -62,7 +62,7 @@ internal sealed class PortReservation : IDisposable
     {
         if (Port.Protocol == PortProtocol.Tcp && Port.HostAddress.AddressFamily == AddressFamily.InterNetworkV6)
         {
-            _forwarder = new Ipv6Forwarder(_socket, new IPEndPoint(container, Port.ContainerPort), makeSocket);
+            _forwarder ??= new Ipv6Forwarder(_socket, new IPEndPoint(container, Port.ContainerPort), makeSocket);
         }
     }
 

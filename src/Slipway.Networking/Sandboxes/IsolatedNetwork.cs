@@ -32,6 +32,12 @@ public sealed class IsolatedNetwork(TimeProvider time) : INetworkDriver
     public Task DetachAsync(string endpointId, CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <inheritdoc/>
+    public Task<EndpointInfo> TakeDefaultRouteAsync(string endpointId, string name, IReadOnlyList<PortRequest> ports, Sandbox sandbox, CancellationToken cancellationToken) => throw NoBridge();
+
+    /// <inheritdoc/>
+    public Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken) => Task.FromResult<EndpointInfo?>(null);
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<string>>([]);
 
     /// <inheritdoc/>

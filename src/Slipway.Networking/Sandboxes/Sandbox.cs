@@ -16,6 +16,8 @@ public sealed class Sandbox : IDisposable
         Link = link;
     }
 
+    internal const string FirstLinkName = "eth0";
+
     internal NetworkNamespace Namespace { get; }
 
     /// <summary>An rtnetlink session inside the namespace.</summary>
@@ -23,6 +25,13 @@ public sealed class Sandbox : IDisposable
 
     /// <summary>The link that waits in a pooled sandbox; null once it is attached.</summary>
     internal PooledLink? Link { get; set; }
+
+    /// <summary>The first of eth0, eth1, … that is free.</summary>
+    internal string NextLinkName()
+    {
+        HashSet<string> taken = [.. Session.Links().Select(link => link.Name)];
+        return Enumerable.Range(0, int.MaxValue).Select(i => $"eth{i}").First(name => !taken.Contains(name));
+    }
 
     /// <summary>A descriptor of the namespace for setns(2), which the caller owns (close-on-exec).</summary>
     public SafeFileHandle DuplicateNamespace() => Namespace.Duplicate();

@@ -41,22 +41,40 @@ internal sealed class SandboxFactory : IAsyncDisposable
     /// <param name="mtu">Bytes.</param>
     public Task<Sandbox> MakeAttachedAsync(int bridge, int mtu, CancellationToken cancellationToken) => _thread.RunAsync(() => Make(bridge, mtu), cancellationToken);
 
-    /// <summary>Adds a link to a sandbox that has none.</summary>
-    public static PooledLink AddLink(RouteSession host, NetworkNamespace sandbox, RouteSession inside, int bridge, int mtu)
+    /// <summary>The sandbox of a process that runs.</summary>
+    /// <exception cref="IOException">There is no such process.</exception>
+    public Task<Sandbox> OpenAsync(int pid, CancellationToken cancellationToken) => _thread.RunAsync(
+        () =>
+        {
+            NetworkNamespace found = NetworkNamespace.OfProcess(pid);
+            try
+            {
+                return new Sandbox(found, NamespaceThread.Within(found, _home, () => new RouteSession()), link: null);
+            }
+            catch
+            {
+                found.Dispose();
+                throw;
+            }
+        },
+        cancellationToken);
+
+    /// <summary>Adds a link to a sandbox.</summary>
+    /// <param name="name">Of the end inside.</param>
+    public static PooledLink AddLink(RouteSession host, NetworkNamespace sandbox, RouteSession inside, string name, int bridge, int mtu)
     {
-        const string Name = "eth0";
         string hostName = "veth" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))[..7];
 
         // The port has no use for an IPv6 link-local address, and duplicate address detection for one would take seconds.
         host.Begin()
-            .AddVeth(new VethPair { Name = hostName, PeerName = Name, PeerNamespace = sandbox, Master = bridge, Mtu = mtu })
+            .AddVeth(new VethPair { Name = hostName, PeerName = name, PeerNamespace = sandbox, Master = bridge, Mtu = mtu })
             .SetLink(hostName, new LinkChange { LinkLocalAddress = false })
             .SetLink(hostName, new LinkChange { Up = true })
             .Execute();
         try
         {
             int hostIndex = IndexOf(host, hostName);
-            int index = IndexOf(inside, Name);
+            int index = IndexOf(inside, name);
 
             // Up with the other end already up: the carrier is there at once, and no packet of the container is lost to an
             // interface or bridge port that the kernel would enable later, from its own work queue.
@@ -64,7 +82,7 @@ internal sealed class SandboxFactory : IAsyncDisposable
                 .SetLink(index, new LinkChange { LinkLocalAddress = false })
                 .SetLink(index, new LinkChange { Up = true })
                 .Execute();
-            return new PooledLink(hostName, hostIndex, Name, index);
+            return new PooledLink(hostName, hostIndex, name, index);
         }
         catch
         {
@@ -98,11 +116,17 @@ internal sealed class SandboxFactory : IAsyncDisposable
             // What Docker sets in every container with a network namespace of its own (since 20.10).
             File.WriteAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
             File.WriteAllText("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+
+            // Links have no IPv6, also those of networks that it is connected to later; the loopback device is there already and keeps ::1.
+            if (Directory.Exists("/proc/sys/net/ipv6"))
+            {
+                File.WriteAllText("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+            }
+
             PooledLink? link = null;
             if (bridge is { } master)
             {
-                link = AddLink(_host, created, inside, master, mtu);
-                File.WriteAllText($"/proc/sys/net/ipv6/conf/{link.Name}/disable_ipv6", "1");
+                link = AddLink(_host, created, inside, Sandbox.FirstLinkName, master, mtu);
             }
 
             return new Sandbox(created, inside, link);

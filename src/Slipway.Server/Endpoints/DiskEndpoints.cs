@@ -22,13 +22,6 @@ internal static class DiskEndpoints
     public static async Task Ledger(ApiRequest request) =>
         await request.WriteJsonAsync(await request.Engine.Disk.LedgerAsync(request.Http.RequestAborted), EngineJson.Wire.DiskLedger);
 
-    /// <summary>There are no networks but those that always exist.</summary>
-    public static Task PruneNetworks(ApiRequest request)
-    {
-        request.Query.Filters().Validate("until", "label", "label!");
-        return request.WriteJsonAsync(new NetworksPruneReport(null), EngineJson.Wire.NetworksPruneReport);
-    }
-
     /// <summary>Nothing is built here yet, so nothing was kept for the next build.</summary>
     public static Task PruneBuildCache(ApiRequest request) => request.WriteJsonAsync(new BuildCachePruneReport(null, 0), EngineJson.Wire.BuildCachePruneReport);
 

@@ -73,13 +73,13 @@ internal static class RouteTable
         Built("GET", "/distribution/{name}/json", RegistryEndpoints.Inspect),
 
         // Networks
-        NotBuilt("GET", "/networks"),
-        NotBuilt("POST", "/networks/create"),
-        Built("POST", "/networks/prune", DiskEndpoints.PruneNetworks),
-        NotBuilt("GET", "/networks/{id}"),
-        NotBuilt("DELETE", "/networks/{id}"),
-        NotBuilt("POST", "/networks/{id}/connect"),
-        NotBuilt("POST", "/networks/{id}/disconnect"),
+        Built("GET", "/networks", NetworkEndpoints.List),
+        Built("POST", "/networks/create", NetworkEndpoints.Create),
+        Built("POST", "/networks/prune", NetworkEndpoints.Prune),
+        Built("GET", "/networks/{id}", NetworkEndpoints.Inspect),
+        Built("DELETE", "/networks/{id}", NetworkEndpoints.Remove),
+        Built("POST", "/networks/{id}/connect", NetworkEndpoints.Connect),
+        Built("POST", "/networks/{id}/disconnect", NetworkEndpoints.Disconnect),
 
         // Volumes
         Built("GET", "/volumes", VolumeEndpoints.List),

@@ -266,6 +266,6 @@ internal sealed class NetworkLab : IAsyncDisposable
 
         // Without duplicate address detection, which would take a second.
         File.WriteAllText("/proc/sys/net/ipv6/conf/wan/accept_dad", "0");
-        session.Begin().SetLink(index, new LinkChange { Up = true }).AddAddress(new InterfaceAddress(index, address, 24)).AddAddress(new InterfaceAddress(index, address6, 64)).Execute();
+        session.Begin().SetLink(index, new LinkChange { LinkLocalAddress = false }).SetLink(index, new LinkChange { Up = true }).AddAddress(new InterfaceAddress(index, address, 24)).AddAddress(new InterfaceAddress(index, address6, 64)).Execute();
     }
 }

@@ -50,7 +50,6 @@ public sealed class ValidationTests
         { new HostConfig { RestartPolicy = new RestartPolicy("always", 3) }, ErrorKind.InvalidParameter, "invalid restart policy: maximum retry count can only be used with 'on-failure'" },
         { new HostConfig { IpcMode = "bad" }, ErrorKind.InvalidParameter, "invalid IPC mode: bad" },
         { new HostConfig { PidMode = "bad" }, ErrorKind.InvalidParameter, "invalid PID mode: bad" },
-        { new HostConfig { NetworkMode = "nosuchnet" }, ErrorKind.InvalidParameter, "network nosuchnet not found" },
         { new HostConfig { OomScoreAdj = 2000 }, ErrorKind.InvalidParameter, "Invalid value 2000, range for oom score adj is [-1000, 1000]" },
         { new HostConfig { Runtime = "nope" }, ErrorKind.InvalidParameter, "unknown or invalid runtime name: nope" },
         { new HostConfig { LogConfig = new LogConfig { Type = "nope" } }, ErrorKind.InvalidParameter, "error looking up logging plugin nope: plugin \"nope\" not found" },

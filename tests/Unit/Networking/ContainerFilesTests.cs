@@ -49,7 +49,7 @@ public sealed class ContainerFilesTests
     [Fact]
     public void Hosts_has_dockers_lines_extra_hosts_and_the_container()
     {
-        string file = ContainerFiles.Hosts("web", "example.com", IPAddress.Parse("172.17.0.2"), [("db", "10.0.0.7")]);
+        string file = ContainerFiles.Hosts("web", "example.com", [IPAddress.Parse("172.17.0.2")], [("db", "10.0.0.7")]);
         Assert.Equal(
             """
             127.0.0.1	localhost
@@ -63,7 +63,7 @@ public sealed class ContainerFilesTests
 
             """,
             file);
-        Assert.DoesNotContain("web", ContainerFiles.Hosts("web", null, null, []));
+        Assert.DoesNotContain("web", ContainerFiles.Hosts("web", null, [], []));
         Assert.Equal("web\n", ContainerFiles.Hostname("web"));
     }
 
@@ -74,7 +74,7 @@ public sealed class ContainerFilesTests
     public void Nothing_breaks_out_of_its_word(string value)
     {
         Assert.Throws<NetworkException>(() => ContainerFiles.ResolvConf("", new DnsOptions { Search = [value] }));
-        Assert.Throws<NetworkException>(() => ContainerFiles.Hosts("h", null, null, [(value, "10.0.0.1")]));
-        Assert.Throws<NetworkException>(() => ContainerFiles.Hosts("h", null, null, [("name", value)]));
+        Assert.Throws<NetworkException>(() => ContainerFiles.Hosts("h", null, [], [(value, "10.0.0.1")]));
+        Assert.Throws<NetworkException>(() => ContainerFiles.Hosts("h", null, [], [("name", value)]));
     }
 }

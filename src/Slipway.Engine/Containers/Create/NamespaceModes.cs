@@ -47,13 +47,14 @@ internal static class NamespaceModes
             throw ContainerErrors.Invalid($"invalid USER mode: {hostConfig.UsernsMode}");
         }
 
-        if (hostConfig.NetworkMode is "" or "default" or Bridge or Host or None || SharedWith(hostConfig.NetworkMode) is { Length: > 0 })
+        if (SharedWith(hostConfig.NetworkMode) is "")
         {
-            return;
+            throw ContainerErrors.Invalid("invalid container format container:<name|id>");
         }
-
-        throw ContainerErrors.Invalid($"network {hostConfig.NetworkMode} not found");
     }
+
+    /// <summary>A network that always is, or the network namespace of another container.</summary>
+    public static bool IsPredefined(string networkMode) => networkMode is Bridge or Host or None || SharedWith(networkMode) is not null;
 
     /// <summary>The combinations Docker refuses.</summary>
     public static void ValidateCombinations(ContainerConfig config, HostConfig hostConfig)

@@ -15,8 +15,7 @@ using Slipway.Runtime.Supervision;
 
 namespace Slipway.Engine.Containers.Launch;
 
-/// <param name="Endpoint">On the default bridge, or null.</param>
-internal sealed record LaunchedContainer(LaunchedProcess Process, StoredEndpoint? Endpoint);
+internal sealed record LaunchedContainer(LaunchedProcess Process, AttachedNetworks Networks);
 
 /// <summary>
 /// Starts a container: mounts its root file system, attaches its network, makes its cgroups, compiles the plan and hands it to
@@ -60,10 +59,10 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
             {
-                NetworkFiles.Write(directory, container, endpoint: null, services.Bridge?.Gateway, []);
+                NetworkFiles.Write(directory, container, AttachedNetworks.None, services.Bridge?.Gateway, []);
             }
 
-            using Sandbox? sandbox = await SandboxAsync(container);
+            using Sandbox? sandbox = await services.ContainerNetworks.SandboxAsync(container);
             Spec spec = BuildSpec(container, attempt.Rootfs, directory, links.Environment(container));
             attempt.Grouped = !running;
             using Cgroup group = running
@@ -90,19 +89,19 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         IReadOnlyList<ResolvedLink> linked = links.Resolve(container);
 
         // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
-        using Sandbox? sandbox = await SandboxAsync(container);
-        attempt.Attaching = sandbox is null ? null : AttachAsync(container, sandbox);
+        using Sandbox? sandbox = await services.ContainerNetworks.SandboxAsync(container);
+        attempt.Attaching = sandbox is null ? null : services.ContainerNetworks.AttachAsync(container, sandbox);
         attempt.Rootfs = MountRootfs(container, container.Id);
         string directory = services.ContainerDirectory(container.Id);
         Spec spec = BuildSpec(container, attempt.Rootfs, directory, [.. linked.SelectMany(link => link.Environment())]);
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
         attempt.Grouped = true;
-        StoredEndpoint? endpoint = attempt.Attaching is null ? null : StoredEndpoint.From(await attempt.Attaching);
-        NetworkFiles.Write(directory, container, endpoint, services.Bridge?.Gateway, linked);
+        AttachedNetworks networks = attempt.Attaching is null ? AttachedNetworks.None : await attempt.Attaching;
+        NetworkFiles.Write(directory, container, networks, services.Bridge?.Gateway, linked);
         using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
         attempt.CloseSources();
         LaunchedProcess process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
-        return new LaunchedContainer(process, endpoint);
+        return new LaunchedContainer(process, networks);
     }
 
     private Spec BuildSpec(ContainerSnapshot container, SafeFileHandle rootfs, string directory, IReadOnlyList<string> linkVariables)
@@ -118,34 +117,6 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
 
         // Always writable here: mount points are made in it; the plan makes it read-only last.
         return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false);
-    }
-
-    private async Task<Sandbox?> SandboxAsync(ContainerSnapshot container)
-    {
-        string mode = container.HostConfig.NetworkMode;
-        return mode == NamespaceModes.Host || NamespaceModes.SharedWith(mode) is not null
-            ? null
-            : await services.Network.PrepareSandboxAsync(mode == NamespaceModes.None ? SandboxKind.Isolated : SandboxKind.Attached, CancellationToken.None);
-    }
-
-    private Task<EndpointInfo>? AttachAsync(ContainerSnapshot container, Sandbox sandbox) =>
-        container.HostConfig.NetworkMode == NamespaceModes.None
-            ? null
-            : services.Network.AttachAsync(
-                new EndpointRequest
-                {
-                    EndpointId = container.Id,
-                    Name = container.Name,
-                    MacAddress = MacAddress(container),
-                    Ports = PortSpecs.Requests(container.Config, container.HostConfig),
-                },
-                sandbox,
-                CancellationToken.None);
-
-    private static string? MacAddress(ContainerSnapshot container)
-    {
-        string? requested = container.Config.MacAddress ?? container.RequestedEndpoints.Values.FirstOrDefault()?.MacAddress;
-        return string.IsNullOrEmpty(requested) ? null : requested;
     }
 
     private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory, IReadOnlyList<string> linkVariables) => new(
@@ -264,7 +235,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             await ((Task)attempt.Attaching).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (attempt.Attaching.IsCompletedSuccessfully)
             {
-                await services.Network.DetachAsync(container.Id, CancellationToken.None);
+                await services.ContainerNetworks.DetachAsync(container.Id, await attempt.Attaching);
             }
         }
 
@@ -279,7 +250,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     /// <summary>What a launch has made so far.</summary>
     private sealed class Attempt
     {
-        public Task<EndpointInfo>? Attaching { get; set; }
+        public Task<AttachedNetworks>? Attaching { get; set; }
 
         public SafeFileHandle? Rootfs { get; set; }
 

@@ -27,25 +27,55 @@ internal static class NetworkFiles
     /// <summary>Writes the three files anew, as Docker does on every start.</summary>
     /// <param name="gateway">What <c>host-gateway</c> stands for; null without a network.</param>
     /// <param name="links">Containers whose names it is to know.</param>
-    public static void Write(string directory, ContainerSnapshot container, StoredEndpoint? endpoint, IPAddress? gateway, IReadOnlyList<ResolvedLink> links)
+    /// <param name="networks">On which the container is.</param>
+    public static void Write(string directory, ContainerSnapshot container, AttachedNetworks networks, IPAddress? gateway, IReadOnlyList<ResolvedLink> links)
     {
-        ContainerConfig config = container.Config;
-        HostConfig host = container.HostConfig;
-        IReadOnlyList<(string Name, string Address)> extra = [.. (host.ExtraHosts ?? []).Select(entry => Resolve(entry, gateway))];
-        bool hostNetwork = host.NetworkMode == NamespaceModes.Host;
+        bool hostNetwork = container.HostConfig.NetworkMode == NamespaceModes.Host;
+        IReadOnlyList<(string Name, string Address)> extra = [.. (container.HostConfig.ExtraHosts ?? []).Select(entry => Resolve(entry, gateway))];
         string hosts = hostNetwork
             ? Read(HostHosts) + string.Concat(extra.Select(entry => $"{entry.Address}\t{entry.Name}\n"))
-            : ContainerFiles.Hosts(config.Hostname, config.Domainname, endpoint is null ? null : IPAddress.Parse(endpoint.Address), extra)
+            : ContainerFiles.Hosts(container.Config.Hostname, container.Config.Domainname, networks.All.Select(entry => IPAddress.Parse(entry.Value.Address)), extra)
                 + string.Concat(links.Select(link => $"{link.Address}\t{link.HostNames}\n"));
-        DnsOptions dns = new() { Servers = host.Dns ?? [], Search = host.DnsSearch ?? [], Options = host.DnsOptions ?? [] };
-        bool asHost = hostNetwork && dns is { Servers.Count: 0, Search.Count: 0, Options.Count: 0 };
-        string resolvConf = asHost
-            ? Read(HostResolvConf)
-            : ContainerFiles.ResolvConf(ContainerFiles.HostResolvConf(Read(HostResolvConf), File.Exists(ResolvedConf) ? Read(ResolvedConf) : null), dns);
         using SafeFileHandle parent = new HostPath(directory).Open(OpenFlags.Path | OpenFlags.Directory);
-        Write(parent, Hostname, ContainerFiles.Hostname(config.Hostname));
+        Write(parent, Hostname, ContainerFiles.Hostname(container.Config.Hostname));
         Write(parent, Hosts, hosts);
-        Write(parent, ResolvConf, resolvConf);
+        Write(parent, ResolvConf, ResolverFile(container, networks));
+    }
+
+    /// <summary>
+    /// The networks of a running container have changed: in place, as the files are bound into it. It may have written them itself; its own lines stay, and a
+    /// resolv.conf that is not as it was written here stays as it is.
+    /// </summary>
+    public static void Update(string directory, ContainerSnapshot before, ContainerSnapshot after)
+    {
+        (AttachedNetworks old, AttachedNetworks now) = (before.State.Attached, after.State.Attached);
+        using SafeFileHandle parent = new HostPath(directory).Open(OpenFlags.Path | OpenFlags.Directory);
+        if (ReadLimited(parent, Hosts) is { } hosts)
+        {
+            string[] had = [.. Lines(before, old.All.ExceptBy(now.Names, entry => entry.Key))];
+            IEnumerable<string> kept = hosts.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !had.Contains(line));
+            Write(parent, Hosts, string.Concat(kept.Concat(Lines(after, now.All.ExceptBy(old.Names, entry => entry.Key))).Select(line => line + '\n')));
+        }
+
+        string former = ResolverFile(before, old);
+        string wanted = ResolverFile(after, now);
+        if (former != wanted && ReadLimited(parent, ResolvConf) == former)
+        {
+            Write(parent, ResolvConf, wanted);
+        }
+
+        static IEnumerable<string> Lines(ContainerSnapshot container, IEnumerable<KeyValuePair<string, StoredEndpoint>> endpoints) => endpoints.Select(entry =>
+            $"{entry.Value.Address}\t{(container.Config.Domainname.Length > 0 ? $"{container.Config.Hostname}.{container.Config.Domainname} " : "")}{container.Config.Hostname}");
+    }
+
+    private static string ResolverFile(ContainerSnapshot container, AttachedNetworks networks)
+    {
+        HostConfig host = container.HostConfig;
+        DnsOptions dns = new() { Servers = host.Dns ?? [], Search = host.DnsSearch ?? [], Options = host.DnsOptions ?? [] };
+        bool asHost = host.NetworkMode == NamespaceModes.Host && dns is { Servers.Count: 0, Search.Count: 0, Options.Count: 0 };
+        return asHost ? Read(HostResolvConf)
+            : networks.Networks.Count > 0 ? ContainerFiles.ResolvConf(Read(HostResolvConf), dns, SandboxResolver.Address)
+            : ContainerFiles.ResolvConf(ContainerFiles.HostResolvConf(Read(HostResolvConf), File.Exists(ResolvedConf) ? Read(ResolvedConf) : null), dns);
     }
 
     /// <summary>
@@ -71,6 +101,21 @@ internal static class NetworkFiles
         ExtraHost extra = ExtraHost.Parse(entry);
         return (extra.Name, extra.Address != ExtraHost.Gateway ? extra.Address
             : gateway?.ToString() ?? throw ContainerErrors.Invalid($"unable to derive the IP value for {ExtraHost.Gateway}"));
+    }
+
+    /// <summary>A file the container may have written anything into; null for one that is larger than any of its kind.</summary>
+    private static string? ReadLimited(SafeFileHandle directory, string name)
+    {
+        const int Limit = 1 << 20;
+        using SafeFileHandle file = DirectoryEntry.Open(directory, name, OpenFlags.ReadOnly);
+        long length = RandomAccess.GetLength(file);
+        if (length > Limit)
+        {
+            return null;
+        }
+
+        byte[] content = new byte[length];
+        return Encoding.UTF8.GetString(content, 0, RandomAccess.Read(file, content, 0));
     }
 
     private static string Read(string path) => File.Exists(path) ? File.ReadAllText(path) : "";

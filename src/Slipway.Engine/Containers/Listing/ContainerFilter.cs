@@ -82,7 +82,7 @@ internal sealed class ContainerFilter
         && (_parsed.Since is not { } since || container.Created > since)
         && Any("volume", value => container.Mounts.Any(mount => mount.VolumeName == value || mount.Destination == value || mount.Source == value))
         && Any("network", value => container.RequestedEndpoints.ContainsKey(value))
-        && (_parsed.Publish.Count == 0 || container.State.Endpoint?.Ports.Any(port => _parsed.Publish.Contains((port.ContainerPort, port.Protocol))) == true)
+        && (_parsed.Publish.Count == 0 || container.State.Attached.All.Any(entry => entry.Value.Ports.Any(port => _parsed.Publish.Contains((port.ContainerPort, port.Protocol)))))
         && (_parsed.Expose.Count == 0 || PortSpecs.Exposed(container.Config).Any(_parsed.Expose.Contains));
 
     private bool Any(string key, Func<string, bool> matches) => !_filters.Has(key) || _filters[key].Any(matches);

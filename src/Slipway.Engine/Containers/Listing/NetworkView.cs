@@ -1,6 +1,7 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Networks;
 
 namespace Slipway.Engine.Containers.Listing;
 
@@ -18,7 +19,12 @@ internal static class NetworkView
                 settings.NetworkID = services.NetworkId(name);
             }
 
-            if (container.State.Endpoint is { } endpoint)
+            if (!NamespaceModes.IsPredefined(name))
+            {
+                settings.DNSNames = ContainerNetworks.DnsNames(container, name);
+            }
+
+            if (container.State.Attached.Find(name) is { } endpoint)
             {
                 settings.EndpointID = endpoint.EndpointId;
                 settings.Gateway = endpoint.Gateway;
@@ -54,7 +60,8 @@ internal static class NetworkView
     private static Dictionary<string, List<PortBinding>?> Ports(ContainerSnapshot container)
     {
         Dictionary<string, List<PortBinding>?> ports = [];
-        if (container.State.Endpoint is not { } endpoint)
+        StoredEndpoint[] endpoints = [.. container.State.Attached.All.Select(entry => entry.Value)];
+        if (endpoints.Length == 0)
         {
             return ports;
         }
@@ -64,7 +71,7 @@ internal static class NetworkView
             ports[PortSpecs.Key(port, protocol)] = null;
         }
 
-        foreach (StoredPort published in endpoint.Ports)
+        foreach (StoredPort published in endpoints.SelectMany(endpoint => endpoint.Ports))
         {
             string key = PortSpecs.Key(published.ContainerPort, published.Protocol);
             List<PortBinding> bindings = ports.GetValueOrDefault(key) ?? [];

@@ -53,12 +53,13 @@ internal sealed class Summary(EngineServices services, ILookup<string, string> l
 
     private static List<PortSummary> Ports(ContainerSnapshot container)
     {
-        if (container.State.Endpoint is not { } endpoint)
+        StoredEndpoint[] endpoints = [.. container.State.Attached.All.Select(entry => entry.Value)];
+        if (endpoints.Length == 0)
         {
             return [];
         }
 
-        List<PortSummary> ports = [.. endpoint.Ports.Select(port => new PortSummary
+        List<PortSummary> ports = [.. endpoints.SelectMany(endpoint => endpoint.Ports).Select(port => new PortSummary
         {
             IP = port.HostAddress, PrivatePort = port.ContainerPort, PublicPort = port.HostPort, Type = PortSpecs.Word(port.Protocol),
         })];

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Slipway.Engine.Containers.Health;
 
 namespace Slipway.Engine.Containers.State;
@@ -42,8 +43,19 @@ internal sealed record RunState
     /// <summary>Null for a container without a health check, and for one that never ran.</summary>
     public HealthState? Health { get; init; }
 
-    /// <summary>On the default bridge, while the container runs: committed together with the start, so that recovery gives it back.</summary>
+    /// <summary>On the default bridge, while the container runs.</summary>
     public StoredEndpoint? Endpoint { get; init; }
+
+    /// <summary>On networks of users, by name, while the container runs; null for none.</summary>
+    public Dictionary<string, StoredEndpoint>? Endpoints { get; init; }
+
+    /// <summary>All endpoints.</summary>
+    [JsonIgnore]
+    public AttachedNetworks Attached
+    {
+        get => AttachedNetworks.None with { Endpoint = Endpoint, Networks = Endpoints is null ? AttachedNetworks.None.Networks : AttachedNetworks.None.Networks.AddRange(Endpoints) };
+        init => (Endpoint, Endpoints) = (value.Endpoint, value.Networks.Count == 0 ? null : new(value.Networks));
+    }
 
     /// <summary>It is a commit, or a copy of a volume, that has paused the container: an engine that finds it so after the end of another lets it go on.</summary>
     public bool PausedForCommit { get; init; }
@@ -55,7 +67,7 @@ internal sealed record RunState
     public bool IsRunning => IsLive || Phase == ContainerPhase.Restarting;
 
     public RunState Exited(int exitCode, bool oomKilled, DateTimeOffset at) =>
-        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Endpoint = null, PausedForCommit = false, Health = Health?.Suspended() };
+        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Attached = AttachedNetworks.None, PausedForCommit = false, Health = Health?.Suspended() };
 }
 
 internal static class ContainerPhaseText

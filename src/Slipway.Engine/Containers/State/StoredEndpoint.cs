@@ -12,6 +12,7 @@ internal sealed record StoredEndpoint
 
     public int PrefixLength { get; init; }
 
+    /// <summary>Empty on an internal network.</summary>
     public required string Gateway { get; init; }
 
     public required string MacAddress { get; init; }
@@ -25,7 +26,7 @@ internal sealed record StoredEndpoint
         EndpointId = endpoint.EndpointId,
         Address = endpoint.Address.ToString(),
         PrefixLength = endpoint.PrefixLength,
-        Gateway = endpoint.Gateway.ToString(),
+        Gateway = endpoint.Gateway?.ToString() ?? "",
         MacAddress = endpoint.MacAddress,
         HostLink = endpoint.HostLink,
         Ports = [.. endpoint.Ports.Select(port => new StoredPort(port.Protocol, port.ContainerPort, port.HostAddress.ToString(), port.HostPort))],
@@ -35,7 +36,7 @@ internal sealed record StoredEndpoint
         EndpointId,
         IPAddress.Parse(Address),
         PrefixLength,
-        IPAddress.Parse(Gateway),
+        Gateway.Length == 0 ? null : IPAddress.Parse(Gateway),
         MacAddress,
         HostLink,
         [.. Ports.Select(port => new PublishedPort(port.Protocol, port.ContainerPort, IPAddress.Parse(port.HostAddress), port.HostPort))]);

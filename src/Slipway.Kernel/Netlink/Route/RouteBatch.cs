@@ -107,19 +107,11 @@ public sealed class RouteBatch
 
     /// <summary>Whether a bridge may send a frame back out of the port it came from.</summary>
     /// <param name="port">Index of an interface that is enslaved to a bridge.</param>
-    public RouteBatch SetHairpin(int port, bool value)
-    {
-        using (_writer.Begin(RTM_SETLINK, NetlinkFlags.Ack, $"set hairpin mode of bridge port {port}"))
-        {
-            _writer.Fixed(new InterfaceInfo { Family = AF_BRIDGE, Index = port });
-            using (_writer.Begin(IFLA_PROTINFO))
-            {
-                _writer.UInt8(IFLA_BRPORT_MODE, value ? (byte)1 : (byte)0);
-            }
-        }
+    public RouteBatch SetHairpin(int port, bool value) => SetPort(port, IFLA_BRPORT_MODE, value, "hairpin mode");
 
-        return this;
-    }
+    /// <summary>Whether a bridge keeps frames of this port from other ports that are isolated too; the bridge itself is reached by all.</summary>
+    /// <param name="port">Index of an interface that is enslaved to a bridge.</param>
+    public RouteBatch SetIsolated(int port, bool value) => SetPort(port, IFLA_BRPORT_ISOLATED, value, "isolation");
 
     public RouteBatch DeleteLink(int link)
     {
@@ -172,11 +164,36 @@ public sealed class RouteBatch
         return this;
     }
 
+    /// <summary>Adds a route, in the place of one to the same destination.</summary>
+    public RouteBatch ReplaceRoute(Route route)
+    {
+        using (_writer.Begin(RTM_NEWROUTE, NetlinkFlags.Ack | NetlinkFlags.Create | NetlinkFlags.Replace, $"replace route {Describe(route)}"))
+        {
+            WriteRoute(route);
+        }
+
+        return this;
+    }
+
     public RouteBatch DeleteRoute(Route route)
     {
         using (_writer.Begin(RTM_DELROUTE, NetlinkFlags.Ack, $"delete route {Describe(route)}"))
         {
             WriteRoute(route);
+        }
+
+        return this;
+    }
+
+    private RouteBatch SetPort(int port, ushort attribute, bool value, string what)
+    {
+        using (_writer.Begin(RTM_SETLINK, NetlinkFlags.Ack, $"set {what} of bridge port {port}"))
+        {
+            _writer.Fixed(new InterfaceInfo { Family = AF_BRIDGE, Index = port });
+            using (_writer.Begin(IFLA_PROTINFO))
+            {
+                _writer.UInt8(attribute, value ? (byte)1 : (byte)0);
+            }
         }
 
         return this;

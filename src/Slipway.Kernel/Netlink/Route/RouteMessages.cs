@@ -34,6 +34,7 @@ internal static class RouteMessages
     public const ushort IFLA_INET6_ADDR_GEN_MODE = 8;
     public const byte IN6_ADDR_GEN_MODE_NONE = 1;
     public const ushort IFLA_BRPORT_MODE = 4;
+    public const ushort IFLA_BRPORT_ISOLATED = 33;
     public const byte AF_BRIDGE = 7;
     public const ushort VETH_INFO_PEER = 1;
     public const uint RTEXT_FILTER_SKIP_STATS = 8;
