@@ -40,6 +40,12 @@ public sealed record EngineOptions
     /// </summary>
     public long? DiskBudget { get; init; }
 
+    /// <summary>Whose subordinate ids the users of containers are (dockerd's <c>userns-remap</c>): <c>default</c>, a user, or user and group; empty: the host's own.</summary>
+    public string UsernsRemap { get; init; } = "";
+
+    /// <summary>Where the files passwd, group, subuid and subgid lie that <see cref="UsernsRemap"/> is looked up in.</summary>
+    public string UsernsAccounts { get; init; } = "/etc";
+
     /// <summary>The engine tells its operator more (<c>--debug</c>); shown by <c>docker info</c>.</summary>
     public bool Debug { get; init; }
 

@@ -4,8 +4,10 @@ using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images.Sharing;
 using Slipway.Engine.Networks;
 using Slipway.Engine.Recovery;
+using Slipway.Engine.Users;
 using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
+using Slipway.Kernel.Users;
 using Slipway.Networking;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
@@ -75,6 +77,9 @@ internal sealed record EngineServices : IAsyncDisposable
     /// <summary>Parent of the containers' cgroups.</summary>
     public required string CgroupParent { get; init; }
 
+    /// <summary>The ids of containers that do not ask for the host's; null: they have the host's.</summary>
+    public required IdMaps? Remap { get; init; }
+
     /// <summary>The limits this host can hold.</summary>
     public required ResourceSupport Limits { get; init; }
 
@@ -83,6 +88,8 @@ internal sealed record EngineServices : IAsyncDisposable
         List<IAsyncDisposable> opened = [];
         try
         {
+            IdMaps? remap = UserRemap.Resolve(options.UsernsRemap, options.UsernsAccounts);
+
             // The lock on the data root comes first: two engines must not touch the same things.
             DataRoot data = await DataRoot.OpenAsync(new DataRootOptions { Path = options.DataRoot, TimeProvider = time }, cancellationToken);
             opened.Add(data);
@@ -129,6 +136,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 StartedAt = time.GetUtcNow(),
                 Bridge = bridge,
                 CgroupParent = cgroupParent,
+                Remap = remap,
                 Limits = await ProbeLimitsAsync(cgroups, cgroupParent, time, cancellationToken),
             };
         }

@@ -40,7 +40,6 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
     [Theory]
     [InlineData("""{"frobnicate":true,"labels":[]}""", "the following directives don't match any configuration option: frobnicate")]
     [InlineData("""{"icc":false}""", "icc: false is not supported yet")]
-    [InlineData("""{"userns-remap":"default"}""", "userns-remap: \"default\" is not supported yet")]
     [InlineData("""{"log-level":"loud"}""", "invalid logging level: loud")]
     [InlineData("""{"runtimes":{"x":{}}}""", "runtimes: x: a path is needed")]
     [InlineData("""{"default-runtime":"kata"}""", "default-runtime: kata")]

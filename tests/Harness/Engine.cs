@@ -27,8 +27,8 @@ public sealed class Engine : IAsyncDisposable
 
     public string Bridge => _bridge;
 
-    /// <summary>The bridge's own address.</summary>
-    public string Gateway { get; }
+    /// <summary>The bridge's own address: of its own for an engine whose network is used beside another's.</summary>
+    public string Gateway { get; init; }
 
     public string LogPath => Path.Combine(DataRoot, "engine.log");
 

@@ -35,13 +35,15 @@ internal static class DaemonCommand
         Option<string?> tlsKey = new("--tlskey") { Description = "Path to TLS key file (default \"/etc/slipway/key.pem\")" };
         Option<string?> logDriver = new("--log-driver") { Description = "Default driver for container logs (default \"json-file\")" };
         Option<string?> logLevel = new("--log-level", "-l") { Description = "Set the logging level (\"debug\"|\"info\"|\"warn\"|\"error\")" };
+        Option<string?> usernsRemap = new("--userns-remap") { Description = "User/Group setting for user namespaces" };
+        Option<string?> usernsAccounts = new("--userns-accounts") { Description = "Folder of the passwd, group, subuid and subgid files for --userns-remap (default \"/etc\")" };
         Option<bool> init = new("--init") { Description = "Run an init in the container to forward signals and reap processes" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
             configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
-            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, debug, cleanUp,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, usernsRemap, usernsAccounts, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -76,6 +78,8 @@ internal static class DaemonCommand
                     TlsKey = result.GetValue(tlsKey),
                     LogDriver = result.GetValue(logDriver),
                     LogLevel = result.GetValue(logLevel),
+                    UsernsRemap = result.GetValue(usernsRemap),
+                    UsernsAccounts = result.GetValue(usernsAccounts),
                     Init = result.GetValue(init) ? true : null,
                     Debug = result.GetValue(debug) ? true : null,
                 };

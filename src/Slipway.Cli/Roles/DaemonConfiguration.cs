@@ -87,6 +87,13 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("tlskey")]
     public string? TlsKey { get; init; }
 
+    [JsonPropertyName("userns-remap")]
+    public string? UsernsRemap { get; init; }
+
+    /// <summary>Slipway's own: a folder in place of /etc.</summary>
+    [JsonPropertyName("userns-accounts")]
+    public string? UsernsAccounts { get; init; }
+
     [JsonPropertyName("init")]
     public bool? Init { get; init; }
 
@@ -170,6 +177,8 @@ internal sealed record DaemonConfiguration
             TlsAuthority = Pick(TlsAuthority, file.TlsAuthority, "tlscacert"),
             TlsCertificate = Pick(TlsCertificate, file.TlsCertificate, "tlscert"),
             TlsKey = Pick(TlsKey, file.TlsKey, "tlskey"),
+            UsernsRemap = Pick(UsernsRemap, file.UsernsRemap, "userns-remap"),
+            UsernsAccounts = Pick(UsernsAccounts, file.UsernsAccounts, "userns-accounts"),
             Init = Init ?? file.Init,
             LogDriver = Pick(LogDriver, file.LogDriver, "log-driver"),
             LogLevel = Pick(LogLevel, file.LogLevel, "log-level"),

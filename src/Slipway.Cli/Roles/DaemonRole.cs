@@ -117,6 +117,8 @@ internal static class DaemonRole
             Bridge = configuration.Bridge ?? Engine.EngineOptions.DefaultBridge,
             BridgeAddress = configuration.BridgeAddress,
             CgroupParent = configuration.CgroupParent,
+            UsernsRemap = configuration.UsernsRemap ?? "",
+            UsernsAccounts = configuration.UsernsAccounts ?? "/etc",
             Labels = configuration.Labels ?? [],
             Init = configuration.Init ?? false,
             Debug = LogLevel(configuration) == EngineLogLevel.Debug,

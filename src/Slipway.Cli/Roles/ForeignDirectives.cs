@@ -25,7 +25,7 @@ internal static class ForeignDirectives
         ["dns"] = "[]", ["dns-opts"] = "[]", ["dns-search"] = "[]", ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
         ["fixed-cidr"] = "\"\"", ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ip"] = "\"\"", ["host-gateway-ips"] = "[]", ["icc"] = "true", ["ip"] = "\"0.0.0.0\"",
         ["ip-forward"] = "true", ["ip-masq"] = "true", ["ip6tables"] = "true", ["iptables"] = "true", ["ipv6"] = "false", ["metrics-addr"] = "\"\"", ["mtu"] = "1500",
-        ["no-new-privileges"] = "false", ["seccomp-profile"] = "\"builtin\"", ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"", ["userns-remap"] = "\"\"",
+        ["no-new-privileges"] = "false", ["seccomp-profile"] = "\"builtin\"", ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"",
     };
 
     /// <exception cref="CommandException">A key is unknown, or asks for what Slipway does not do.</exception>

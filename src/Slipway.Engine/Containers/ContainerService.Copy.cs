@@ -6,6 +6,7 @@ using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Runtime.Compilation;
 using Slipway.Storage;
 using Slipway.Storage.Copies;
@@ -31,7 +32,7 @@ internal sealed partial class ContainerService
         ContainerFiles files = await OpenFilesAsync(container, cancellationToken);
         try
         {
-            OutgoingCopy copy = await CopyingAsync(reference, path, () => ContainerCopy.ReadAsync(files.Root, path));
+            OutgoingCopy copy = await CopyingAsync(reference, path, () => ContainerCopy.ReadAsync(files.Root, path, files.Maps));
             return new ContainerArchive(
                 PathStats.Of(copy.Status),
                 async (output, token) =>
@@ -60,7 +61,7 @@ internal sealed partial class ContainerService
     {
         Container container = ResolveForCopy(reference, "copy to");
         await using ContainerFiles files = await OpenFilesAsync(container, cancellationToken);
-        CopyOptions options = new(extraction.KeepKinds, extraction.OwnedByUser ? Owner(container.Snapshot, files.Root) : null);
+        CopyOptions options = new(extraction.KeepKinds, extraction.OwnedByUser ? Owner(container.Snapshot, files.Root) : null, files.Maps);
         await CopyingAsync(reference, extraction.Path, async () =>
         {
             await ContainerCopy.WriteAsync(files.Root, extraction.Path, tar, options, cancellationToken);
@@ -85,22 +86,22 @@ internal sealed partial class ContainerService
             {
                 if (await TryOpenLiveAsync(container, cancellationToken) is { } live)
                 {
-                    return new ContainerFiles(live, () =>
+                    return new ContainerFiles(live.View, live.Maps, () =>
                     {
-                        live.Dispose();
+                        live.View.Dispose();
                         return Task.CompletedTask;
                     });
                 }
             }
             else if (await container.OfflineFiles.ShareAsync(() => TryOpenOfflineAsync(container), cancellationToken) is { } offline)
             {
-                return new ContainerFiles(offline, container.OfflineFiles.ReleaseAsync);
+                return new ContainerFiles(offline, Maps: null, container.OfflineFiles.ReleaseAsync);
             }
         }
     }
 
     /// <summary>What the first process sees; null where it has ended meanwhile, and that has been recorded.</summary>
-    private static async Task<NamespaceView?> TryOpenLiveAsync(Container container, CancellationToken cancellationToken)
+    private static async Task<LiveView?> TryOpenLiveAsync(Container container, CancellationToken cancellationToken)
     {
         Task ended;
         using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
@@ -110,19 +111,38 @@ internal sealed partial class ContainerService
                 return null;
             }
 
-            NamespaceView? view = NamespaceView.TryOfProcess(container.Snapshot.State.Pid);
-
-            // Still there after its files were opened, so they were not those of another process with its number.
-            if (view is not null && container.Pidfd is { } pidfd && Pidfd.SendSignal(pidfd, 0))
+            if (TryOpenLive(container) is { } view)
             {
                 return view;
             }
 
-            view?.Dispose();
             ended = container.Waits.Register(WaitCondition.NotRunning, cancellationToken);
         }
 
         await ended;
+        return null;
+    }
+
+    private static LiveView? TryOpenLive(Container container)
+    {
+        int pid = container.Snapshot.State.Pid;
+        NamespaceView? view = NamespaceView.TryOfProcess(pid);
+        try
+        {
+            using UserNamespace? users = view is null ? null : UserNamespace.OfProcess(pid);
+
+            // Still there after its files were opened, so they were not those of another process with its number.
+            if (view is not null && container.Pidfd is { } pidfd && Pidfd.SendSignal(pidfd, 0))
+            {
+                return new LiveView(view, users?.Maps);
+            }
+        }
+        catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.ESRCH)
+        {
+            // It has ended meanwhile.
+        }
+
+        view?.Dispose();
         return null;
     }
 
@@ -212,8 +232,12 @@ internal sealed partial class ContainerService
         }
     }
 
+    /// <param name="Maps">Of the user namespace of a running container; null: its files have the owners that are stored.</param>
+    private sealed record LiveView(NamespaceView View, IdMaps? Maps);
+
     /// <param name="View">Root of what the container sees.</param>
-    private sealed record ContainerFiles(NamespaceView View, Func<Task> Close) : IAsyncDisposable
+    /// <param name="Maps">As of <see cref="LiveView"/>.</param>
+    private sealed record ContainerFiles(NamespaceView View, IdMaps? Maps, Func<Task> Close) : IAsyncDisposable
     {
         public RootDirectory Root => View.Root;
 

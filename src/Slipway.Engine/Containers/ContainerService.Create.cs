@@ -86,6 +86,11 @@ internal sealed partial class ContainerService
     {
         ConfigValidation.Validate(request);
         HostConfigValidation.Validate(request, hostConfig, _services.Options.Runtimes);
+        if (_services.Remap is not null)
+        {
+            NamespaceModes.ValidateRemapped(hostConfig);
+        }
+
         ResourceValidation.Validate(hostConfig, _host.OnlineCpus, _host.OnlineNodes);
         SecurityOptions security = SecurityOptions.Parse(hostConfig.SecurityOpt);
         try

@@ -91,7 +91,12 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             Runtimes = Runtimes(),
 
             // A cgroup namespace is the default with cgroup v2 only, as in Docker.
-            SecurityOptions = ["name=seccomp,profile=builtin", .. (ReadOnlySpan<string>)(parts.CgroupVersion == 2 ? ["name=cgroupns"] : [])],
+            SecurityOptions =
+            [
+                "name=seccomp,profile=builtin",
+                .. (ReadOnlySpan<string>)(parts.Options.UsernsRemap.Length > 0 ? ["name=userns"] : []),
+                .. (ReadOnlySpan<string>)(parts.CgroupVersion == 2 ? ["name=cgroupns"] : []),
+            ],
             Warnings = Warnings(limits, forwarding),
         };
     }

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Api.Exec;
 using Slipway.Engine.Containers;
@@ -5,8 +6,10 @@ using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
+using Slipway.Kernel;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Compilation;
 using Slipway.Runtime.Confinement;
@@ -22,9 +25,12 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
     {
         ContainerSnapshot snapshot = container.Snapshot;
         ExecCreateRequest request = exec.Request;
+        SafeFileHandle pidfd = container.Pidfd ?? throw ContainerErrors.NotRunning(container.Id);
+        using UserNamespace? users = Users(container.Id, snapshot.State.Pid);
         ExecContext context = new()
         {
-            Pidfd = container.Pidfd ?? throw ContainerErrors.NotRunning(container.Id),
+            Pidfd = pidfd,
+            UserNamespace = users,
             Pid = snapshot.State.Pid,
             Namespaces = [.. SpecBuilder.Namespaces(snapshot.HostConfig, new Dictionary<string, string>()).Select(entry => entry.Type)],
             StdinIsPipe = request.AttachStdin && attachment is not null,
@@ -45,6 +51,19 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
                 Attachments = attachment is null ? [] : [attachment],
             },
             cancellationToken);
+    }
+
+    /// <summary>As the container has it, whatever the engine would give it today.</summary>
+    private static UserNamespace? Users(string id, int pid)
+    {
+        try
+        {
+            return UserNamespace.OfProcess(pid);
+        }
+        catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.ESRCH)
+        {
+            throw ContainerErrors.NotRunning(id);
+        }
     }
 
     private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user, IReadOnlyList<string> linkVariables)

@@ -96,7 +96,11 @@ internal sealed partial class VolumeService
                     held.Volume.AddUser(container);
                 }
 
-                mounted.Add(mount with { Source = await MountHeldAsync(held.Volume, container, cancellationToken) });
+                mounted.Add(mount with
+                {
+                    Source = await MountHeldAsync(held.Volume, container, cancellationToken),
+                    IsOwnVolume = (await DriverAsync(held.Volume, cancellationToken)).OwnsDirectory(held.Volume.Document!),
+                });
                 Publish(
                     held.Volume, "mount", ("container", container), ("destination", mount.Destination), ("propagation", mount.Propagation),
                     ("read/write", mount.ReadOnly ? "false" : "true"));

@@ -16,6 +16,9 @@ public enum MountAttributes : uint
     NoDirectoryAccessTime = 0x80,
     NoSymbolicLinkFollow = 0x200000,
 
+    /// <summary>Files show with the ids of a user namespace (mount_setattr(2), "ID-mapped mounts"). For a detached mount, once.</summary>
+    IdMapped = 0x100000,
+
     /// <summary>The bits of which only one mode may be set; to be cleared when one is set.</summary>
     AccessTimeMask = 0x70,
 }
@@ -33,14 +36,16 @@ public enum MountPropagation : ulong
 /// <summary>struct mount_attr (mount_setattr(2)).</summary>
 [StructLayout(LayoutKind.Sequential)]
 public readonly struct MountAttributeChange(
-    MountAttributes set, MountAttributes clear, MountPropagation propagation = MountPropagation.Unchanged)
+    MountAttributes set, MountAttributes clear, MountPropagation propagation = MountPropagation.Unchanged, ulong userNamespace = 0)
 {
     public const int Size = 32;
 
     public readonly ulong Set = (ulong)set;
     public readonly ulong Clear = (ulong)clear;
     public readonly ulong Propagation = (ulong)propagation;
-    public readonly ulong UserNamespace;
+
+    /// <summary>The descriptor of the user namespace of <see cref="MountAttributes.IdMapped"/>.</summary>
+    public readonly ulong UserNamespace = userNamespace;
 
     /// <summary>Sets attributes and clears others. A mode of access times replaces the present one.</summary>
     public static MountAttributeChange Of(MountAttributes set, MountAttributes clear, MountPropagation propagation = MountPropagation.Unchanged) =>

@@ -31,6 +31,7 @@ internal struct PlanImageHeader
 internal struct CloneArguments
 {
     public const ulong CLONE_NEWPID = 0x20000000;
+    public const ulong CLONE_NEWNET = 0x40000000;
     public const ulong CLONE_VM = 0x100;
     public const ulong CLONE_PIDFD = 0x1000;
     public const ulong CLONE_VFORK = 0x4000;

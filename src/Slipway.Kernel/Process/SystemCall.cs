@@ -9,7 +9,7 @@ public enum SystemCall
     Chdir, Fchdir, Chroot, PivotRoot, Mount, Umount2, FsOpen, FsConfig, FsMount, MoveMount, OpenTree, MountSetattr, Statx,
     Unshare, Setns, Sethostname, Setdomainname, Setsid, Setpgid, Umask, Prctl, Prlimit64, Setgroups, Setresuid, Setresgid, Capset,
     Seccomp, RtSigaction, RtSigprocmask, Socket, Sendto, Recvfrom, Setpriority, IoprioSet, SchedSetscheduler, SchedSetaffinity,
-    Personality, Keyctl, Execve, ExecveAt, ExitGroup, Kill, Getpid,
+    Personality, Keyctl, Execve, ExecveAt, ExitGroup, Kill, Getpid, Ppoll,
 }
 
 /// <summary>System call numbers (arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h).</summary>
@@ -84,6 +84,7 @@ public static class SystemCalls
         SystemCall.ExitGroup => (231, 94),
         SystemCall.Kill => (62, 129),
         SystemCall.Getpid => (39, 172),
+        SystemCall.Ppoll => (271, 73),
         _ => throw new ArgumentOutOfRangeException(nameof(call)),
     };
 }

@@ -106,23 +106,43 @@ internal sealed class SandboxFactory : IAsyncDisposable
     private static int IndexOf(RouteSession session, string name) =>
         session.FindLink(name)?.Index ?? throw new KernelException($"get link {name}", Errno.ENODEV);
 
+    /// <summary>A namespace that the calling thread is in, without a link.</summary>
+    internal static Sandbox SetUp(NetworkNamespace adopted)
+    {
+        RouteSession inside = new();
+        try
+        {
+            Prepare(inside);
+            return new Sandbox(adopted, inside, null);
+        }
+        catch
+        {
+            inside.Dispose();
+            throw;
+        }
+    }
+
+    private static void Prepare(RouteSession inside)
+    {
+        inside.Begin().SetLink("lo", new LinkChange { Up = true }).Execute();
+
+        // What Docker sets in every container with a network namespace of its own (since 20.10).
+        File.WriteAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+        File.WriteAllText("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
+
+        // Links have no IPv6, also those of networks that it is connected to later; the loopback device is there already and keeps ::1.
+        if (Directory.Exists("/proc/sys/net/ipv6"))
+        {
+            File.WriteAllText("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+        }
+    }
+
     private Sandbox Make(int? bridge, int mtu) => NamespaceThread.InNewNamespace(_home, created =>
     {
         RouteSession inside = new();
         try
         {
-            inside.Begin().SetLink("lo", new LinkChange { Up = true }).Execute();
-
-            // What Docker sets in every container with a network namespace of its own (since 20.10).
-            File.WriteAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-            File.WriteAllText("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-
-            // Links have no IPv6, also those of networks that it is connected to later; the loopback device is there already and keeps ::1.
-            if (Directory.Exists("/proc/sys/net/ipv6"))
-            {
-                File.WriteAllText("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-            }
-
+            Prepare(inside);
             PooledLink? link = null;
             if (bridge is { } master)
             {

@@ -79,7 +79,17 @@ public sealed record CapabilitySets
 public sealed record RlimitSpec(string Type, ulong Soft, ulong Hard);
 
 /// <summary>A mount (config.md, "Mounts"). Options are fstab(5) words plus bind, rbind, the propagation words, and <c>ro</c>/<c>rro</c>.</summary>
-public sealed record MountSpec(string Destination, string Type, string Source, IReadOnlyList<string> Options);
+public sealed record MountSpec(string Destination, string Type, string Source, IReadOnlyList<string> Options)
+{
+    /// <summary>
+    /// For an id-mapped mount: the ids of the source's files (<see cref="IdMappingSpec.ContainerID"/>) and those they show with, as the host counts
+    /// (<see cref="IdMappingSpec.HostID"/>). Empty: the source's own, or with the option <c>idmap</c> those of the container's user namespace.
+    /// </summary>
+    public IReadOnlyList<IdMappingSpec> UidMappings { get; init; } = [];
+
+    /// <inheritdoc cref="UidMappings"/>
+    public IReadOnlyList<IdMappingSpec> GidMappings { get; init; } = [];
+}
 
 /// <summary>config-linux.md.</summary>
 public sealed record LinuxSpec

@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 
 namespace Slipway.Runtime.Compilation;
@@ -22,6 +23,7 @@ public static class ExecCompiler
             using RootDirectory container = OpenRoot(context);
             if (process.Terminal)
             {
+                using FileSystemIdentity? maker = FileSystemIdentity.AssumeRootOf(context.UserNamespace?.Maps);
                 terminal = MakeTerminal(container, process.ConsoleSize);
             }
 
@@ -29,10 +31,21 @@ public static class ExecCompiler
             PlanPrologue.Begin(plan, process.Terminal);
             PlanProcess.JoinCgroup(plan, context.Cgroup);
             var steps = new PlanProcess(plan, process, context.Seccomp);
-            steps.AddOomScore();
+            if (context.UserNamespace is { } users)
+            {
+                steps.UseHostPrivileges(users.Maps, context.StdinIsPipe);
+            }
+            else
+            {
+                steps.AddOomScore();
+            }
+
             Join(plan, context);
             steps.AddLimits();
-            steps.GiveStreams(context.StdinIsPipe);
+            if (context.UserNamespace is null)
+            {
+                steps.GiveStreams(context.StdinIsPipe);
+            }
 
             // setns to a mount namespace has made its root the root of this process.
             int root = plan.OpenBelow(PlanSteps.AT_FDCWD, "/"u8, OpenFlags.Path | OpenFlags.Directory, Resolution.InRoot, "the container's root");
@@ -91,7 +104,13 @@ public static class ExecCompiler
             flags &= ~PlanNamespaces.CLONE_NEWPID;
         }
 
-        plan.Add($"setns {string.Join(',', context.Namespaces.Where(n => n != "pid"))}", SystemCall.Setns, [pidfd, flags]);
+        flags |= context.UserNamespace is null ? 0 : PlanNamespaces.CLONE_NEWUSER;
+        plan.Add(
+            $"setns {string.Join(',', context.Namespaces.Where(n => n != "pid"))}{(context.UserNamespace is null ? "" : ",user")}", SystemCall.Setns, [pidfd, flags]);
+        if (context.UserNamespace is not null)
+        {
+            PlanUserNamespace.BecomeRoot(plan);
+        }
     }
 
     private static PseudoTerminal MakeTerminal(RootDirectory container, ConsoleSize? size)

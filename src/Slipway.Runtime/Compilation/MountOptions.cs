@@ -13,6 +13,12 @@ public sealed class MountOptions
 
     public bool IsRecursiveBind { get; private set; }
 
+    /// <summary>Files show with other ids than on disk (runtime-spec config.md, <c>idmap</c> and <c>ridmap</c>).</summary>
+    public bool IsIdMapped { get; private set; }
+
+    /// <summary>On the mounts below too.</summary>
+    public bool IsRecursivelyIdMapped { get; private set; }
+
     public MountAttributes Set { get; private set; }
 
     public MountAttributes Clear { get; private set; }
@@ -62,6 +68,11 @@ public sealed class MountOptions
         {
             IsBind = true;
             IsRecursiveBind |= word == "rbind";
+        }
+        else if (word is "idmap" or "ridmap")
+        {
+            IsIdMapped = true;
+            IsRecursivelyIdMapped |= word == "ridmap";
         }
         else if (TryPropagation(word, out MountPropagation propagation, out bool recursive))
         {

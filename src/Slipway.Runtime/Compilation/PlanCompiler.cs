@@ -4,6 +4,7 @@ using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 
 namespace Slipway.Runtime.Compilation;
@@ -29,22 +30,31 @@ public static class PlanCompiler
         try
         {
             PlanArgument root = plan.Own(context.Rootfs);
-            Require(spec);
+            Require(spec, context);
+            using FileSystemIdentity? maker = FileSystemIdentity.AssumeRootOf(context.UserNamespace?.Maps);
             PlanPrologue.Begin(plan, spec.Process.Terminal);
             PlanProcess.JoinCgroup(plan, context.Cgroup);
-            PlanNamespaces.Add(plan, spec.Linux, context);
+            var process = new PlanProcess(plan, spec.Process, context.Seccomp);
+            ulong inside = PlanNamespaces.Add(plan, spec.Linux, context);
+            Dictionary<string, int> made = [];
+            if (context.UserNamespace is { } users)
+            {
+                made = PlanUserNamespace.MakeKernelFileSystems(plan, spec.Mounts);
+                process.UseHostPrivileges(users.Maps, context.StdinIsPipe);
+                PlanUserNamespace.Enter(plan, plan.Own(Descriptors.Duplicate(users.Descriptor)), inside);
+            }
+
             PlanNamespaces.AddCgroupNamespace(plan, spec.Linux);
             AddHostNames(plan, spec);
             AddPivot(plan, root);
 
-            var process = new PlanProcess(plan, spec.Process, context.Seccomp);
-            var mounts = new PlanMounts(plan, root, context.Rootfs, context);
+            var mounts = new PlanMounts(plan, root, context.Rootfs, context, made);
             foreach (MountSpec mount in spec.Mounts)
             {
                 mounts.Add(mount);
             }
 
-            PlanDevices.Create(mounts, spec.Linux.Devices);
+            PlanDevices.Create(mounts, spec.Linux.Devices, context.UserNamespace?.Maps);
             if (spec.Process.Terminal)
             {
                 terminal = MakeTerminal(mounts.Devpts, spec.Process.ConsoleSize);
@@ -52,13 +62,21 @@ public static class PlanCompiler
             }
 
             AddMasks(plan, root, mounts.View, spec.Linux);
-            process.AddOomScore();
+            if (context.UserNamespace is null)
+            {
+                process.AddOomScore();
+            }
+
             PlanSysctls.Add(plan, process, spec, ownNetwork: context.NetworkNamespace is not null || spec.Linux.Namespaces.Any(n => n.Type == "network"));
 
             string executable = Prepare(spec.Process, mounts.View);
             AddRootAttributes(plan, root, context.Rootfs, spec);
             process.AddLimits();
-            process.GiveStreams(context.StdinIsPipe);
+            if (context.UserNamespace is null)
+            {
+                process.GiveStreams(context.StdinIsPipe);
+            }
+
             process.EnterWorkingDirectory(root);
             process.AddSecurityLabel();
             PlanPrologue.Seal(plan);
@@ -84,17 +102,14 @@ public static class PlanCompiler
         }
     }
 
-    private static void Require(Spec spec)
+    private static void Require(Spec spec, PlanContext context)
     {
         if (!spec.Process.Cwd.StartsWith('/'))
         {
             throw PlanException.Invalid($"the working directory '{spec.Process.Cwd}' is invalid, it needs to be an absolute path");
         }
 
-        if (spec.Linux.UidMappings.Count > 0 || spec.Linux.GidMappings.Count > 0)
-        {
-            throw PlanException.Invalid("user namespaces are not supported");
-        }
+        PlanUserNamespace.Require(spec, context.UserNamespace);
     }
 
     private static void AddHostNames(LaunchPlan plan, Spec spec)

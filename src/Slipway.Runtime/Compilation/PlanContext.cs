@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Runtime.Confinement;
 
 namespace Slipway.Runtime.Compilation;
@@ -14,6 +15,12 @@ public sealed record PlanContext
 
     /// <summary>The network namespace to join; null: as the specification says. Consumed.</summary>
     public SafeFileHandle? NetworkNamespace { get; init; }
+
+    /// <summary>
+    /// The user namespace that the specification's mappings describe; the root file system is mounted with its ids already. Null: the engine's own.
+    /// Not consumed.
+    /// </summary>
+    public UserNamespace? UserNamespace { get; init; }
 
     /// <summary>The control groups to join. Consumed.</summary>
     public PreparedCgroup? Cgroup { get; init; }
@@ -48,6 +55,9 @@ public sealed record ExecContext
 
     /// <summary>The types of namespaces that differ from the host's: those of the container's specification (user excepted).</summary>
     public required IReadOnlyList<string> Namespaces { get; init; }
+
+    /// <summary>The init process' user namespace where that is not the engine's own. Not consumed.</summary>
+    public UserNamespace? UserNamespace { get; init; }
 
     /// <inheritdoc cref="PlanContext.Cgroup"/>
     public PreparedCgroup? Cgroup { get; init; }

@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 
 namespace Slipway.Runtime.Compilation;
@@ -25,8 +26,15 @@ internal static class PlanDevices
     ];
 
     /// <summary>Device nodes and links; those of the specification replace the defaults of the same path.</summary>
-    public static void Create(PlanMounts mounts, IReadOnlyList<DeviceSpec> devices)
+    /// <param name="maps">Of the container's user namespace, or null.</param>
+    public static void Create(PlanMounts mounts, IReadOnlyList<DeviceSpec> devices, IdMaps? maps)
     {
+        if (maps is not null)
+        {
+            // A container sees ids of its own only; the owner of a device may be none of them, and then the device is its root's.
+            devices = [.. devices.Select(device => device with { Uid = maps.Users.Outside(device.Uid) ?? maps.Root.UserId, Gid = maps.Groups.Outside(device.Gid) ?? maps.Root.GroupId })];
+        }
+
         foreach (DeviceSpec device in devices)
         {
             if (mounts.Dev is not null || !device.Path.StartsWith("/dev/", StringComparison.Ordinal))

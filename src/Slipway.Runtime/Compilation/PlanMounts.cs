@@ -3,6 +3,7 @@ using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 
 namespace Slipway.Runtime.Compilation;
@@ -12,7 +13,8 @@ namespace Slipway.Runtime.Compilation;
 /// pivoted, opens the canonical mount point without following anything and attaches the mount to that descriptor. File
 /// systems that show the child's own namespaces (proc, sysfs, mqueue) are made in the child.
 /// </summary>
-internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHandle rootfs, PlanContext context)
+/// <param name="made">Mounts that the child has made already: steps by destination.</param>
+internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHandle rootfs, PlanContext context, IReadOnlyDictionary<string, int> made)
 {
     private const uint MountPointPermissions = 0x1ED; // 0755, as runc creates them; files too.
 
@@ -29,7 +31,7 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         "/proc/net/dev", "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled",
     ];
 
-    public RootView View { get; } = new(new RootDirectory(rootfs));
+    public RootView View { get; } = new(new RootDirectory(rootfs), context.UserNamespace?.Maps);
 
     /// <summary>The tmpfs prepared for /dev; null where /dev is something else, whose devices then are left alone.</summary>
     public SafeFileHandle? Dev { get; private set; }
@@ -76,10 +78,10 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
                 AddBind(mount, destination, options);
                 break;
             default:
-                SafeFileHandle made = Make(type, mount.Source, options);
-                byte[] path = Attach(made, isDirectory: true, destination);
-                Dev = destination == "/dev" ? (type == "tmpfs" ? made : null) : Dev;
-                Devpts = path.AsSpan().SequenceEqual("/dev/pts"u8) ? (type == "devpts" ? made : null) : Devpts;
+                SafeFileHandle fresh = Make(type, mount.Source, options);
+                byte[] path = Attach(fresh, isDirectory: true, destination);
+                Dev = destination == "/dev" ? (type == "tmpfs" ? fresh : null) : Dev;
+                Devpts = path.AsSpan().SequenceEqual("/dev/pts"u8) ? (type == "devpts" ? fresh : null) : Devpts;
                 break;
         }
     }
@@ -104,8 +106,10 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
     {
         ResolvedPath target = EnsureTarget(destination, isDirectory: true);
         target.Descriptor?.Dispose();
-        int made = plan.MakeFileSystem(type, mount.Source.Length == 0 ? type : mount.Source, options.Data, options.Set);
-        AttachSteps(PlanArgument.ResultOf(made), target.Path, isDirectory: true);
+        int step = made.TryGetValue(mount.Destination, out int before)
+            ? before
+            : plan.MakeFileSystem(type, mount.Source.Length == 0 ? type : mount.Source, options.Data, options.Set);
+        AttachSteps(PlanArgument.ResultOf(step), target.Path, isDirectory: true);
         View.Add(target.Path, null, type switch { "proc" => PrivateProc.Root, "sysfs" => s_hostSysfs.Value, _ => null });
     }
 
@@ -120,6 +124,10 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         try
         {
             Apply(tree, options);
+            if (options.IsIdMapped || mount.UidMappings.Count > 0)
+            {
+                MapIds(tree, mount, options);
+            }
         }
         catch
         {
@@ -136,6 +144,22 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         context.DetachedMounts.TryGetValue(mount.Destination, out SafeFileHandle? detached) ? Descriptors.Duplicate(detached)
         : context.MountSources.TryGetValue(mount.Destination, out SafeFileHandle? source) ? MountTree.Clone(source, options.IsRecursiveBind)
         : MountTree.Clone(SourcePath(mount), options.IsRecursiveBind);
+
+    /// <summary>With the ids the mount says, or those of the container's user namespace.</summary>
+    private void MapIds(SafeFileHandle tree, MountSpec mount, MountOptions options)
+    {
+        using UserNamespace? made = mount.UidMappings.Count > 0 ? UserNamespace.Create(PlanUserNamespace.Maps(mount.UidMappings, mount.GidMappings), network: false) : null;
+        UserNamespace ids = made ?? context.UserNamespace
+            ?? throw PlanException.Invalid($"the id-mapped mount at \"{mount.Destination}\" names no ids, and the container has no user namespace of its own");
+        try
+        {
+            MountTree.MapIds(tree, ids.Descriptor, options.IsRecursivelyIdMapped);
+        }
+        catch (KernelException e) when (e.Errno == Errno.EINVAL)
+        {
+            throw PlanException.Invalid($"the file system of \"{mount.Source}\" does not support id-mapped mounts on this kernel", e);
+        }
+    }
 
     private static HostPath SourcePath(MountSpec mount) => mount.Source.StartsWith('/') && !mount.Source.Contains('\0', StringComparison.Ordinal)
         ? new HostPath(mount.Source)
@@ -199,13 +223,13 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         }
     }
 
-    private static SafeFileHandle Make(string type, string source, MountOptions options)
+    private SafeFileHandle Make(string type, string source, MountOptions options)
     {
         using var file = new FileSystemContext(type);
         file.Set("source", source.Length == 0 ? type : source);
         foreach (string option in options.Data)
         {
-            file.Set(option);
+            file.Set(context.UserNamespace is { } users ? PlanUserNamespace.Translate(option, users.Maps) : option);
         }
 
         return file.Mount(options.Set);

@@ -10,6 +10,7 @@ internal static class PlanNamespaces
 {
     public const ulong CLONE_NEWNS = 0x20000;
     public const ulong CLONE_NEWCGROUP = 0x02000000;
+    public const ulong CLONE_NEWUSER = 0x10000000;
     public const ulong CLONE_NEWPID = 0x20000000;
     public const ulong CLONE_NEWNET = 0x40000000;
 
@@ -21,23 +22,25 @@ internal static class PlanNamespaces
         "ipc" => 0x08000000,
         "pid" => CLONE_NEWPID,
         "network" => CLONE_NEWNET,
-        "user" => throw PlanException.Invalid("user namespaces are not supported"),
+        "user" => CLONE_NEWUSER,
         _ => throw PlanException.Invalid($"unknown namespace type \"{type}\""),
     };
 
     /// <summary>Adds what the specification asks for.</summary>
-    public static void Add(LaunchPlan plan, LinuxSpec linux, PlanContext context)
+    /// <returns>The namespaces that are to be made inside a user namespace, after it has been entered; 0 without one.</returns>
+    public static ulong Add(LaunchPlan plan, LinuxSpec linux, PlanContext context)
     {
         if (!linux.Namespaces.Any(n => n is { Type: "mount", Path: null }))
         {
             throw PlanException.Invalid("a container needs a mount namespace of its own");
         }
 
+        ulong inside = 0;
         bool newNetwork = false;
         foreach (NamespaceSpec space in linux.Namespaces)
         {
             ulong flag = Flag(space.Type);
-            if (space.Type == "network" && context.NetworkNamespace is not null)
+            if (flag == CLONE_NEWUSER || (flag == CLONE_NEWNET && context.NetworkNamespace is not null))
             {
                 continue;
             }
@@ -45,6 +48,11 @@ internal static class PlanNamespaces
             if (space.Path is { } path)
             {
                 Join(plan, space.Type, path, flag);
+            }
+            else if (context.UserNamespace is not null && flag is not (CLONE_NEWPID or CLONE_NEWCGROUP))
+            {
+                // sysfs is made before, and shows the network namespace of its maker.
+                inside |= flag != CLONE_NEWNET ? flag : throw PlanException.Invalid("with a user namespace, the network namespace is to be made before");
             }
             else if (flag != CLONE_NEWCGROUP)
             {
@@ -61,6 +69,8 @@ internal static class PlanNamespaces
         {
             RaiseLoopback(plan);
         }
+
+        return inside;
     }
 
     /// <summary>A cgroup namespace starts at the group its creator is in (cgroup_namespaces(7)): the child makes it after it has joined its own.</summary>

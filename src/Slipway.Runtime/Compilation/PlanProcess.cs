@@ -6,6 +6,7 @@ using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
 using Slipway.Kernel.Security;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Confinement;
 
@@ -23,6 +24,9 @@ internal sealed class PlanProcess(LaunchPlan plan, ProcessSpec process, SeccompP
     private const int SECCOMP_SET_MODE_FILTER = 1;
     private const uint LINUX_CAPABILITY_VERSION_3 = 0x20080522;
     private const uint DefaultUmask = 0x12; // 0022
+
+    // Descriptors that a plan surely gets by with.
+    private const ulong EnoughFiles = 4096;
 
     private PlanArgument? _proc;
 
@@ -58,24 +62,49 @@ internal sealed class PlanProcess(LaunchPlan plan, ProcessSpec process, SeccompP
         }
     }
 
+    /// <summary>
+    /// What the child must do before it enters a user namespace: the score and the raising of limits need the host's privileges, and its streams are
+    /// the host's to give.
+    /// </summary>
+    public void UseHostPrivileges(IdMaps maps, bool stdinIsPipe)
+    {
+        AddOomScore();
+        foreach (RlimitSpec limit in process.Rlimits)
+        {
+            // Only the hard limit is protected. A small number of files would fail the plan itself; it is lowered to, later, without privileges.
+            if (limit.Type != "RLIMIT_NOFILE" || limit.Hard >= EnoughFiles)
+            {
+                AddLimit(limit with { Soft = limit.Hard });
+            }
+        }
+
+        uint owner = maps.Users.Outside(process.User.Uid) ?? throw PlanException.Invalid($"user {process.User.Uid} is not in the container's user namespace");
+        GiveStreams(owner, stdinIsPipe);
+    }
+
     public void AddLimits()
     {
         foreach (RlimitSpec limit in process.Rlimits)
         {
-            int resource = Array.IndexOf(s_resources, limit.Type);
-            if (resource < 0)
-            {
-                throw PlanException.Invalid($"invalid rlimit type: {limit.Type}");
-            }
-
-            byte[] value = new byte[16]; // struct rlimit64
-            BinaryPrimitives.WriteUInt64LittleEndian(value, limit.Soft);
-            BinaryPrimitives.WriteUInt64LittleEndian(value.AsSpan(8), limit.Hard);
-            plan.Add($"prlimit64 {limit.Type} {limit.Soft}:{limit.Hard}", SystemCall.Prlimit64, [0, resource, plan.Bytes(value), 0]);
+            AddLimit(limit);
         }
 
         uint umask = process.User.Umask ?? DefaultUmask;
         plan.Add($"umask 0{Convert.ToString(umask, 8)}", SystemCall.Umask, [umask]);
+    }
+
+    private void AddLimit(RlimitSpec limit)
+    {
+        int resource = Array.IndexOf(s_resources, limit.Type);
+        if (resource < 0)
+        {
+            throw PlanException.Invalid($"invalid rlimit type: {limit.Type}");
+        }
+
+        byte[] value = new byte[16]; // struct rlimit64
+        BinaryPrimitives.WriteUInt64LittleEndian(value, limit.Soft);
+        BinaryPrimitives.WriteUInt64LittleEndian(value.AsSpan(8), limit.Hard);
+        plan.Add($"prlimit64 {limit.Type} {limit.Soft}:{limit.Hard}", SystemCall.Prlimit64, [0, resource, plan.Bytes(value), 0]);
     }
 
     /// <summary>
@@ -92,14 +121,17 @@ internal sealed class PlanProcess(LaunchPlan plan, ProcessSpec process, SeccompP
     /// <summary>Standard streams of its own belong to the user, so that /dev/stdout can be reopened (runc does the same).</summary>
     public void GiveStreams(bool stdinIsPipe)
     {
-        if (process.User.Uid == 0)
+        if (process.User.Uid != 0)
         {
-            return;
+            GiveStreams(process.User.Uid, stdinIsPipe);
         }
+    }
 
+    private void GiveStreams(uint owner, bool stdinIsPipe)
+    {
         for (int stream = process.Terminal || stdinIsPipe ? 0 : 1; stream <= (process.Terminal ? 0 : 2); stream++)
         {
-            plan.Add($"fchown {stream} to {process.User.Uid}", SystemCall.Fchown, [stream, process.User.Uid, -1], Errno.EPERM, Errno.EINVAL);
+            plan.Add($"fchown {stream} to {owner}", SystemCall.Fchown, [stream, owner, -1], Errno.EPERM, Errno.EINVAL);
         }
     }
 

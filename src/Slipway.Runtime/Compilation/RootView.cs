@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 
 namespace Slipway.Runtime.Compilation;
 
@@ -8,10 +9,12 @@ namespace Slipway.Runtime.Compilation;
 /// A container's file tree before it exists: the root file system and the mounts prepared for it, which are not attached to each
 /// other yet. Paths are resolved here as the kernel will resolve them later, with every link held inside.
 /// </summary>
-internal sealed class RootView(RootDirectory rootfs)
+/// <param name="maps">Of the container's user namespace, whose root owns what is made; null: the host's root does.</param>
+internal sealed class RootView(RootDirectory rootfs, IdMaps? maps)
 {
     private const int None = -1;
 
+    private readonly (uint UserId, uint GroupId) _owner = maps?.Root ?? (0, 0);
     private readonly List<Mount> _mounts = [];
 
     /// <summary>Adds a mount at a canonical path. Later ones hide earlier ones.</summary>
@@ -46,6 +49,7 @@ internal sealed class RootView(RootDirectory rootfs)
     /// <summary>Resolves a path and creates what is missing.</summary>
     public ResolvedPath Ensure(PathName path, MissingPath missing, NewEntry template)
     {
+        template = template with { UserId = _owner.UserId, GroupId = _owner.GroupId };
         int errno = TryDirect(path, out ResolvedPath found);
         if (errno == Errno.ELOOP || (errno != 0 && missing != MissingPath.Fail))
         {

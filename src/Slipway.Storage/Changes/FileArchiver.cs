@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Tar;
 
 namespace Slipway.Storage.Changes;
@@ -10,9 +11,13 @@ namespace Slipway.Storage.Changes;
 /// container that may run and may be hostile: each is looked at again once it is open, and no link, FIFO or device is ever opened.
 /// </summary>
 /// <param name="prefix">Comes before the path of each entry.</param>
-internal sealed class FileArchiver(Stream output, byte[]? prefix = null)
+/// <param name="maps">Of the user namespace that the files belong to: entries have the ids inside. Null: they are the same.</param>
+internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps? maps = null)
 {
     private const int BufferSize = 128 << 10;
+
+    // Who files belong to whose owner has no id inside, as the container sees it (/proc/sys/kernel/overflowuid).
+    private const uint Nobody = 65534;
 
     private readonly TarWriter _tar = new(output);
     private readonly byte[] _prefix = prefix ?? [];
@@ -122,12 +127,12 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null)
     private TarEntry Entry(SafeFileHandle directory, ReadOnlySpan<byte> path, in FileStatus status) =>
         Described(status, Xattrs(directory, path[(path.LastIndexOf((byte)'/') + 1)..])) with { Name = [.. _prefix, .. path] };
 
-    private static TarEntry Described(in FileStatus status, IReadOnlyList<TarXattr> xattrs) => new()
+    private TarEntry Described(in FileStatus status, IReadOnlyList<TarXattr> xattrs) => new()
     {
         Name = [],
         Mode = status.Permissions,
-        Uid = status.UserId,
-        Gid = status.GroupId,
+        Uid = maps is null ? status.UserId : maps.Users.Inside(status.UserId) ?? Nobody,
+        Gid = maps is null ? status.GroupId : maps.Groups.Inside(status.GroupId) ?? Nobody,
         ModificationTime = Time(status),
         Xattrs = xattrs,
     };

@@ -1,5 +1,6 @@
 using System.Runtime.ExceptionServices;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Copies;
@@ -21,9 +22,10 @@ public static class ContainerCopy
     });
 
     /// <summary>Finds what is to be copied; writing it comes after, so that who asked can be told first what it is.</summary>
+    /// <param name="maps">As <see cref="CopyOptions.Maps"/>.</param>
     /// <exception cref="StorageException">NotFound, InvalidParameter.</exception>
-    public static async Task<OutgoingCopy> ReadAsync(RootDirectory root, string path) =>
-        new OutgoingCopy(await WorkerThread.RunAsync("copy-open", () => CopySource.Open(root, path)).ConfigureAwait(false));
+    public static async Task<OutgoingCopy> ReadAsync(RootDirectory root, string path, IdMaps? maps = null) =>
+        new OutgoingCopy(await WorkerThread.RunAsync("copy-open", () => CopySource.Open(root, path)).ConfigureAwait(false), maps);
 
     /// <summary>Unpacks a tar, plain or compressed, into a directory. What was unpacked before an error stays.</summary>
     /// <exception cref="StorageException">NotFound, InvalidParameter, ReadOnly, Conflict: something is mounted where an entry belongs; System.</exception>
@@ -36,7 +38,8 @@ public static class ContainerCopy
                 tar,
                 stream =>
                 {
-                    using var target = CopyTarget.Open(root, path, options.Owner);
+                    using var maker = FileSystemIdentity.AssumeRootOf(options.Maps);
+                    using var target = CopyTarget.Open(root, path, OwnerOutside(options));
                     new TarExtraction(target, options, MaxDepth, cancellationToken).Run(stream);
                     return true;
                 },
@@ -48,6 +51,14 @@ public static class ContainerCopy
             ExceptionDispatchInfo.Throw(error.InnerException!);
         }
     }
+
+    /// <summary>Who owns what the archive does not describe.</summary>
+    private static CopyOwner? OwnerOutside(CopyOptions options) => options switch
+    {
+        { Maps: null } => options.Owner,
+        { Owner: { } owner } when options.Maps.Users.Outside(owner.UserId) is uint user && options.Maps.Groups.Outside(owner.GroupId) is uint group => new CopyOwner(user, group),
+        _ => new CopyOwner(options.Maps.Root.UserId, options.Maps.Root.GroupId),
+    };
 }
 
 /// <summary>A file or directory about to be copied out of a container.</summary>
@@ -55,13 +66,15 @@ public sealed class OutgoingCopy : IDisposable
 {
     private readonly CopySource _source;
 
-    internal OutgoingCopy(CopySource source) => _source = source;
+    private readonly IdMaps? _maps;
+
+    internal OutgoingCopy(CopySource source, IdMaps? maps) => (_source, _maps) = (source, maps);
 
     public PathStatus Status => _source.Status;
 
     /// <summary>Writes it as a tar.</summary>
     public Task WriteToAsync(Stream output, CancellationToken cancellationToken) =>
-        BlockingToAsyncStream.RunAsync("copy-out", output, tar => _source.WriteTo(tar, ContainerCopy.MaxDepth, cancellationToken), cancellationToken);
+        BlockingToAsyncStream.RunAsync("copy-out", output, tar => _source.WriteTo(tar, ContainerCopy.MaxDepth, _maps, cancellationToken), cancellationToken);
 
     public void Dispose() => _source.Dispose();
 }

@@ -2,6 +2,7 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 
 namespace Slipway.Storage.Copies;
 
@@ -40,17 +41,17 @@ internal sealed class CopySource : IDisposable
     }
 
     /// <summary>Writes it as a tar whose entries are named after the path's last component.</summary>
-    public void WriteTo(Stream tar, int maxDepth, CancellationToken cancellationToken)
+    public void WriteTo(Stream tar, int maxDepth, IdMaps? maps, CancellationToken cancellationToken)
     {
         try
         {
             if (_entry is null)
             {
-                CopyTree.Write(_directory, Prefix(), Path.IsRoot, tar, maxDepth, cancellationToken);
+                CopyTree.Write(_directory, Prefix(), Path.IsRoot, tar, maxDepth, maps, cancellationToken);
             }
             else
             {
-                CopyTree.WriteFile(_directory, _entry, tar, cancellationToken);
+                CopyTree.WriteFile(_directory, _entry, tar, maps, cancellationToken);
             }
         }
         catch (KernelException error)

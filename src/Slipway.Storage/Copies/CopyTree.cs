@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 using Slipway.Storage.Changes;
 
 namespace Slipway.Storage.Copies;
@@ -18,9 +19,9 @@ internal sealed class CopyTree : TreeWalk
         : base(maxDepth) => (_archiver, _isContainerRoot, _cancellationToken) = (archiver, isContainerRoot, cancellationToken);
 
     /// <param name="prefix">Ends in a slash; names the directory itself, and begins the name of all that is in it.</param>
-    public static void Write(SafeFileHandle directory, byte[] prefix, bool isContainerRoot, Stream output, int maxDepth, CancellationToken cancellationToken)
+    public static void Write(SafeFileHandle directory, byte[] prefix, bool isContainerRoot, Stream output, int maxDepth, IdMaps? maps, CancellationToken cancellationToken)
     {
-        var archiver = new FileArchiver(output, prefix);
+        var archiver = new FileArchiver(output, prefix, maps);
         archiver.AddRoot(prefix, directory);
         if (!Descriptors.IsOnKernelFileSystem(directory))
         {
@@ -31,9 +32,9 @@ internal sealed class CopyTree : TreeWalk
     }
 
     /// <summary>One file, which is no directory.</summary>
-    public static void WriteFile(SafeFileHandle parent, byte[] name, Stream output, CancellationToken cancellationToken)
+    public static void WriteFile(SafeFileHandle parent, byte[] name, Stream output, IdMaps? maps, CancellationToken cancellationToken)
     {
-        var archiver = new FileArchiver(output);
+        var archiver = new FileArchiver(output, maps: maps);
         if (FileStatus.TryOf(parent, name) is { } status)
         {
             archiver.AddFile(new WalkedFile(parent, name, status), cancellationToken);

@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Compression;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Users;
 using Slipway.Oci;
 using Slipway.Oci.Tar;
 using Slipway.Storage.Layers;
@@ -68,12 +69,21 @@ internal sealed class TarExtraction(CopyTarget target, CopyOptions options, int 
 
         try
         {
-            Make(options.Owner is { } owner ? entry with { Uid = owner.UserId, Gid = owner.GroupId } : entry, path, data);
+            Make(Outside(options.Owner is { } owner ? entry with { Uid = owner.UserId, Gid = owner.GroupId } : entry), path, data);
         }
         catch (KernelException error)
         {
             throw Failure(error, path);
         }
+    }
+
+    /// <summary>The entry with the owner that means its own in the tree.</summary>
+    private TarEntry Outside(TarEntry entry)
+    {
+        return options.Maps is { } maps ? entry with { Uid = Id(maps.Users, entry.Uid, "user"), Gid = Id(maps.Groups, entry.Gid, "group") } : entry;
+
+        long Id(IdMap map, long id, string kind) => (id is >= 0 and < uint.MaxValue ? map.Outside((uint)id) : null)
+            ?? throw EntryPath.Invalid(entry.Name, $"its {kind} id {id} is not in the container's user namespace");
     }
 
     private void Make(TarEntry entry, byte[] path, TarReader data)

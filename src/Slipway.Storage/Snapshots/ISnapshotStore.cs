@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Users;
 using Slipway.Oci;
 using Slipway.Storage.Changes;
 
@@ -15,11 +16,14 @@ public interface ISnapshotStore
     /// <param name="chainIds">Layers, lowest first; may be empty.</param>
     /// <param name="containerId">64 hexadecimal digits.</param>
     /// <param name="readOnly">Mount it read-only (docker run --read-only).</param>
-    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly);
+    /// <param name="users">Whose ids the files show with: those of the layers, which all containers share, are the ids inside. Null: as they are.</param>
+    /// <exception cref="StorageException">System, among others: the kernel or the file system knows no id-mapped layers.</exception>
+    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null);
 
     /// <summary>Mounts an image's layers read-only, detached.</summary>
     /// <param name="chainIds">Layers, lowest first; may be empty.</param>
-    SafeFileHandle MountImage(IReadOnlyList<Digest> chainIds);
+    /// <inheritdoc cref="MountRootfs" path="/param[@name='users']"/>
+    SafeFileHandle MountImage(IReadOnlyList<Digest> chainIds, UserNamespace? users = null);
 
     /// <summary>Bytes of the regular files in the container's own layer; 0 where there is none.</summary>
     long UpperSize(string containerId);

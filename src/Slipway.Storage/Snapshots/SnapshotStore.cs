@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
+using Slipway.Kernel.Users;
 using Slipway.Oci;
 using Slipway.Storage.Content;
 using Slipway.Storage.Layers;
@@ -48,16 +49,22 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         mark!.Dispose();
     }
 
-    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly)
+    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null)
     {
         var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
         try
         {
             OpenLayers(chainIds, $"of container {containerId}", lowers);
             lowers.Add(_base.Open(OpenFlags.Path | OpenFlags.Directory));
-            using var container = Open(containerId, lowers[0]);
+            using var stored = Open(containerId, lowers[0]);
+            using var mapped = users is null ? null : MappedLayers.Map(stored, users);
+            var container = mapped ?? stored;
+            MappedLayers.MapAll(lowers, users);
             using var upper = DirectoryEntry.Open(container, Upper, OpenFlags.Path | OpenFlags.Directory);
             using var work = DirectoryEntry.Open(container, Work, OpenFlags.Path | OpenFlags.Directory);
+
+            // What the overlay makes in its work directory belongs to whoever mounted it.
+            using var maker = FileSystemIdentity.AssumeRootOf(users?.Maps);
             var mount = OverlayMount.Create(lowers, upper, work, OverlayOptions.Default);
             if (readOnly)
             {
@@ -76,7 +83,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
     }
 
-    public SafeFileHandle MountImage(IReadOnlyList<Digest> chainIds)
+    public SafeFileHandle MountImage(IReadOnlyList<Digest> chainIds, UserNamespace? users = null)
     {
         var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
         try
@@ -89,6 +96,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
                 lowers.Add(_empty.Open(OpenFlags.Path | OpenFlags.Directory));
             }
 
+            MappedLayers.MapAll(lowers, users);
             var mount = lowers.Count > 1 ? OverlayMount.Create(lowers, upper: null, work: null, OverlayOptions.Default) : MountTree.Clone(lowers[0], recursive: false);
             MountTree.Change(mount, MountAttributeChange.Of(MountAttributes.ReadOnly, MountAttributes.None, MountPropagation.Private), recursive: false);
             return mount;

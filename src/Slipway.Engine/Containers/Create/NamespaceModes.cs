@@ -56,6 +56,30 @@ internal static class NamespaceModes
     /// <summary>A network that always is, or the network namespace of another container.</summary>
     public static bool IsPredefined(string networkMode) => networkMode is Bridge or Host or None || SharedWith(networkMode) is not null;
 
+    /// <summary>What Docker refuses a container with a user namespace of its own: all of it would need the host's privileges.</summary>
+    public static void ValidateRemapped(HostConfig hostConfig)
+    {
+        if (hostConfig.UsernsMode == Host)
+        {
+            return;
+        }
+
+        if (hostConfig.Privileged)
+        {
+            throw ContainerErrors.Invalid("privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode");
+        }
+
+        if (hostConfig.NetworkMode == Host)
+        {
+            throw ContainerErrors.Invalid("cannot share the host's network namespace when user namespaces are enabled");
+        }
+
+        if (hostConfig.PidMode == Host)
+        {
+            throw ContainerErrors.Invalid("cannot share the host PID namespace when user namespaces are enabled");
+        }
+    }
+
     /// <summary>The combinations Docker refuses.</summary>
     public static void ValidateCombinations(ContainerConfig config, HostConfig hostConfig)
     {

@@ -6,6 +6,7 @@ using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
+using Slipway.Kernel.Users;
 using Slipway.Networking;
 using Slipway.Oci;
 using Slipway.Oci.Runtime;
@@ -54,7 +55,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         Attempt attempt = new();
         try
         {
-            attempt.Rootfs = MountRootfs(container, rootfsId);
+            attempt.Users = Users(container);
+            attempt.Rootfs = MountRootfs(container, rootfsId, attempt.Users);
             container = await MountVolumesAsync(container, rootfsId, attempt);
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
@@ -62,8 +64,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
                 NetworkFiles.Write(directory, container, AttachedNetworks.None, services.Bridge?.Gateway, []);
             }
 
-            using Sandbox? sandbox = await services.ContainerNetworks.SandboxAsync(container);
-            Spec spec = BuildSpec(container, attempt.Rootfs, directory, links.Environment(container));
+            using Sandbox? sandbox = await SandboxAsync(container, attempt.Users);
+            Spec spec = BuildSpec(container, attempt, directory, links.Environment(container));
             attempt.Grouped = !running;
             using Cgroup group = running
                 ? services.Cgroups.TryOpen(spec.Linux.CgroupsPath) ?? throw ContainerErrors.NotRunning(container.Id)
@@ -84,49 +86,72 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     private async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, Attempt attempt)
     {
         PrepareBinds(container);
+        attempt.Users = Users(container);
         container = await MountVolumesAsync(container, container.Id, attempt);
 
         IReadOnlyList<ResolvedLink> linked = links.Resolve(container);
 
         // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
-        using Sandbox? sandbox = await services.ContainerNetworks.SandboxAsync(container);
+        using Sandbox? sandbox = await SandboxAsync(container, attempt.Users);
         attempt.Attaching = sandbox is null ? null : services.ContainerNetworks.AttachAsync(container, sandbox);
-        attempt.Rootfs = MountRootfs(container, container.Id);
+        attempt.Rootfs = MountRootfs(container, container.Id, attempt.Users);
         string directory = services.ContainerDirectory(container.Id);
-        Spec spec = BuildSpec(container, attempt.Rootfs, directory, [.. linked.SelectMany(link => link.Environment())]);
+        Spec spec = BuildSpec(container, attempt, directory, [.. linked.SelectMany(link => link.Environment())]);
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
         attempt.Grouped = true;
         AttachedNetworks networks = attempt.Attaching is null ? AttachedNetworks.None : await attempt.Attaching;
         NetworkFiles.Write(directory, container, networks, services.Bridge?.Gateway, linked);
         using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
         attempt.CloseSources();
+        attempt.Users?.Dispose();
         LaunchedProcess process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
         return new LaunchedContainer(process, networks);
     }
 
-    private Spec BuildSpec(ContainerSnapshot container, SafeFileHandle rootfs, string directory, IReadOnlyList<string> linkVariables)
+    /// <summary>The user namespace it gets; null: the host's. Whoever joins another container's network or processes shares its user namespace, as in Docker.</summary>
+    private UserNamespace? Users(ContainerSnapshot container)
     {
-        ResolvedUser user = UserLookup.Resolve(new RootDirectory(rootfs), container.Config.User, container.HostConfig.GroupAdd ?? []);
-        return SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables));
+        HostConfig host = container.HostConfig;
+        if (services.Remap is not { } maps || host.UsernsMode == NamespaceModes.Host || container.IsWarmUp)
+        {
+            return null;
+        }
+
+        string? other = NamespaceModes.SharedWith(host.NetworkMode) ?? NamespaceModes.SharedWith(host.PidMode);
+        return other is null
+            ? UserNamespace.Create(maps, network: true)
+            : UserNamespace.OfProcess(Live(other, "user").Pid, network: NamespaceModes.SharedWith(host.NetworkMode) is null);
+    }
+
+    private Spec BuildSpec(ContainerSnapshot container, Attempt attempt, string directory, IReadOnlyList<string> linkVariables)
+    {
+        ResolvedUser user = UserLookup.Resolve(new RootDirectory(attempt.Rootfs!), container.Config.User, container.HostConfig.GroupAdd ?? []);
+        return SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables, attempt.Users?.Maps));
     }
 
     /// <param name="id">Whose upper directory it gets.</param>
-    private SafeFileHandle MountRootfs(ContainerSnapshot container, string id)
+    private SafeFileHandle MountRootfs(ContainerSnapshot container, string id, UserNamespace? users)
     {
         IReadOnlyList<Digest> layers = container.IsWarmUp ? [] : services.Data.Images.Get(container.ImageId).ChainIds;
 
         // Always writable here: mount points are made in it; the plan makes it read-only last.
-        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false);
+        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false, users);
     }
 
-    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory, IReadOnlyList<string> linkVariables) => new(
+    /// <summary>The network namespace it gets, if one of its own: of its user namespace, where it has one.</summary>
+    private async Task<Sandbox?> SandboxAsync(ContainerSnapshot container, UserNamespace? users) => users?.Network is { } network
+        ? await AdoptedSandbox.AdoptAsync(Descriptors.Duplicate(network), CancellationToken.None)
+        : await services.ContainerNetworks.SandboxAsync(container);
+
+    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory, IReadOnlyList<string> linkVariables, IdMaps? users) => new(
         new UserSpec(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids },
         user.Home,
         directory,
         services.CgroupPath(container.Id),
         services.Cgroups.Hierarchy.Mode,
         SharedNamespaces(container.HostConfig),
-        linkVariables);
+        linkVariables,
+        users);
 
     /// <summary>Paths of the namespaces of other containers that this one joins.</summary>
     private Dictionary<string, string> SharedNamespaces(HostConfig host)
@@ -143,11 +168,14 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
                 return;
             }
 
-            RunState state = (index.Find(id) ?? throw ContainerErrors.NoSuchContainer(id)).Snapshot.State;
-            shared[type] = state.IsLive
-                ? $"/proc/{state.Pid}/ns/{file}"
-                : throw new EngineException(ErrorKind.Conflict, $"cannot join {type} namespace of a non running container: {id}");
+            shared[type] = $"/proc/{Live(id, type).Pid}/ns/{file}";
         }
+    }
+
+    private RunState Live(string id, string type)
+    {
+        RunState state = (index.Find(id) ?? throw ContainerErrors.NoSuchContainer(id)).Snapshot.State;
+        return state.IsLive ? state : throw new EngineException(ErrorKind.Conflict, $"cannot join {type} namespace of a non running container: {id}");
     }
 
     private PlanContext Context(ContainerSnapshot container, Spec spec, Attempt attempt, Sandbox? sandbox, Cgroup group)
@@ -159,6 +187,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             MountSources = attempt.Sources,
             DetachedMounts = attempt.Images,
             NetworkNamespace = sandbox?.DuplicateNamespace(),
+            UserNamespace = attempt.Users,
             Cgroup = group.Prepare(),
             CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
             Seccomp = spec.Linux.Seccomp is { } profile ? services.Seccomp.Compile(profile) : null,
@@ -210,7 +239,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         {
             if (mount.Type == "image")
             {
-                attempt.Images.Add(mount.Destination, MountSources.OpenImage(mount, services.Data));
+                attempt.Images.Add(mount.Destination, MountSources.OpenImage(mount, services.Data, attempt.Users));
             }
             else if (mount is { Type: "volume", Subpath: { } subpath })
             {
@@ -224,6 +253,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     private async Task UndoAsync(ContainerSnapshot container, Attempt attempt)
     {
         attempt.Rootfs?.Dispose();
+        attempt.Users?.Dispose();
         attempt.CloseSources();
         if (attempt.VolumeUser is { } user)
         {
@@ -253,6 +283,9 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         public Task<AttachedNetworks>? Attaching { get; set; }
 
         public SafeFileHandle? Rootfs { get; set; }
+
+        /// <summary>The container's user namespace; null: the host's.</summary>
+        public UserNamespace? Users { get; set; }
 
         public bool Grouped { get; set; }
 

@@ -3,6 +3,7 @@ using Slipway.Engine.Containers.State;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
+using Slipway.Kernel.Users;
 using Slipway.Storage;
 
 namespace Slipway.Engine.Containers.Launch;
@@ -24,10 +25,11 @@ internal static class MountSources
     }
 
     /// <summary>A detached mount of an image, or of a part of it.</summary>
+    /// <param name="users">Whose ids the files show with; null: as they are.</param>
     /// <exception cref="EngineException">The part does not exist, or leads out.</exception>
-    public static SafeFileHandle OpenImage(ContainerMount mount, DataRoot data)
+    public static SafeFileHandle OpenImage(ContainerMount mount, DataRoot data, UserNamespace? users = null)
     {
-        SafeFileHandle image = data.Snapshots.MountImage(data.Images.Get(mount.ImageId!).ChainIds);
+        SafeFileHandle image = data.Snapshots.MountImage(data.Images.Get(mount.ImageId!).ChainIds, users);
         if (mount.Subpath is not { } subpath)
         {
             return image;

@@ -3,6 +3,7 @@ using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Confinement;
 
@@ -14,6 +15,7 @@ namespace Slipway.Engine.Containers.Launch;
 /// <param name="Directory">The container's directory on the host, with resolv.conf, hosts and hostname.</param>
 /// <param name="SharedNamespaces">Namespaces of other containers to join, by type: their paths.</param>
 /// <param name="LinkVariables">What <c>--link</c> adds to the environment.</param>
+/// <param name="Users">The ids of the container's user namespace; null: the host's own.</param>
 internal sealed record LaunchInputs(
     UserSpec User,
     string Home,
@@ -21,7 +23,8 @@ internal sealed record LaunchInputs(
     string CgroupsPath,
     CgroupMode CgroupMode,
     IReadOnlyDictionary<string, string> SharedNamespaces,
-    IReadOnlyList<string> LinkVariables);
+    IReadOnlyList<string> LinkVariables,
+    IdMaps? Users = null);
 
 /// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>
 internal static class SpecBuilder
@@ -59,12 +62,14 @@ internal static class SpecBuilder
             Annotations = host.Annotations,
             Linux = new LinuxSpec
             {
-                Namespaces = Namespaces(host, inputs.SharedNamespaces),
+                Namespaces = [.. Namespaces(host, inputs.SharedNamespaces), .. (ReadOnlySpan<NamespaceSpec>)(inputs.Users is null ? [] : [new("user")])],
+                UidMappings = Mappings(inputs.Users?.Users),
+                GidMappings = Mappings(inputs.Users?.Groups),
                 Devices = devices.Nodes,
                 CgroupsPath = inputs.CgroupsPath,
                 Resources = SpecResources.Build(host, devices.Rules),
                 Seccomp = Seccomp(host, security, capabilities),
-                Sysctl = Sysctls(host),
+                Sysctl = Sysctls(host, inputs.Users is not null),
                 MaskedPaths = host.MaskedPaths ?? [],
                 ReadonlyPaths = host.ReadonlyPaths ?? [],
             },
@@ -72,6 +77,8 @@ internal static class SpecBuilder
 
         static ulong Limit(long value) => value < 0 ? ulong.MaxValue : (ulong)value;
     }
+
+    private static IReadOnlyList<IdMappingSpec> Mappings(IdMap? map) => [.. (map?.Ranges ?? []).Select(range => new IdMappingSpec(range.Inside, range.Outside, range.Count))];
 
     /// <summary>Defaults, then the configuration's entries, which replace a default of the same name; one without <c>=</c> removes it. HOME comes last.</summary>
     /// <param name="links">Those of linked containers.</param>
@@ -154,12 +161,17 @@ internal static class SpecBuilder
     }
 
     /// <summary>As in Docker, ping and low ports work without capabilities where the network namespace is the container's own.</summary>
-    private static Dictionary<string, string> Sysctls(HostConfig host)
+    private static Dictionary<string, string> Sysctls(HostConfig host, bool remapped)
     {
         Dictionary<string, string> sysctls = [];
         if (host.NetworkMode != NamespaceModes.Host && NamespaceModes.SharedWith(host.NetworkMode) is null)
         {
-            sysctls["net.ipv4.ping_group_range"] = "0 2147483647";
+            if (!remapped)
+            {
+                // A user namespace has no such groups; there, its network namespace was set up from outside.
+                sysctls["net.ipv4.ping_group_range"] = "0 2147483647";
+            }
+
             sysctls["net.ipv4.ip_unprivileged_port_start"] = "0";
         }
 

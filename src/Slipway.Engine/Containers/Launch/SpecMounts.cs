@@ -27,7 +27,7 @@ internal static class SpecMounts
             string destination = $"/etc/{name}";
             if (!taken.Contains(destination))
             {
-                mounts.Add(new MountSpec(destination, "bind", $"{inputs.Directory}/{name}", ["rbind", "rprivate"]));
+                mounts.Add(new MountSpec(destination, "bind", $"{inputs.Directory}/{name}", Mapped(["rbind", "rprivate"], inputs)));
             }
         }
 
@@ -37,11 +37,17 @@ internal static class SpecMounts
         {
             mounts.Add(mount.Type == "tmpfs"
                 ? new MountSpec(mount.Destination, "tmpfs", "tmpfs", mount.Options)
-                : new MountSpec(mount.Destination, "bind", mount.Source, mount.Options));
+                : new MountSpec(mount.Destination, "bind", mount.Source, mount.IsOwnVolume ? Mapped(mount.Options, inputs) : mount.Options));
         }
 
         return mounts;
     }
+
+    /// <summary>
+    /// The engine's own files show with the ids of the container's user namespace, so that what belongs to root on disk belongs to its root. What is
+    /// bound from the host keeps its owners, as in Docker.
+    /// </summary>
+    private static IReadOnlyList<string> Mapped(IReadOnlyList<string> options, LaunchInputs inputs) => inputs.Users is null ? options : [.. options, "idmap"];
 
     private static void AddInterprocess(List<MountSpec> mounts, HostConfig host, HashSet<string> taken)
     {

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Slipway.Api.Containers;
 using Slipway.Engine.Volumes;
 
@@ -60,6 +61,10 @@ internal sealed record ContainerMount(
 
     /// <summary>The part of a volume or image that is mounted: a relative path, or null for all of it.</summary>
     public string? Subpath { get; init; }
+
+    /// <summary>The volume's files are the engine's own, which no user of the host counts on. Known while it is mounted.</summary>
+    [JsonIgnore]
+    public bool IsOwnVolume { get; init; }
 
     /// <summary>The volume is not filled from the container's image.</summary>
     public bool NoCopy { get; init; }
