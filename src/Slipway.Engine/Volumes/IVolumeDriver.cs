@@ -21,4 +21,7 @@ internal interface IVolumeDriver
 
     /// <summary>Whether the directory at the path may be replaced by another while nobody has it mounted.</summary>
     bool OwnsDirectory(string name, VolumeDocument document);
+
+    /// <summary>Whether the files are the engine's own, on a file system of its choice, so that nobody else counts on their owners.</summary>
+    bool OwnsFiles(VolumeDocument document);
 }

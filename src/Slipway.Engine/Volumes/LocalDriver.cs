@@ -56,6 +56,8 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
     public Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast) =>
         isLast && !OwnsDirectory(name, document) ? store.UnmountAsync(name) : Task.CompletedTask;
 
+    public bool OwnsFiles(VolumeDocument document) => LocalMount.Of(document.Options) is null;
+
     public bool OwnsDirectory(string name, VolumeDocument document) => LocalMount.Of(document.Options) is null && !store.HasImage(name);
 
     private async Task MountImageAsync(string name, CancellationToken cancellationToken)

@@ -99,7 +99,7 @@ internal sealed partial class VolumeService
                 mounted.Add(mount with
                 {
                     Source = await MountHeldAsync(held.Volume, container, cancellationToken),
-                    IsOwnVolume = (await DriverAsync(held.Volume, cancellationToken)).OwnsDirectory(name, held.Volume.Document!),
+                    IsOwnVolume = (await DriverAsync(held.Volume, cancellationToken)).OwnsFiles(held.Volume.Document!),
                 });
                 Publish(
                     held.Volume, "mount", ("container", container), ("destination", mount.Destination), ("propagation", mount.Propagation),

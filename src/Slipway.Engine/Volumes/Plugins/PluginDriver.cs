@@ -62,6 +62,8 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
     public Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast) =>
         _socket.CallAsync("VolumeDriver.Unmount", new PluginCall { Name = name, ID = user }, CancellationToken.None);
 
+    public bool OwnsFiles(VolumeDocument document) => false;
+
     public bool OwnsDirectory(string name, VolumeDocument document) => false;
 
     public void Dispose() => _socket.Dispose();
