@@ -57,4 +57,16 @@ internal static unsafe partial class StreamNative
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int epoll_wait(SafeHandle epoll, byte* events, int count, int timeoutMilliseconds);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
+
+    /// <summary>struct pollfd.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Ready;
+    }
 }

@@ -47,6 +47,9 @@ public sealed class TarWriter(Stream destination)
         _dataLeft -= data.Length;
     }
 
+    /// <summary>All data of the entry started last has been written to the destination by another way.</summary>
+    public void DataWritten() => _dataLeft = 0;
+
     /// <summary>Writes an entry with all its data.</summary>
     public void WriteEntry(TarEntry entry, ReadOnlySpan<byte> data)
     {

@@ -4,6 +4,7 @@ using Slipway.Api.Containers;
 using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Server.Http;
+using Slipway.Server.Transport;
 
 namespace Slipway.Server.Endpoints;
 
@@ -20,13 +21,24 @@ internal static class ContainerArchiveEndpoints
         await using ContainerArchive archive = await request.Engine.Containers.CopyFromAsync(request.Parameter, Path(request), request.Http.RequestAborted);
         Describe(request, archive.Stat);
         request.Response.ContentType = "application/x-tar";
-        await archive.WriteTo(request.Response.Body, request.Http.RequestAborted);
+        await using DirectResponseBody? direct = await DirectResponseBody.TryOpenAsync(request.Http, request.Connection, request.Http.RequestAborted);
+        await archive.WriteTo(direct ?? request.Response.Body, request.Http.RequestAborted);
     }
 
     public static async Task Put(ApiRequest request)
     {
         ContainerExtraction extraction = new(Path(request), request.Query.Flag("noOverwriteDirNonDir"), request.Query.Flag("copyUIDGID"));
-        await request.Engine.Containers.CopyToAsync(request.Parameter, extraction, request.Http.Request.Body, request.Http.RequestAborted);
+        await using DirectRequestBody? direct = await DirectRequestBody.TryOpenAsync(request.Http.Request, request.Connection, request.Http.RequestAborted);
+        try
+        {
+            await request.Engine.Containers.CopyToAsync(request.Parameter, extraction, direct ?? request.Http.Request.Body, request.Http.RequestAborted);
+        }
+        catch when (direct is not null)
+        {
+            // The rest of the body is not read, so nothing can follow it.
+            request.Response.Headers.Connection = "close";
+            throw;
+        }
     }
 
     private static string Path(ApiRequest request) =>

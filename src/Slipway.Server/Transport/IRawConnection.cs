@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Runtime.InteropServices;
 
 namespace Slipway.Server.Transport;
 
@@ -21,4 +22,21 @@ internal interface IRawConnection
 
     /// <summary>Nothing can be sent any more: the client is gone. Beyond the end of input it is found out by trying to send.</summary>
     CancellationToken Closed { get; }
+
+    /// <summary>Whether what the HTTP server sends and receives is what goes over the socket: no TLS between.</summary>
+    bool IsPlain { get; }
+
+    /// <summary>The socket, for who has borrowed a direction of it.</summary>
+    SafeHandle Handle { get; }
+
+    /// <summary>Lends what comes in to one who reads a request's body from the socket, before the HTTP server has read any of it.</summary>
+    /// <returns>Null where nothing comes in any more, or not as it is; else with what was received already.</returns>
+    Task<(SocketLoan Loan, ReadOnlyMemory<byte> Received)?> TryBorrowInputAsync();
+
+    /// <summary>Lends the way out to one who writes an answer's body to the socket, once all that was flushed before has been sent.</summary>
+    /// <returns>Null where nothing can be sent.</returns>
+    Task<SocketLoan?> TryBorrowOutputAsync();
+
+    /// <summary>The socket was found broken by who had borrowed it.</summary>
+    void Fail();
 }

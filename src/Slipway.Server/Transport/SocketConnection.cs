@@ -2,6 +2,7 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http.Features;
@@ -47,6 +48,13 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     private readonly CancellationTokenSource _closed = new();
     private readonly CancellationTokenSource _inputEnded = new();
     private readonly CancellationTokenSource _receivingEnds = new();
+    private readonly Lock _gate = new();
+    private readonly IDuplexPipe _own;
+    private CancellationTokenSource _interrupt;
+    private SocketLoan? _inputLoan;
+    private SocketLoan? _outputLoan;
+    private bool _inputOver;
+    private bool _outputOver;
     private Task _receiving = Task.CompletedTask;
     private Task _sending = Task.CompletedTask;
     private volatile bool _hijacked;
@@ -55,7 +63,8 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     public SocketConnection(Socket socket, SocketPolicy? policy)
     {
         _socket = socket;
-        Transport = new Duplex(_received.Reader, _toSend.Writer);
+        _interrupt = CancellationTokenSource.CreateLinkedTokenSource(_receivingEnds.Token);
+        Transport = _own = new Duplex(_received.Reader, _toSend.Writer);
         ConnectionClosed = _closed.Token;
         InputEnded = _inputEnded.Token;
         ConnectionId = Interlocked.Increment(ref s_lastId).ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -94,6 +103,52 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
 
     public CancellationToken Closed => _closed.Token;
 
+    public bool IsPlain => ReferenceEquals(Transport, _own);
+
+    public SafeHandle Handle => _socket.SafeHandle;
+
+    public void Fail() => Close();
+
+    public async Task<(SocketLoan Loan, ReadOnlyMemory<byte> Received)?> TryBorrowInputAsync()
+    {
+        SocketLoan loan = new();
+        lock (_gate)
+        {
+            if (!IsPlain || _inputOver)
+            {
+                return null;
+            }
+
+            _inputLoan = loan;
+        }
+
+        // The loop waits for the client, or for room in the pipe; what it has received by the time it stops is in the pipe.
+        await _interrupt.CancelAsync();
+        ArrayBufferWriter<byte> received = new();
+        Drain(received);
+        await loan.Begun;
+        Drain(received);
+        return (loan, received.WrittenMemory);
+    }
+
+    public async Task<SocketLoan?> TryBorrowOutputAsync()
+    {
+        SocketLoan loan = new();
+        lock (_gate)
+        {
+            if (!IsPlain || _outputOver)
+            {
+                return null;
+            }
+
+            _outputLoan = loan;
+        }
+
+        _toSend.Reader.CancelPendingRead();
+        await loan.Begun;
+        return _outputOver ? null : loan;
+    }
+
     public void Start()
     {
         _receiving = ReceiveAsync();
@@ -126,6 +181,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         _closed.Dispose();
         _inputEnded.Dispose();
         _receivingEnds.Dispose();
+        _interrupt.Dispose();
         await base.DisposeAsync();
     }
 
@@ -135,18 +191,27 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         {
             while (true)
             {
-                // An idle connection holds no buffer: a read of nothing ends when there is something to read.
-                await _socket.ReceiveAsync(Memory<byte>.Empty, _receivingEnds.Token);
-                int count = await _socket.ReceiveAsync(_received.Writer.GetMemory(BufferSize), _receivingEnds.Token);
-                _received.Writer.Advance(count);
-                if (count == 0)
+                int count = await ReceiveSomeAsync();
+                if (count > 0)
                 {
-                    break;
+                    _received.Writer.Advance(count);
+                    if ((await _received.Writer.FlushAsync()).IsCompleted)
+                    {
+                        await DiscardAsync();
+                        break;
+                    }
                 }
 
-                if ((await _received.Writer.FlushAsync()).IsCompleted)
+                if (_inputLoan is not null)
                 {
-                    await DiscardAsync();
+                    if (!await LendInputAsync())
+                    {
+                        await DiscardAsync();
+                        break;
+                    }
+                }
+                else if (count == 0 && EndInput())
+                {
                     break;
                 }
             }
@@ -161,6 +226,71 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
             await _received.Writer.CompleteAsync(new ConnectionResetException(e.Message, e));
             await _inputEnded.CancelAsync();
             Close();
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _inputOver = true;
+                _inputLoan?.Begin();
+            }
+        }
+    }
+
+    /// <returns>Bytes received into the pipe's memory; 0 at the client's end; -1 where somebody wants to borrow the socket.</returns>
+    private async ValueTask<int> ReceiveSomeAsync()
+    {
+        try
+        {
+            // An idle connection holds no buffer: a read of nothing ends when there is something to read.
+            await _socket.ReceiveAsync(Memory<byte>.Empty, _interrupt.Token);
+        }
+        catch (OperationCanceledException) when (_inputLoan is not null)
+        {
+            return -1;
+        }
+
+        return await _socket.ReceiveAsync(_received.Writer.GetMemory(BufferSize), _receivingEnds.Token);
+    }
+
+    /// <summary>The client sends no more; false where somebody was just promised the socket.</summary>
+    private bool EndInput()
+    {
+        lock (_gate)
+        {
+            _inputOver = _inputLoan is null;
+            return _inputOver;
+        }
+    }
+
+    /// <returns>False where nobody reads on.</returns>
+    private async Task<bool> LendInputAsync()
+    {
+        SocketLoan loan = _inputLoan!;
+        loan.Begin();
+        (LoanEnd end, ReadOnlyMemory<byte> rest) = await loan.Ended;
+        CancellationTokenSource used = _interrupt;
+        lock (_gate)
+        {
+            _interrupt = CancellationTokenSource.CreateLinkedTokenSource(_receivingEnds.Token);
+            _inputLoan = null;
+        }
+
+        used.Dispose();
+        FlushResult flushed = await _received.Writer.WriteAsync(rest);
+        return end == LoanEnd.Whole && !flushed.IsCompleted;
+    }
+
+    private void Drain(ArrayBufferWriter<byte> received)
+    {
+        if (_received.Reader.TryRead(out ReadResult result))
+        {
+            foreach (ReadOnlyMemory<byte> segment in result.Buffer)
+            {
+                received.Write(segment.Span);
+            }
+
+            _received.Reader.AdvanceTo(result.Buffer.End);
         }
     }
 
@@ -210,6 +340,13 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
                 {
                     break;
                 }
+
+                if (result.IsCanceled && _outputLoan is { } loan)
+                {
+                    loan.Begin();
+                    await loan.Ended;
+                    _outputLoan = null;
+                }
             }
 
             _socket.Shutdown(SocketShutdown.Send);
@@ -217,6 +354,14 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
         {
             Close();
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _outputOver = true;
+                _outputLoan?.Begin();
+            }
         }
 
         await _toSend.Reader.CompleteAsync();

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
+using Slipway.Kernel.Streams;
 using Slipway.Kernel.Users;
 using Slipway.Oci.Tar;
 
@@ -18,6 +19,9 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
 
     // Who files belong to whose owner has no id inside, as the container sees it (/proc/sys/kernel/overflowuid).
     private const uint Nobody = 65534;
+
+    /// <summary>Files of this size and more are not collected into larger pieces, where the output can take them as they are.</summary>
+    private const int SentWhole = 64 << 10;
 
     private readonly TarWriter _tar = new(output);
     private readonly byte[] _prefix = prefix ?? [];
@@ -105,6 +109,13 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
 
         using var data = Descriptors.Reopen(named, OpenFlags.ReadOnly);
         _tar.WriteEntry(Entry(file.Directory, file.Path, status) with { Size = status.Size });
+        if (status.Size >= SentWhole && output is IFileSink sink)
+        {
+            sink.WriteFile(data, status.Size);
+            _tar.DataWritten();
+            return true;
+        }
+
         for (long offset = 0; offset < status.Size;)
         {
             cancellationToken.ThrowIfCancellationRequested();

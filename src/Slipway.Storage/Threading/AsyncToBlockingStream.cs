@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Slipway.Kernel.Compression;
+using Slipway.Kernel.Streams;
 
 namespace Slipway.Storage.Threading;
 
@@ -22,9 +23,17 @@ internal sealed class AsyncToBlockingStream : ReadOnlyStream
 
     private AsyncToBlockingStream(CancellationToken cancellationToken) => _cancellationToken = cancellationToken;
 
-    /// <summary>Runs <paramref name="work"/> on a thread that reads <paramref name="source"/>; ends when both pump and work have ended.</summary>
+    /// <summary>
+    /// Runs <paramref name="work"/> on a thread that reads <paramref name="source"/>; ends when both pump and work have ended. A source that blocks
+    /// itself needs no pump.
+    /// </summary>
     public static async Task<T> RunAsync<T>(string threadName, Stream source, Func<Stream, T> work, CancellationToken cancellationToken)
     {
+        if (source is IBlockingStream)
+        {
+            return await WorkerThread.RunAsync(threadName, () => work(new SuppliedStream(source))).ConfigureAwait(false);
+        }
+
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var bridge = new AsyncToBlockingStream(cancellationToken);
         var pump = bridge.PumpAsync(source, stop.Token);
@@ -105,6 +114,22 @@ internal sealed class AsyncToBlockingStream : ReadOnlyStream
         }
 
         _filled.Release();
+    }
+}
+
+/// <summary>A stream that the thread reads itself: its errors are those of who supplied it.</summary>
+internal sealed class SuppliedStream(Stream source) : ReadOnlyStream
+{
+    public override int Read(Span<byte> buffer)
+    {
+        try
+        {
+            return source.Read(buffer);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            throw new SourceException(error);
+        }
     }
 }
 

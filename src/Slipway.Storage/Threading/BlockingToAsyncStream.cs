@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Slipway.Kernel.Streams;
 
 namespace Slipway.Storage.Threading;
 
@@ -31,9 +32,22 @@ internal sealed class BlockingToAsyncStream : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>Runs <paramref name="work"/> on a thread whose output goes to <paramref name="destination"/>.</summary>
+    /// <summary>
+    /// Runs <paramref name="work"/> on a thread whose output goes to <paramref name="destination"/>; to one that blocks, without a pump between.
+    /// </summary>
     public static async Task RunAsync(string threadName, Stream destination, Action<Stream> work, CancellationToken cancellationToken)
     {
+        if (destination is IBlockingStream)
+        {
+            await WorkerThread.RunAsync(threadName, () =>
+            {
+                work(destination);
+                destination.Flush();
+                return true;
+            }).ConfigureAwait(false);
+            return;
+        }
+
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var bridge = new BlockingToAsyncStream(stop.Token);
         var writer = WorkerThread.RunAsync(threadName, () =>

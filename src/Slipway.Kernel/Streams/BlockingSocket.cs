@@ -1,0 +1,114 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel.Sockets;
+
+namespace Slipway.Kernel.Streams;
+
+/// <summary>A connected stream socket, which may be non-blocking, as one thread uses it that has nothing else to do.</summary>
+/// <param name="socket">Not owned.</param>
+/// <param name="cancellationToken">Looked at about four times a second while the peer lets the thread wait.</param>
+public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancellationToken)
+{
+    private const int LookMilliseconds = 250;
+    private const int CopyBuffer = 64 << 10;
+
+    /// <returns>Bytes received; 0 at the peer's end.</returns>
+    /// <exception cref="KernelException">Of the connection: ECONNRESET.</exception>
+    public int Receive(Span<byte> buffer)
+    {
+        while (true)
+        {
+            int count = StreamSocket.TryReceive(socket, buffer);
+            if (count >= 0)
+            {
+                return count;
+            }
+
+            WaitAfter("recv", -count, write: false);
+        }
+    }
+
+    /// <exception cref="KernelException">Of the connection: EPIPE, ECONNRESET.</exception>
+    public void Send(ReadOnlySpan<byte> bytes)
+    {
+        while (!bytes.IsEmpty)
+        {
+            int count = StreamSocket.TrySend(socket, bytes);
+            if (count >= 0)
+            {
+                bytes = bytes[count..];
+            }
+            else
+            {
+                WaitAfter("send", -count, write: true);
+            }
+        }
+    }
+
+    /// <summary>Sends a file from its beginning.</summary>
+    /// <returns>How much of <paramref name="count"/> the file had.</returns>
+    public long SendFile(SafeFileHandle file, long count)
+    {
+        long offset = 0;
+        while (offset < count)
+        {
+            long sent = Streams.SendFile.TrySend(socket, file, ref offset, count - offset);
+            if (sent == 0)
+            {
+                break;
+            }
+
+            // A file system without splice_read, or a file that was opened for direct access.
+            if (sent is -Errno.EINVAL or -Errno.ENOSYS or -Errno.EOPNOTSUPP)
+            {
+                return SendCopy(file, offset, count);
+            }
+
+            if (sent < 0)
+            {
+                WaitAfter("sendfile", (int)-sent, write: true);
+            }
+        }
+
+        return offset;
+    }
+
+    private long SendCopy(SafeFileHandle file, long offset, long count)
+    {
+        byte[] buffer = new byte[CopyBuffer];
+        while (offset < count)
+        {
+            int length = RandomAccess.Read(file, buffer.AsSpan(0, (int)Math.Min(buffer.Length, count - offset)), offset);
+            if (length == 0)
+            {
+                break;
+            }
+
+            Send(buffer.AsSpan(0, length));
+            offset += length;
+        }
+
+        return offset;
+    }
+
+    private void WaitAfter(string call, int errno, bool write)
+    {
+        if (errno == Errno.EINTR)
+        {
+            return;
+        }
+
+        if (errno != Errno.EAGAIN)
+        {
+            throw new KernelException(call, errno);
+        }
+
+        bool ready;
+        do
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            ready = write ? Readiness.WaitToWrite(socket, LookMilliseconds) : Readiness.WaitToRead(socket, LookMilliseconds);
+        }
+        while (!ready);
+    }
+}

@@ -1,0 +1,20 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace Slipway.Kernel.Streams;
+
+/// <summary>
+/// A stream whose synchronous calls wait in the kernel: it is to be used by a thread of its own, which then needs nobody that
+/// hands it the bytes.
+/// </summary>
+public interface IBlockingStream
+{
+}
+
+/// <summary>A stream that takes a file's bytes without their passing through the process.</summary>
+public interface IFileSink
+{
+    /// <summary>
+    /// Writes exactly <paramref name="count"/> bytes, of the file from its beginning; where it turns out shorter, zeros.
+    /// </summary>
+    void WriteFile(SafeFileHandle file, long count);
+}
