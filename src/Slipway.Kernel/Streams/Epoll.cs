@@ -14,6 +14,9 @@ public enum EpollEvents : uint
     Error = 8,
     HangUp = 0x10,
     PeerHangUp = 0x2000,
+
+    /// <summary>Reported once, then not until <see cref="Epoll.Change"/>.</summary>
+    OneShot = 1u << 30,
     EdgeTriggered = 1u << 31,
 }
 
@@ -42,17 +45,10 @@ public sealed unsafe class Epoll : IDisposable
         _events = new byte[batch * s_stride];
     }
 
-    public void Add(SafeHandle descriptor, EpollEvents events, ulong token)
-    {
-        byte* epollEvent = stackalloc byte[16];
-        var span = new Span<byte>(epollEvent, 16);
-        BinaryPrimitives.WriteUInt32LittleEndian(span, (uint)events);
-        BinaryPrimitives.WriteUInt64LittleEndian(span[(s_stride - 8)..], token);
-        if (StreamNative.epoll_ctl(_epoll, StreamNative.EPOLL_CTL_ADD, descriptor, epollEvent) != 0)
-        {
-            throw new KernelException("epoll_ctl EPOLL_CTL_ADD", Marshal.GetLastPInvokeError());
-        }
-    }
+    public void Add(SafeHandle descriptor, EpollEvents events, ulong token) => Control(StreamNative.EPOLL_CTL_ADD, "EPOLL_CTL_ADD", descriptor, events, token);
+
+    /// <summary>Other events for one that was added; what is ready already is reported.</summary>
+    public void Change(SafeHandle descriptor, EpollEvents events, ulong token) => Control(StreamNative.EPOLL_CTL_MOD, "EPOLL_CTL_MOD", descriptor, events, token);
 
     /// <summary>
     /// Must be called before the descriptor is closed: a child between clone and execve holds a duplicate, and epoll goes on reporting
@@ -96,4 +92,16 @@ public sealed unsafe class Epoll : IDisposable
     }
 
     public void Dispose() => _epoll.Dispose();
+
+    private void Control(int operation, string name, SafeHandle descriptor, EpollEvents events, ulong token)
+    {
+        byte* epollEvent = stackalloc byte[16];
+        var span = new Span<byte>(epollEvent, 16);
+        BinaryPrimitives.WriteUInt32LittleEndian(span, (uint)events);
+        BinaryPrimitives.WriteUInt64LittleEndian(span[(s_stride - 8)..], token);
+        if (StreamNative.epoll_ctl(_epoll, operation, descriptor, epollEvent) != 0)
+        {
+            throw new KernelException($"epoll_ctl {name}", Marshal.GetLastPInvokeError());
+        }
+    }
 }

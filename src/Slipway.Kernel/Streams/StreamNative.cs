@@ -17,6 +17,7 @@ internal static unsafe partial class StreamNative
     public const int EPOLL_CLOEXEC = 0x80000;
     public const int EPOLL_CTL_ADD = 1;
     public const int EPOLL_CTL_DEL = 2;
+    public const int EPOLL_CTL_MOD = 3;
     public const uint FIONREAD = 0x541B;
 
     [LibraryImport("libc", SetLastError = true)]

@@ -33,7 +33,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
 
     private static long s_lastId;
 
-    private readonly Socket _socket;
+    private readonly PolledSocket _socket;
 
     // A request is handled on the thread that received it: handing it to another costs a wake-up, and what blocks has threads of its own.
     private readonly Pipe _received = new(new PipeOptions(
@@ -50,7 +50,6 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     private readonly CancellationTokenSource _receivingEnds = new();
     private readonly Lock _gate = new();
     private readonly IDuplexPipe _own;
-    private CancellationTokenSource _interrupt;
     private SocketLoan? _inputLoan;
     private SocketLoan? _outputLoan;
     private bool _inputOver;
@@ -62,8 +61,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     /// <param name="policy">Of the socket it was made to; null: all may be done.</param>
     public SocketConnection(Socket socket, SocketPolicy? policy)
     {
-        _socket = socket;
-        _interrupt = CancellationTokenSource.CreateLinkedTokenSource(_receivingEnds.Token);
+        _socket = new PolledSocket(socket);
         Transport = _own = new Duplex(_received.Reader, _toSend.Writer);
         ConnectionClosed = _closed.Token;
         InputEnded = _inputEnded.Token;
@@ -105,7 +103,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
 
     public bool IsPlain => ReferenceEquals(Transport, _own);
 
-    public SafeHandle Handle => _socket.SafeHandle;
+    public SafeHandle Handle => _socket.Handle;
 
     public void Fail() => Close();
 
@@ -123,7 +121,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         }
 
         // The loop waits for the client, or for room in the pipe; what it has received by the time it stops is in the pipe.
-        await _interrupt.CancelAsync();
+        _socket.EndRead();
         ArrayBufferWriter<byte> received = new();
         Drain(received);
         await loan.Begun;
@@ -151,6 +149,8 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
 
     public void Start()
     {
+        _receivingEnds.Token.UnsafeRegister(static socket => ((PolledSocket)socket!).EndRead(), _socket);
+        _closed.Token.UnsafeRegister(static socket => ((PolledSocket)socket!).EndWrite(), _socket);
         _receiving = ReceiveAsync();
         _sending = SendAsync();
     }
@@ -181,7 +181,6 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         _closed.Dispose();
         _inputEnded.Dispose();
         _receivingEnds.Dispose();
-        _interrupt.Dispose();
         await base.DisposeAsync();
     }
 
@@ -189,9 +188,10 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     {
         try
         {
+            int count = 0;
             while (true)
             {
-                int count = await ReceiveSomeAsync();
+                count = await ReceiveSomeAsync(atOnce: count == BufferSize);
                 if (count > 0)
                 {
                     _received.Writer.Advance(count);
@@ -210,7 +210,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
                         break;
                     }
                 }
-                else if (count == 0 && EndInput())
+                else if (count <= 0 && EndInput())
                 {
                     break;
                 }
@@ -220,10 +220,10 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
             await _inputEnded.CancelAsync();
             await ProbeAsync();
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception e) when (e is ConnectionResetException or ObjectDisposedException or OperationCanceledException)
         {
             // Nobody is told as an error that a client left.
-            await _received.Writer.CompleteAsync(new ConnectionResetException(e.Message, e));
+            await _received.Writer.CompleteAsync(e as ConnectionResetException ?? new ConnectionResetException(e.Message, e));
             await _inputEnded.CancelAsync();
             Close();
         }
@@ -237,20 +237,26 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         }
     }
 
+    /// <param name="atOnce">There is probably more: the last buffer was filled.</param>
     /// <returns>Bytes received into the pipe's memory; 0 at the client's end; -1 where somebody wants to borrow the socket.</returns>
-    private async ValueTask<int> ReceiveSomeAsync()
+    private async ValueTask<int> ReceiveSomeAsync(bool atOnce)
     {
-        try
+        while (true)
         {
-            // An idle connection holds no buffer: a read of nothing ends when there is something to read.
-            await _socket.ReceiveAsync(Memory<byte>.Empty, _interrupt.Token);
-        }
-        catch (OperationCanceledException) when (_inputLoan is not null)
-        {
-            return -1;
-        }
+            // An idle connection holds no buffer.
+            if (!atOnce && !await _socket.WaitToReadAsync())
+            {
+                _receivingEnds.Token.ThrowIfCancellationRequested();
+                return -1;
+            }
 
-        return await _socket.ReceiveAsync(_received.Writer.GetMemory(BufferSize), _receivingEnds.Token);
+            if (_socket.TryReceive(_received.Writer.GetSpan(BufferSize)[..BufferSize]) is { } count)
+            {
+                return count;
+            }
+
+            atOnce = false;
+        }
     }
 
     /// <summary>The client sends no more; false where somebody was just promised the socket.</summary>
@@ -269,14 +275,17 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         SocketLoan loan = _inputLoan!;
         loan.Begin();
         (LoanEnd end, ReadOnlyMemory<byte> rest) = await loan.Ended;
-        CancellationTokenSource used = _interrupt;
         lock (_gate)
         {
-            _interrupt = CancellationTokenSource.CreateLinkedTokenSource(_receivingEnds.Token);
             _inputLoan = null;
+            _socket.ResumeRead();
         }
 
-        used.Dispose();
+        if (_receivingEnds.IsCancellationRequested)
+        {
+            _socket.EndRead();
+        }
+
         FlushResult flushed = await _received.Writer.WriteAsync(rest);
         return end == LoanEnd.Whole && !flushed.IsCompleted;
     }
@@ -300,7 +309,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
         try
         {
-            while (await _socket.ReceiveAsync(buffer, _receivingEnds.Token) > 0)
+            while (await _socket.WaitToReadAsync() && _socket.TryReceive(buffer) is not 0)
             {
             }
         }
@@ -319,7 +328,7 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
         while (await Task.WhenAny(_sending, Task.Delay(s_probe, _receivingEnds.Token)) != _sending)
         {
             _receivingEnds.Token.ThrowIfCancellationRequested();
-            await _socket.SendAsync(ReadOnlyMemory<byte>.Empty, _receivingEnds.Token);
+            _socket.TrySend([]);
         }
     }
 
@@ -349,9 +358,9 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
                 }
             }
 
-            _socket.Shutdown(SocketShutdown.Send);
+            _socket.ShutdownSend();
         }
-        catch (Exception e) when (e is SocketException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception e) when (e is ConnectionResetException or SocketException or ObjectDisposedException)
         {
             Close();
         }
@@ -371,7 +380,14 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
     {
         while (!bytes.IsEmpty)
         {
-            bytes = bytes[await _socket.SendAsync(bytes, _closed.Token)..];
+            if (_socket.TrySend(bytes.Span) is { } count)
+            {
+                bytes = bytes[count..];
+            }
+            else if (!await _socket.WaitToWriteAsync())
+            {
+                throw new ConnectionResetException("the connection was closed");
+            }
         }
     }
 
