@@ -12,16 +12,36 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
     private const int LookMilliseconds = 250;
     private const int CopyBuffer = 64 << 10;
 
+    /// <summary>Less than this at once is a trickle: a client that makes a system call for every few bytes.</summary>
+    private const int Trickle = 8 << 10;
+
+    /// <summary>
+    /// To let a trickle collect. Who waits in the kernel is woken for each of the client's writes, which costs both sides more than the write;
+    /// meanwhile the client goes on, there is room for hundreds of its writes.
+    /// </summary>
+    private const int CollectMicroseconds = 200;
+
+    private bool _trickles;
+
     /// <returns>Bytes received; 0 at the peer's end.</returns>
     /// <exception cref="KernelException">Of the connection: ECONNRESET.</exception>
     public int Receive(Span<byte> buffer)
     {
+        bool collected = !_trickles;
         while (true)
         {
             int count = StreamSocket.TryReceive(socket, buffer);
             if (count >= 0)
             {
+                _trickles = count < Trickle;
                 return count;
+            }
+
+            if (count == -Errno.EAGAIN && !collected)
+            {
+                collected = true;
+                Readiness.Pause(CollectMicroseconds);
+                continue;
             }
 
             WaitAfter("recv", -count, write: false);

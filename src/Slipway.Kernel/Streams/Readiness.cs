@@ -14,6 +14,17 @@ public static unsafe class Readiness
     /// <summary>Until there is room to write, or an error; false where the time passed or a signal came before.</summary>
     public static bool WaitToWrite(SafeHandle descriptor, int milliseconds) => Wait(descriptor, POLLOUT, milliseconds);
 
+    /// <summary>Waits for nothing but time (nanosleep(2)); a signal may end it early.</summary>
+    /// <param name="microseconds">Below a second.</param>
+    public static void Pause(int microseconds)
+    {
+        var time = new StreamNative.TimeSpecification { Nanoseconds = microseconds * 1000L };
+        if (StreamNative.nanosleep(&time, null) != 0 && Marshal.GetLastPInvokeError() is var errno and not Errno.EINTR)
+        {
+            throw new KernelException("nanosleep", errno);
+        }
+    }
+
     private static bool Wait(SafeHandle descriptor, short events, int milliseconds)
     {
         ArgumentNullException.ThrowIfNull(descriptor);

@@ -62,6 +62,17 @@ internal static unsafe partial class StreamNative
     [LibraryImport("libc", SetLastError = true)]
     public static partial int poll(PollDescriptor* descriptors, nuint count, int timeoutMilliseconds);
 
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int nanosleep(TimeSpecification* wanted, TimeSpecification* remaining);
+
+    /// <summary>struct timespec on 64-bit.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct TimeSpecification
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
+
     /// <summary>struct pollfd.</summary>
     [StructLayout(LayoutKind.Sequential)]
     public struct PollDescriptor
