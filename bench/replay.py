@@ -1,5 +1,4 @@
 """What the docker CLI takes by itself: a peer that answers at once, with what an engine answered to the same request before."""
-import http.client
 import os
 import pathlib
 import re
@@ -31,19 +30,6 @@ class Replay(Engine):
         self.process.kill()
         self.process.wait()
         shutil.rmtree(self.folder)
-
-
-class Unix(http.client.HTTPConnection):
-    """HTTP over a unix socket."""
-
-    def __init__(self, path, timeout=None):
-        super().__init__("localhost", timeout=timeout)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
 
 
 def read_head(client, pending):

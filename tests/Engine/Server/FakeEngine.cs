@@ -42,6 +42,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public IVolumes Volumes => this;
 
+    public Slipway.Engine.Networks.INetworks Networks => throw new NotSupportedException("no test of the server asks for networks");
+
     public Func<ContainerCreate, ContainerCreateResponse>? OnCreate { get; set; }
 
     public Func<ContainerListOptions, IReadOnlyList<ContainerSummary>> OnList { get; set; } = _ => [];
