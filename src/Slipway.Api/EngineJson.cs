@@ -78,5 +78,10 @@ public sealed partial class EngineJson : JsonSerializerContext
     /// The context to use on the wire: text is escaped no more than JSON demands, because <c>docker inspect</c> shows the
     /// bytes of the answer as they are.
     /// </summary>
-    public static EngineJson Wire { get; } = new(new JsonSerializerOptions { PropertyNameCaseInsensitive = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+    public static EngineJson Wire { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNameCaseInsensitive = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new NullAsZeroInt64(), new NullAsZeroInt32(), new NullAsFalse() },
+    });
 }

@@ -18,7 +18,8 @@ internal sealed class ContainerLinks(EngineServices services, ContainerIndex ind
     /// <exception cref="EngineException">A linked container does not exist or cannot be linked to.</exception>
     public void Register(HostConfig host)
     {
-        if (host.Links is not { Count: > 0 })
+        // On a network of one's own links are names in its name server: they came with the settings of the endpoint too.
+        if (host.Links is not { Count: > 0 } || !NamespaceModes.IsPredefined(host.NetworkMode))
         {
             return;
         }
@@ -115,7 +116,8 @@ internal sealed class ContainerLinks(EngineServices services, ContainerIndex ind
         }
     }
 
-    private static IEnumerable<LegacyLink> Of(ContainerSnapshot container) => (container.HostConfig.Links ?? []).Select(LegacyLink.Parse);
+    private static IEnumerable<LegacyLink> Of(ContainerSnapshot container) =>
+        NamespaceModes.IsPredefined(container.HostConfig.NetworkMode) ? (container.HostConfig.Links ?? []).Select(LegacyLink.Parse) : [];
 
     private ContainerSnapshot Find(string reference)
     {

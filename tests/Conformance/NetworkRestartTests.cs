@@ -1,0 +1,55 @@
+using Slipway.Tests.Harness;
+
+namespace Slipway.Tests.Conformance;
+
+/// <summary>Networks outlive the engine; the engine's cleanup leaves nothing of them.</summary>
+public sealed class NetworkRestartTests
+{
+    [Fact]
+    public async Task Networks_names_and_ports_come_back_with_the_engine_and_go_with_its_cleanup()
+    {
+        await using var engine = new Engine("nrst");
+        await engine.Start();
+        await AlpineImage.Import(engine.Docker);
+        var docker = engine.Docker;
+        var subnet = TestSubnet.Next();
+        var id = await docker.Ok("network", "create", "--subnet", $"{subnet}.0/24", "--label", "a=b", "kept");
+        await docker.Ok("network", "create", "other");
+        await docker.Ok("run", "-d", "--name", "server", "--network", "kept", "--network-alias", "web", "-p", "127.0.0.1:0:80", "alpine", "sh", "-c", "while :; do echo answer | nc -l -p 80; done");
+        await docker.Ok("run", "-d", "--name", "client", "--network", "kept", "alpine", "sleep", "1000");
+        var before = await docker.Inspect("server", "{{json .NetworkSettings.Networks}} {{json .NetworkSettings.Ports}}");
+
+        await engine.Kill();
+        await engine.Start();
+        Assert.Equal(before, await docker.Inspect("server", "{{json .NetworkSettings.Networks}} {{json .NetworkSettings.Ports}}"));
+        Assert.Equal($"{id} b", await docker.Ok("network", "inspect", "-f", "{{.Id}} {{.Labels.a}}", "kept"));
+        await Works(docker, subnet);
+        (await docker.Run("network", "rm", "kept")).Exited(1).Says("has active endpoints");
+        (await docker.Run("run", "--rm", "--network", "kept", "--ip", await docker.Inspect("server", "{{.NetworkSettings.Networks.kept.IPAddress}}"), "alpine", "true"))
+            .Exited(125).Says("Address already in use");
+
+        // As after a boot: nothing of it is in the kernel.
+        await docker.Ok("stop", "-t", "0", "server", "client");
+        await engine.Stop();
+        await CleanUp(engine);
+        Assert.False(Directory.Exists($"/sys/class/net/br-{id[..12]}"));
+        Assert.DoesNotContain(id[..12], (await Programs.Run("nft", ["list", "tables"])).Ok().Output, StringComparison.Ordinal);
+        Assert.DoesNotContain($"{subnet}.", (await Programs.Run("ip", ["-4", "addr"])).Ok().Output, StringComparison.Ordinal);
+        await engine.Start();
+        await docker.Ok("start", "server", "client");
+        await Works(docker, subnet);
+    }
+
+    private static async Task Works(Docker docker, string subnet)
+    {
+        Assert.Contains($"{subnet}.2", await docker.Ok("exec", "client", "nslookup", "web."), StringComparison.Ordinal);
+        (await docker.Run("exec", "client", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do nc -w 2 web 80 < /dev/null && exit; sleep 0.2; done; exit 1")).Ok().Says("answer");
+        var port = (await docker.Ok("port", "server", "80/tcp")).Split(':')[^1];
+        (await Programs.Run("busybox", ["sh", "-c", $"for i in 1 2 3 4 5 6 7 8 9; do nc -w 2 127.0.0.1 {port} < /dev/null && exit; sleep 0.2; done; exit 1"])).Ok().Says("answer");
+    }
+
+    private static async Task CleanUp(Engine engine) =>
+        (await Programs.Run(
+            Repository.Executable!,
+            ["daemon", "--data-root", engine.DataRoot, "--exec-root", engine.ExecRoot, "--bridge", engine.Bridge, "--bip", $"{engine.Gateway}/24", "--cleanup"])).Ok();
+}
