@@ -11,7 +11,8 @@ public sealed class ClientTests(SharedEngine engine) : EngineTest(engine)
     public async Task Python_sdk()
     {
         var python = await FindPython();
-        Cleanup(() => Docker.Run("rm", "-f", "sdk-python"));
+        Cleanup(() => Docker.Run("network", "rm", "sdk-python-net"));
+        Cleanup(() => Docker.Run("rm", "-f", "sdk-python", "sdk-python-server"));
         var result = (await Programs.Run(python, [Path.Combine(Clients, "python_docker.py")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
         Assert.Equal("ok", result.Line);
     }
@@ -31,7 +32,8 @@ public sealed class ClientTests(SharedEngine engine) : EngineTest(engine)
         {
             (await Programs.Run("npm", ["ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"], limit: Programs.Limit(120))).Ok();
         }
-        Cleanup(() => Docker.Run("rm", "-f", "sdk-node"));
+        Cleanup(() => Docker.Run("network", "rm", "sdk-node-net"));
+        Cleanup(() => Docker.Run("rm", "-f", "sdk-node", "sdk-node-member"));
         var result = (await Programs.Run("node", [Path.Combine(folder, "dockerode.mjs")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
         Assert.Equal("ok", result.Line);
     }

@@ -43,6 +43,23 @@ try {
 } finally {
   await docker.getContainer('sdk-node').remove({ force: true });
 }
+const network = await docker.createNetwork({ Name: 'sdk-node-net', Labels: { sdk: 'node' }, CheckDuplicate: true });
+const member = await docker.createContainer({
+  Image: 'alpine', Cmd: ['sleep', '1000'], name: 'sdk-node-member', HostConfig: { NetworkMode: 'sdk-node-net' },
+  NetworkingConfig: { EndpointsConfig: { 'sdk-node-net': { Aliases: ['member'] } } },
+});
+try {
+  await member.start();
+  const inspected = await network.inspect();
+  assert.deepEqual(Object.values(inspected.Containers).map((one) => one.Name), ['sdk-node-member']);
+  assert.deepEqual((await member.inspect()).NetworkSettings.Networks['sdk-node-net'].Aliases, ['member']);
+  await network.disconnect({ Container: member.id });
+  await network.connect({ Container: member.id, EndpointConfig: { Aliases: ['again'] } });
+  assert.deepEqual((await docker.listNetworks({ filters: { label: ['sdk=node'] } })).map((one) => one.Name), ['sdk-node-net']);
+} finally {
+  await member.remove({ force: true });
+  await network.remove();
+}
 await assert.rejects(docker.getContainer('nosuch').inspect(), (error) => error.statusCode === 404);
 await new Promise((resolve) => setTimeout(resolve, 500));
 events.destroy();

@@ -71,5 +71,21 @@ try:
     raise AssertionError("1 byte of memory was accepted")
 except APIError as raised:
     assert raised.status_code == 400
+network = client.networks.create("sdk-python-net", driver="bridge", labels={"sdk": "python"})
+try:
+    assert [one.name for one in client.networks.list(filters={"label": "sdk=python"})] == ["sdk-python-net"]
+    server = client.containers.run("alpine", "sleep 1000", detach=True, name="sdk-python-server", network="sdk-python-net")
+    try:
+        assert b"sdk-python-server" in client.containers.run("alpine", "nslookup sdk-python-server.", network="sdk-python-net", remove=True)
+        client.networks.get("bridge").connect(server)
+        server.reload()
+        assert sorted(server.attrs["NetworkSettings"]["Networks"]) == ["bridge", "sdk-python-net"]
+        network.reload()
+        assert [one.name for one in network.containers] == ["sdk-python-server"]
+        network.disconnect(server)
+    finally:
+        server.remove(force=True)
+finally:
+    network.remove()
 assert "alpine:latest" in [tag for image in client.images.list() for tag in image.tags]
 print("ok")
