@@ -44,6 +44,9 @@ public sealed partial class EngineClient
     public Task RenameContainerAsync(string container, string newName, CancellationToken cancellationToken) =>
         CommandAsync(new Query($"/containers/{Segment(container)}/rename").Add("name", newName).ToString(), cancellationToken);
 
+    public Task<ContainerUpdateResponse> UpdateContainerAsync(string container, ContainerUpdateRequest request, CancellationToken cancellationToken) =>
+        PostAsync($"/containers/{Segment(container)}/update", request, EngineJson.Wire.ContainerUpdateRequest, EngineJson.Wire.ContainerUpdateResponse, cancellationToken);
+
     public Task RemoveContainerAsync(string container, bool force, bool volumes, bool link, CancellationToken cancellationToken) =>
         CommandAsync(HttpMethod.Delete, new Query($"/containers/{Segment(container)}").Add("force", force).Add("v", volumes).Add("link", link).ToString(), null, cancellationToken);
 

@@ -27,6 +27,7 @@ internal static class ObjectCommands
         LifecycleCommands.CreateStop(),
         TopCommand.Create(),
         LifecycleCommands.CreateUnpause(),
+        UpdateCommand.Create(),
         LifecycleCommands.CreateWait(),
     };
 

@@ -37,6 +37,7 @@ internal static class SlipwayCommand
             LifecycleCommands.CreateRm(),
             LifecycleCommands.CreateRename(),
             LifecycleCommands.CreateWait(),
+            UpdateCommand.Create(),
             LayerCommands.CreateDiff(),
             LayerCommands.CreateExport(),
             LayerCommands.CreateCommit(),

@@ -252,7 +252,7 @@ internal sealed class ContainerOptions
         });
     }
 
-    private static RestartPolicy Restart(string value)
+    internal static RestartPolicy Restart(string value)
     {
         string[] parts = value.Split(':', 2);
         int count = 0;

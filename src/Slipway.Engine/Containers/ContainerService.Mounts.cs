@@ -16,7 +16,7 @@ internal sealed partial class ContainerService
     {
         try
         {
-            IReadOnlyList<ContainerMount> mounts = MountSpecs.Resolve(container.Config, container.HostConfig, new MountLookups(MountsOf, name => FindImage(name, platform: null).Id.ToString()));
+            IReadOnlyList<ContainerMount> mounts = MountSpecs.Resolve(container.Config, container.HostConfig, Lookups);
             mounts = await _services.Volumes.AcquireAsync(mounts, container.Id, cancellationToken);
             try
             {
@@ -35,6 +35,8 @@ internal sealed partial class ContainerService
             throw new EngineException(ErrorKind.InvalidParameter, exception.Message, exception);
         }
     }
+
+    private MountLookups Lookups => new(MountsOf, name => FindImage(name, platform: null).Id.ToString());
 
     private IReadOnlyList<ContainerMount> MountsOf(string reference) => _index.Resolve(reference).Snapshot.Mounts;
 

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
@@ -7,6 +6,7 @@ using Slipway.Engine.Containers.Update;
 using Slipway.Kernel;
 using Slipway.Kernel.Cgroups;
 using Slipway.Oci.Runtime;
+using Slipway.Runtime.Compilation;
 using Slipway.Runtime.Confinement;
 using Slipway.Storage;
 
@@ -28,20 +28,22 @@ internal sealed partial class ContainerService
         using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
         try
         {
-            await UpdateHeldAsync(container, change);
+            await UpdateHeldAsync(container, change, cancellationToken);
         }
-        catch (Exception exception) when (exception is EngineException or KernelException or ConfinementException or StorageException)
+        catch (Exception exception) when (exception is EngineException or KernelException or ConfinementException or StorageException or PlanException)
         {
             throw new EngineException(
-                (exception as EngineException)?.Kind ?? ErrorKind.System, $"Cannot update container {container.Id}: {exception.Message}", exception);
+                (exception as EngineException)?.Kind ?? (exception is PlanException ? ErrorKind.InvalidParameter : ErrorKind.System),
+                $"Cannot update container {container.Id}: {exception.Message}",
+                exception);
         }
 
         _events.Publish(container.Snapshot, "update");
         return new ContainerUpdateResponse(warnings.Count > 0 ? warnings : null);
     }
 
-    /// <summary>Changes the kernel's limits, then the record of them; where either fails, both are as before.</summary>
-    private async Task UpdateHeldAsync(Container container, ContainerUpdateRequest change)
+    /// <summary>Changes what the kernel holds of the container, then the record of it; where either fails, both are as before.</summary>
+    private async Task UpdateHeldAsync(Container container, ContainerUpdateRequest change, CancellationToken cancellationToken)
     {
         ContainerSnapshot before = container.Snapshot;
         if (before.State.Phase is ContainerPhase.Removing or ContainerPhase.Dead)
@@ -49,21 +51,70 @@ internal sealed partial class ContainerService
             throw new EngineException(ErrorKind.Conflict, "container is marked for removal and cannot be \"update\"");
         }
 
-        HostConfig merged = ResourceUpdate.Merge(before.HostConfig, change);
+        ContainerSnapshot after = before with { Config = ConfigUpdate.Merge(before.Config, change), HostConfig = ResourceUpdate.Merge(before.HostConfig, change) };
+        MountUpdate mounts = MountUpdate.Of(before, change, Lookups);
         string path = _services.CgroupPath(container.Id);
-        IReadOnlyList<CgroupSetting> former = before.State.IsLive ? _services.Cgroups.Change(path, Limits(before.HostConfig), Limits(merged)) : [];
+        IReadOnlyList<CgroupSetting> former = before.State.IsLive ? _services.Cgroups.Change(path, Limits(before.HostConfig), Limits(after.HostConfig)) : [];
         try
         {
-            await _services.Data.Containers.UpdateConfigAsync(
-                container.Id, JsonSerializer.SerializeToUtf8Bytes(merged, StateJson.Default.HostConfig), networking: null, CancellationToken.None);
+            if (mounts.IsEmpty)
+            {
+                await StoreAsync(container, after);
+            }
+            else
+            {
+                await UpdateMountsHeldAsync(container, after with { HostConfig = mounts.Merge(after.HostConfig, change.MountsAdd) }, mounts, cancellationToken);
+            }
         }
         catch
         {
             _services.Cgroups.Restore(path, former);
             throw;
         }
+    }
 
-        container.Publish(before with { HostConfig = merged });
+    /// <summary>
+    /// Changes the mounts of a container and stores all that is new of it. While it runs the mounts in question are marked before the first is touched: an
+    /// engine that finds the mark takes them off.
+    /// </summary>
+    private async Task UpdateMountsHeldAsync(Container container, ContainerSnapshot after, MountUpdate update, CancellationToken cancellationToken)
+    {
+        ContainerSnapshot before = container.Snapshot;
+        IReadOnlyList<ContainerMount> acquired = await AcquireMountsAsync(container, update, cancellationToken);
+        try
+        {
+            if (before.State.IsLive)
+            {
+                ContainerSnapshot marked = before with
+                {
+                    Mounts = [.. before.Mounts.Except(update.Removed)],
+                    State = before.State with { UnsettledMounts = [.. update.Removed, .. acquired] },
+                };
+                await StoreAsync(container, marked);
+                acquired = await ChangeMountsHeldAsync(container, update, acquired);
+            }
+
+            await StoreAsync(container, after with { Mounts = update.Merge(before.Mounts, acquired) });
+        }
+        catch
+        {
+            if (before.State.IsLive && container.Snapshot.State.UnsettledMounts is not null)
+            {
+                await StoreAsync(container, before);
+            }
+
+            await LetGoAsync(container, acquired);
+            throw;
+        }
+
+        await LetGoAsync(container, update.Removed);
+    }
+
+    /// <summary>Stores a container's record and shows it.</summary>
+    private async Task StoreAsync(Container container, ContainerSnapshot snapshot)
+    {
+        await _services.Data.Containers.ReplaceAsync(ContainerDocuments.ToRow(snapshot), CancellationToken.None);
+        container.Publish(snapshot);
     }
 
     /// <summary>What this host can hold of a container's limits. No limit of processes is a limit here, since it may replace one.</summary>

@@ -38,6 +38,11 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
             }
         }
 
+        foreach (Container container in containers.Index.All.Where(container => adopted.Contains(container.Id) && container.Snapshot.State.UnsettledMounts is not null))
+        {
+            await containers.SettleMountsAsync(container);
+        }
+
         await services.Volumes.RecoverAsync(
             containers.Index.All.Where(container => container.Snapshot.State.IsLive).Select(container => (container.Id, container.Snapshot.Mounts)),
             id => containers.Index.Find(id) is not null,

@@ -29,6 +29,9 @@ public sealed class NamespaceView : IDisposable
 
     public RootDirectory Root { get; }
 
+    /// <summary>A descriptor of the mount namespace, for a child that enters it (setns(2)).</summary>
+    public SafeFileHandle DuplicateNamespace() => Descriptors.Duplicate(_namespace);
+
     /// <summary>What a process sees; null where it has ended. The caller makes sure that the process id is still the process' own.</summary>
     public static NamespaceView? TryOfProcess(int pid)
     {

@@ -3,12 +3,14 @@ using System.Runtime.InteropServices;
 namespace Slipway.Kernel.Process;
 
 /// <summary>
-/// What the launcher demands of a plan, whoever compiled it: it ends with execve, and a <c>close_range(3, ~0, CLOSE_RANGE_CLOEXEC)</c>
+/// What the launcher demands of a plan, whoever compiled it: it ends with exit_group, and nothing is left of the child, or with execve, and a <c>close_range(3, ~0, CLOSE_RANGE_CLOEXEC)</c>
 /// comes after the last step that can make a descriptor. So no descriptor above 2 reaches a container (CVE-2024-21626).
 /// </summary>
 internal static class PlanRules
 {
     private static readonly uint s_closeRange = Number(SystemCall.CloseRange);
+
+    private static readonly uint s_exitGroup = Number(SystemCall.ExitGroup);
 
     private static readonly uint[] s_executes = [Number(SystemCall.Execve), Number(SystemCall.ExecveAt)];
 
@@ -22,9 +24,14 @@ internal static class PlanRules
     public static void Check(PlanDocument plan)
     {
         ReadOnlySpan<PlanDocument.Step> steps = plan.Steps;
+        if (steps[^1].Number == s_exitGroup)
+        {
+            return;
+        }
+
         if (!s_executes.Contains(steps[^1].Number))
         {
-            throw new InvalidDataException("a launch plan must end with execve");
+            throw new InvalidDataException("a launch plan must end with execve or exit_group");
         }
 
         for (int i = steps.Length - 2; i >= 0; i--)

@@ -165,7 +165,7 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         ? new HostPath(mount.Source)
         : throw PlanException.Invalid($"invalid source \"{mount.Source}\" of the bind mount at \"{mount.Destination}\": it must be absolute");
 
-    private static void Apply(SafeFileHandle tree, MountOptions options)
+    internal static void Apply(SafeFileHandle tree, MountOptions options)
     {
         // A copy of a shared mount is its peer: what the container mounts inside would appear on the host. So private, unless asked for.
         (MountPropagation propagation, bool recursive) = options.Propagation == MountPropagation.Unchanged

@@ -42,6 +42,15 @@ internal sealed class ContainerTable(StateDatabase database, Func<CancellationTo
         Require(changed, id);
     }
 
+    public async Task ReplaceAsync(ContainerRow row, CancellationToken cancellationToken)
+    {
+        var changed = await database.StatementAsync(
+            connection => connection.Execute(
+                "UPDATE containers SET config = $2, host_config = $3, networking = $4, state = $5 WHERE id = $1", row.Id, row.Config, row.HostConfig, row.Networking, row.State),
+            cancellationToken).ConfigureAwait(false);
+        Require(changed, row.Id);
+    }
+
     public async Task RenameAsync(string id, string name, CancellationToken cancellationToken)
     {
         var changed = await database.StatementAsync(

@@ -13,6 +13,10 @@ public interface IContainerTable
     /// <exception cref="StorageException">NotFound.</exception>
     Task UpdateConfigAsync(string id, byte[]? hostConfig, byte[]? networking, CancellationToken cancellationToken);
 
+    /// <summary>Replaces all that may change of a container but its name, at once: configuration, host configuration, networking, state.</summary>
+    /// <exception cref="StorageException">NotFound.</exception>
+    Task ReplaceAsync(ContainerRow row, CancellationToken cancellationToken);
+
     /// <exception cref="StorageException">NotFound; Conflict: another container has the name.</exception>
     Task RenameAsync(string id, string name, CancellationToken cancellationToken);
 

@@ -60,6 +60,12 @@ internal sealed record RunState
     /// <summary>It is a commit, or a copy of a volume, that has paused the container: an engine that finds it so after the end of another lets it go on.</summary>
     public bool PausedForCommit { get; init; }
 
+    /// <summary>
+    /// Mounts that are being attached or detached while the container runs: whether they are there is not known to an engine that finds this, and
+    /// they are not to be.
+    /// </summary>
+    public IReadOnlyList<ContainerMount>? UnsettledMounts { get; init; }
+
     /// <summary>A process exists: running or paused.</summary>
     public bool IsLive => Phase is ContainerPhase.Running or ContainerPhase.Paused;
 
@@ -67,7 +73,7 @@ internal sealed record RunState
     public bool IsRunning => IsLive || Phase == ContainerPhase.Restarting;
 
     public RunState Exited(int exitCode, bool oomKilled, DateTimeOffset at) =>
-        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Attached = AttachedNetworks.None, PausedForCommit = false, Health = Health?.Suspended() };
+        this with { Phase = ContainerPhase.Exited, Pid = 0, ExitCode = exitCode, OomKilled = oomKilled, FinishedAt = at, Attached = AttachedNetworks.None, PausedForCommit = false, UnsettledMounts = null, Health = Health?.Suspended() };
 }
 
 internal static class ContainerPhaseText
