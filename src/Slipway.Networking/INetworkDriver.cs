@@ -57,6 +57,14 @@ public interface INetworkDriver : IAsyncDisposable
     /// <returns>The endpoint without ports; null for an id that is not attached.</returns>
     Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken);
 
+    /// <summary>Publishes further ports of an endpoint, then ends the publishing of others. After a failure it is as before.</summary>
+    /// <param name="name">The container's, for messages.</param>
+    /// <param name="removed">Those of the endpoint's ports that go.</param>
+    /// <returns>The endpoint with its ports.</returns>
+    /// <exception cref="NetworkException">A port is taken, also by one that goes.</exception>
+    Task<EndpointInfo> ChangePortsAsync(
+        string endpointId, string name, IReadOnlyList<PublishedPort> removed, IReadOnlyList<PortRequest> added, CancellationToken cancellationToken);
+
     /// <summary>The ids of the endpoints that exist in the kernel, whatever this driver remembers.</summary>
     Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken);
 

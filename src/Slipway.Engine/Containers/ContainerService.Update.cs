@@ -5,6 +5,7 @@ using Slipway.Engine.Containers.State;
 using Slipway.Engine.Containers.Update;
 using Slipway.Kernel;
 using Slipway.Kernel.Cgroups;
+using Slipway.Networking;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Compilation;
 using Slipway.Runtime.Confinement;
@@ -53,10 +54,17 @@ internal sealed partial class ContainerService
 
         ContainerSnapshot after = before with { Config = ConfigUpdate.Merge(before.Config, change), HostConfig = ResourceUpdate.Merge(before.HostConfig, change) };
         MountUpdate mounts = MountUpdate.Of(before, change, Lookups);
+        PortUpdate ports = new(change);
+        after = ports.IsEmpty ? after : ports.Merge(after);
         string path = _services.CgroupPath(container.Id);
         IReadOnlyList<CgroupSetting> former = before.State.IsLive ? _services.Cgroups.Change(path, Limits(before.HostConfig), Limits(after.HostConfig)) : [];
         try
         {
+            if (before.State.IsLive && !ports.IsEmpty)
+            {
+                after = after with { State = before.State with { Attached = await TranslateNetworkAsync(() => _services.ContainerNetworks.ChangePortsAsync(before, ports.Removes, ports.Added)) } };
+            }
+
             if (mounts.IsEmpty)
             {
                 await StoreAsync(container, after);
@@ -68,9 +76,23 @@ internal sealed partial class ContainerService
         }
         catch
         {
+            await RestorePortsAsync(before, after);
             _services.Cgroups.Restore(path, former);
             throw;
         }
+    }
+
+    /// <summary>Publishes again what an update that failed has ended, and ends what it has published.</summary>
+    private async Task RestorePortsAsync(ContainerSnapshot before, ContainerSnapshot changed)
+    {
+        PublishedPort[] former = Published(before), present = Published(changed);
+        if (former.Except(present).Any() || present.Except(former).Any())
+        {
+            await TranslateNetworkAsync(() => _services.ContainerNetworks.ChangePortsAsync(changed, present.Except(former).Contains, PortUpdate.Again(former.Except(present))));
+        }
+
+        static PublishedPort[] Published(ContainerSnapshot container) =>
+            [.. container.State.Attached.All.SelectMany(entry => entry.Value.ToEndpoint().Ports)];
     }
 
     /// <summary>

@@ -118,6 +118,21 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         return attached;
     }
 
+    /// <summary>Publishes further ports of a container that runs, on the network of its default route, and others no more.</summary>
+    /// <param name="isRemoved">Which go of those it publishes.</param>
+    public async Task<AttachedNetworks> ChangePortsAsync(ContainerSnapshot container, Func<PublishedPort, bool> isRemoved, IReadOnlyList<PortRequest> added)
+    {
+        AttachedNetworks attached = container.State.Attached;
+        if (DefaultRoute(container, attached.Names) is not { } name || attached.Find(name) is not { } stored)
+        {
+            return attached;
+        }
+
+        EndpointInfo endpoint = stored.ToEndpoint();
+        return attached.With(name, StoredEndpoint.From(
+            await Driver(name).ChangePortsAsync(endpoint.EndpointId, container.Name, [.. endpoint.Ports.Where(isRemoved)], added, CancellationToken.None)));
+    }
+
     /// <summary>A running container has another name.</summary>
     public void Rename(ContainerSnapshot container)
     {

@@ -189,6 +189,36 @@ internal sealed class BridgeHost
         return without.Info;
     }
 
+    /// <summary>Publishes further ports, then ends the publishing of others.</summary>
+    /// <returns>The endpoint, and the reservations that are new.</returns>
+    public (EndpointInfo Info, IReadOnlyList<PortReservation> Made) ChangePorts(
+        string endpointId, string name, IReadOnlyList<PublishedPort> removed, IReadOnlyList<PortRequest> added)
+    {
+        Endpoint endpoint = _endpoints.GetValueOrDefault(endpointId) ?? throw NotAttached(endpointId);
+        IPAddress address = endpoint.Info.Address;
+        PublishedPort[] gone = [.. endpoint.Info.Ports.Intersect(removed)];
+        IReadOnlyList<PortReservation> made = ReservePorts(endpointId, name, added, address);
+        PublishedPort[] ports = [.. made.Select(reservation => reservation.Port)];
+        try
+        {
+            int link = _route.FindLink(endpoint.Info.HostLink)?.Index ?? throw NotAttached(endpointId);
+            Publish(link, address, ports);
+        }
+        catch
+        {
+            _ports.Release(made);
+            throw;
+        }
+
+        _firewall.UnpublishPorts(address, gone);
+        ForgetDatagrams(address, gone);
+        PortReservation[] released = [.. endpoint.Reservations.Where(reservation => gone.Contains(reservation.Port))];
+        _ports.Release(released);
+        EndpointInfo info = endpoint.Info with { Ports = [.. endpoint.Info.Ports.Except(gone), .. ports] };
+        _endpoints[endpointId] = new Endpoint(info, [.. endpoint.Reservations.Except(released), .. made]);
+        return (info, made);
+    }
+
     public RestoreResult Restore(IReadOnlyCollection<EndpointInfo> endpoints)
     {
         List<(IPAddress, IReadOnlyList<PortReservation>)> reservations = [];

@@ -108,6 +108,15 @@ public sealed class BridgeNetwork : INetworkDriver
         _host.RunAsync(_ => State.GiveUpDefaultRoute(endpointId), cancellationToken);
 
     /// <inheritdoc/>
+    public async Task<EndpointInfo> ChangePortsAsync(
+        string endpointId, string name, IReadOnlyList<PublishedPort> removed, IReadOnlyList<PortRequest> added, CancellationToken cancellationToken)
+    {
+        (EndpointInfo info, IReadOnlyList<PortReservation> made) = await _host.RunAsync(_ => State.ChangePorts(endpointId, name, removed, added), cancellationToken).ConfigureAwait(false);
+        StartForwarding([(info.Address, made)]);
+        return info;
+    }
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken) =>
         _host.RunAsync(_ => State.ListEndpoints(), cancellationToken);
 

@@ -38,6 +38,10 @@ public sealed class IsolatedNetwork(TimeProvider time) : INetworkDriver
     public Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken) => Task.FromResult<EndpointInfo?>(null);
 
     /// <inheritdoc/>
+    public Task<EndpointInfo> ChangePortsAsync(
+        string endpointId, string name, IReadOnlyList<PublishedPort> removed, IReadOnlyList<PortRequest> added, CancellationToken cancellationToken) => throw NoBridge();
+
+    /// <inheritdoc/>
     public Task<IReadOnlyList<string>> ListEndpointsAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<string>>([]);
 
     /// <inheritdoc/>
