@@ -102,7 +102,7 @@ internal sealed record EngineServices : IAsyncDisposable
             (INetworkDriver network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, networkHost, cancellationToken);
             opened.Add(network);
             NetworkCatalog networks = await NetworkCatalog.OpenAsync(
-                data.Networks, networkHost, options.AddressPools, bridge?.Subnet, time, log, cancellationToken);
+                data.Networks, networkHost, options.AddressPools, bridge, time, log, cancellationToken);
             opened.Add(networks);
             ResolverHost resolvers = new();
             opened.Add(resolvers);

@@ -125,6 +125,13 @@ public sealed class NetworkCommandTests(SharedEngine engine) : EngineTest(engine
     }
 
     [Fact]
+    public async Task The_default_network_s_bridge_is_no_other_s()
+    {
+        var bridge = await Docker.Ok("network", "inspect", "-f", "{{index .Options \"com.docker.network.bridge.name\"}}", "bridge");
+        (await Docker.Run("network", "create", "--opt", $"com.docker.network.bridge.name={bridge}", Network())).Exited(1).Says($"bridge name {bridge} is used by another network");
+    }
+
+    [Fact]
     public async Task A_network_in_use_stays_and_one_that_is_removed_leaves_nothing_in_the_kernel()
     {
         var name = Network();

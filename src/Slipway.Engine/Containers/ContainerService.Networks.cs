@@ -47,7 +47,7 @@ internal sealed partial class ContainerService
         };
         if (before.State.IsLive && network != NamespaceModes.None)
         {
-            wanted = wanted with { State = before.State with { Attached = await TranslateNetworkAsync(() => _services.ContainerNetworks.ConnectAsync(wanted, network)) } };
+            wanted = wanted with { State = before.State with { Attached = await TranslateNetworkAsync(() => _services.ContainerNetworks.ConnectAsync(wanted, network, container.Pidfd)) } };
         }
 
         await StoreNetworksAsync(container, wanted);
@@ -82,7 +82,7 @@ internal sealed partial class ContainerService
         };
         if (before.State.IsLive)
         {
-            wanted = wanted with { State = before.State with { Attached = await TranslateNetworkAsync(() => _services.ContainerNetworks.DisconnectAsync(before, network)) } };
+            wanted = wanted with { State = before.State with { Attached = await TranslateNetworkAsync(() => _services.ContainerNetworks.DisconnectAsync(before, network, container.Pidfd)) } };
         }
 
         await StoreNetworksAsync(container, wanted);

@@ -1,10 +1,12 @@
 using System.Collections.Concurrent;
 using System.Net;
+using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel;
+using Slipway.Kernel.Process;
 using Slipway.Networking;
 
 namespace Slipway.Engine.Networks;
@@ -59,10 +61,11 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
 
     /// <summary>Connects a container that runs to a further network.</summary>
     /// <param name="container">As it is with the new network among those it asks for.</param>
+    /// <param name="process">Its first process.</param>
     /// <returns>All endpoints it has from now on: of another network the ports may have gone to this one.</returns>
-    public async Task<AttachedNetworks> ConnectAsync(ContainerSnapshot container, string name)
+    public async Task<AttachedNetworks> ConnectAsync(ContainerSnapshot container, string name, SafeFileHandle? process)
     {
-        using Sandbox sandbox = await OpenAsync(container);
+        using Sandbox sandbox = await OpenAsync(container, process);
         AttachedNetworks before = container.State.Attached;
         string? gateway = DefaultRoute(container, before.Names.Append(name));
         bool takesRoute = gateway == name;
@@ -96,8 +99,9 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     }
 
     /// <summary>Disconnects a container that runs from a network.</summary>
+    /// <param name="process">Its first process.</param>
     /// <returns>The endpoints that are left.</returns>
-    public async Task<AttachedNetworks> DisconnectAsync(ContainerSnapshot container, string name)
+    public async Task<AttachedNetworks> DisconnectAsync(ContainerSnapshot container, string name, SafeFileHandle? process)
     {
         AttachedNetworks attached = container.State.Attached;
         if (attached.Find(name) is not { } endpoint)
@@ -105,7 +109,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
             return attached;
         }
 
-        using Sandbox sandbox = await OpenAsync(container);
+        using Sandbox sandbox = await OpenAsync(container, process);
         bool hadRoute = DefaultRoute(container, attached.Names) == name;
         await DetachOneAsync(name, endpoint.EndpointId);
         attached = attached.Without(name);
@@ -172,7 +176,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         {
             try
             {
-                using Sandbox sandbox = await OpenAsync(container);
+                using Sandbox sandbox = await OpenAsync(container, process: null);
                 await ResolveAsync(container, container.State.Attached, sandbox);
             }
             catch (Exception exception) when (exception is NetworkException or KernelException or IOException)
@@ -306,7 +310,19 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     private INetworkDriver Driver(string name) =>
         name == NamespaceModes.Bridge ? bridge : (catalog.FindByName(name) ?? throw NetworkErrors.NotFound(name)).Driver;
 
-    private Task<Sandbox> OpenAsync(ContainerSnapshot container) => host.OpenSandboxAsync(container.State.Pid, CancellationToken.None);
+    /// <summary>The network namespace of a container that runs, and not of a process that has got its number since.</summary>
+    /// <param name="process">Null where the supervisor has just told that it lives.</param>
+    private async Task<Sandbox> OpenAsync(ContainerSnapshot container, SafeFileHandle? process)
+    {
+        Sandbox sandbox = await host.OpenSandboxAsync(container.State.Pid, CancellationToken.None);
+        if (process is not null && !Pidfd.SendSignal(process, 0))
+        {
+            sandbox.Dispose();
+            throw ContainerErrors.NotRunning(container.Id);
+        }
+
+        return sandbox;
+    }
 
     /// <summary>Brings the container's name server up to its networks; starts it where it is the first network that has names.</summary>
     private async Task ResolveAsync(ContainerSnapshot container, AttachedNetworks attached, Sandbox sandbox)

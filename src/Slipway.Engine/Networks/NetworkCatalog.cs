@@ -25,19 +25,19 @@ internal sealed class NetworkCatalog : IAsyncDisposable
     private readonly NetworkHost _host;
     private readonly TimeProvider _time;
     private readonly IReadOnlyList<AddressPoolSource> _pools;
-    private readonly IPNetwork? _defaultSubnet;
+    private readonly NetworkInfo? _default;
 
-    private NetworkCatalog(INetworkTable table, NetworkHost host, TimeProvider time, IReadOnlyList<AddressPoolSource> pools, IPNetwork? defaultSubnet) =>
-        (_table, _host, _time, _pools, _defaultSubnet) = (table, host, time, pools, defaultSubnet);
+    private NetworkCatalog(INetworkTable table, NetworkHost host, TimeProvider time, IReadOnlyList<AddressPoolSource> pools, NetworkInfo? common) =>
+        (_table, _host, _time, _pools, _default) = (table, host, time, pools, common);
 
     public IEnumerable<UserNetwork> All => _byId.Values;
 
     /// <summary>Reads the networks of the data root, and makes in the kernel what of them is missing there.</summary>
-    /// <param name="defaultSubnet">Of the default network, which others must not overlap; null where there is none.</param>
+    /// <param name="common">The default network, whose subnet and bridge others must leave alone; null where there is none.</param>
     public static async Task<NetworkCatalog> OpenAsync(
-        INetworkTable table, NetworkHost host, IReadOnlyList<AddressPoolSource> pools, IPNetwork? defaultSubnet, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
+        INetworkTable table, NetworkHost host, IReadOnlyList<AddressPoolSource> pools, NetworkInfo? common, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
     {
-        NetworkCatalog catalog = new(table, host, time, pools, defaultSubnet);
+        NetworkCatalog catalog = new(table, host, time, pools, common);
         foreach (NetworkRow row in await table.AllAsync(cancellationToken))
         {
             UserNetwork network;
@@ -102,7 +102,7 @@ internal sealed class NetworkCatalog : IAsyncDisposable
             string id = Identifiers.New();
             IPNetwork subnet = await SubnetAsync(ipam.Subnet, cancellationToken);
             string bridge = settings.BridgeName ?? BridgePrefix + id[..BridgeDigits];
-            if (_byId.Values.Any(network => network.Document.Bridge == bridge))
+            if (bridge == _default?.BridgeName || _byId.Values.Any(network => network.Document.Bridge == bridge))
             {
                 throw NetworkErrors.Invalid($"bridge name {bridge} is used by another network");
             }
@@ -221,9 +221,9 @@ internal sealed class NetworkCatalog : IAsyncDisposable
     private async Task<IPNetwork> SubnetAsync(IPNetwork? requested, CancellationToken cancellationToken)
     {
         List<IPNetwork> taken = [.. _byId.Values.Select(network => network.Document.SubnetRange)];
-        if (_defaultSubnet is { } common)
+        if (_default is { } common)
         {
-            taken.Add(common);
+            taken.Add(common.Subnet);
         }
 
         if (requested is not { } subnet)
