@@ -17,9 +17,6 @@ Bundle.Write(bundle);
 
 using var cgroups = new ContainerCgroups(CgroupHierarchy.Detect());
 using var launcher = new Launcher();
-
-// As the supervisor does before it serves.
-ChildMemory.LeaveOutImages();
 using SafeFileHandle none = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite);
 var seccomp = new SeccompCompiler();
 List<double> launches = [];

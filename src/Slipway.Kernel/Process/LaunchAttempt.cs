@@ -33,7 +33,7 @@ public sealed class LaunchAttempt
         }
     }
 
-    internal LaunchOutcome Run(PlanImage image)
+    internal LaunchOutcome Run(PlanImage image, int? pidNamespace, int ownPidNamespace)
     {
         lock (_gate)
         {
@@ -45,7 +45,7 @@ public sealed class LaunchAttempt
             _image = image;
         }
 
-        LaunchOutcome outcome = image.Run(Order.Plan);
+        LaunchOutcome outcome = image.Run(Order.Plan, pidNamespace, ownPidNamespace);
         lock (_gate)
         {
             _image = null;

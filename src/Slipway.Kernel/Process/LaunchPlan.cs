@@ -22,7 +22,7 @@ public sealed class LaunchPlan : IDisposable
     private byte[] _data = new byte[4096];
     private int _dataLength;
 
-    /// <summary>CLONE_* flags for clone3 besides those the stub always sets (CLONE_VFORK, CLONE_PIDFD, CLONE_CLEAR_SIGHAND).</summary>
+    /// <summary>CLONE_* flags for clone3 besides those the stub always sets (CLONE_VFORK, CLONE_PARENT, CLONE_PIDFD, CLONE_CLEAR_SIGHAND).</summary>
     public ulong CloneFlags { get; set; }
 
     /// <summary>Slot of a cgroup v2 directory for CLONE_INTO_CGROUP, or none (cgroup v1 is joined by steps).</summary>

@@ -9,30 +9,50 @@ namespace Slipway.Kernel.Process;
 public sealed record LaunchOrder(PlanDocument Plan, IReadOnlyList<SafeHandle> Descriptors, SafeHandle Stdin, SafeHandle Stdout, SafeHandle Stderr);
 
 /// <summary>
-/// Runs plans on threads of its own. A launching thread blocks until the child has executed, which takes as long as the plan's
+/// Runs plans on threads of its own, each with a <see cref="LaunchHost"/> that clones for it. A launching thread blocks until the child has executed, which takes as long as the plan's
 /// slowest call (a mount of a dead server: for ever); so another thread is started whenever an order finds none idle, up to a limit.
 /// </summary>
 public sealed class Launcher : IDisposable
 {
     private const int StackBytes = 256 * 1024;
 
-    // A launch needs a core only briefly; what is above that number serves orders while others are stuck.
+    // A launch needs a core only briefly; what is above the number of cores serves orders while others are stuck.
     private const int MaxThreads = 64;
 
     // What a burst has started ends again, but for as many as serve ordinary use without a start.
-    private const int KeptThreads = 2;
-
-    private static readonly TimeSpan s_idleLimit = TimeSpan.FromSeconds(10);
-
-    private const int SIGKILL = 9;
+    internal const int KeptThreads = 2;
 
     // A monitor, since it waits without spinning: the processor is for the container that is being started.
     private readonly object _gate = new();
     private readonly Queue<LaunchAttempt> _attempts = new();
     private readonly SafeFileHandle _ownPidNamespace = File.OpenHandle("/proc/self/ns/pid");
+    private readonly HostParent _parent = new();
+    private readonly TimeSpan _idleLimit;
     private int _threads;
     private int _idle;
     private bool _disposed;
+
+    public Launcher() : this(TimeSpan.FromSeconds(10))
+    {
+    }
+
+    /// <param name="idleLimit">How long a thread above <see cref="KeptThreads"/> waits for an order.</param>
+    internal Launcher(TimeSpan idleLimit)
+    {
+        _idleLimit = idleLimit;
+    }
+
+    /// <summary>Launching threads that there are now.</summary>
+    internal int ThreadCount
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _threads;
+            }
+        }
+    }
 
     /// <summary>
     /// Queues an order. <paramref name="completed"/> runs on the launching thread, once, and must be quick. A plan that is refused or whose
@@ -78,14 +98,32 @@ public sealed class Launcher : IDisposable
             _disposed = true;
             Monitor.PulseAll(_gate);
         }
+
+        EndParent();
     }
 
     private void Work()
     {
-        using var image = new PlanImage();
-        while (Next(out LaunchAttempt? attempt))
+        using (var image = new PlanImage(_parent))
         {
-            attempt?.Completed(Run(attempt, image));
+            while (Next(out LaunchAttempt? attempt))
+            {
+                attempt?.Completed(Run(attempt, image));
+            }
+        }
+
+        EndParent();
+    }
+
+    /// <summary>The hosts end with their parent: so after the last thread that needs one.</summary>
+    private void EndParent()
+    {
+        lock (_gate)
+        {
+            if (_disposed && _threads == 0)
+            {
+                _parent.Dispose();
+            }
         }
     }
 
@@ -97,7 +135,7 @@ public sealed class Launcher : IDisposable
             if (_attempts.Count == 0 && !_disposed)
             {
                 _idle++;
-                Monitor.Wait(_gate, s_idleLimit);
+                Monitor.Wait(_gate, _idleLimit);
                 _idle--;
             }
 
@@ -128,7 +166,7 @@ public sealed class Launcher : IDisposable
             }
 
             image.Bind(order.Plan, numbers[..^3], numbers[^3..]);
-            return order.Plan.PidNamespaceSlot is int slot ? RunInPidNamespace(attempt, numbers[slot], image) : attempt.Run(image);
+            return attempt.Run(image, order.Plan.PidNamespaceSlot is int slot ? numbers[slot] : null, (int)_ownPidNamespace.DangerousGetHandle());
         }
         catch (KernelException exception)
         {
@@ -148,35 +186,4 @@ public sealed class Launcher : IDisposable
     }
 
     private static LaunchOutcome Refused(LaunchOrder order, string problem, int errno) => new(0, null, new PlanFailure(0, order.Plan.StepCount, problem, errno, 0));
-
-    /// <summary>
-    /// setns(CLONE_NEWPID) changes the namespace of this thread's children only (setns(2)). While it is changed the thread
-    /// must start no other thread, and it does not.
-    /// </summary>
-    private LaunchOutcome RunInPidNamespace(LaunchAttempt attempt, int target, PlanImage image)
-    {
-        Enter(target, "setns of the launcher's children to the pid namespace");
-        LaunchOutcome outcome = attempt.Run(image);
-        try
-        {
-            Enter((int)_ownPidNamespace.DangerousGetHandle(), "setns of the launcher's children back to its pid namespace");
-            return outcome;
-        }
-        catch (KernelException) when (outcome.Pidfd is not null)
-        {
-            // The launch is reported as failed, so nothing of it may stay.
-            Pidfd.SendSignal(outcome.Pidfd, SIGKILL);
-            Pidfd.Wait(outcome.Pidfd);
-            outcome.Pidfd.Dispose();
-            throw;
-        }
-    }
-
-    private static void Enter(int target, string operation)
-    {
-        if (ProcessNative.setns(target, (int)CloneArguments.CLONE_NEWPID) != 0)
-        {
-            throw new KernelException(operation, Marshal.GetLastPInvokeError());
-        }
-    }
 }

@@ -43,6 +43,9 @@ public static class Pidfd
     /// <summary>Reaps a child that has ended, or null while it runs.</summary>
     public static ProcessStatus? TryWait(SafeFileHandle pidfd) => Wait(pidfd, ProcessNative.WNOHANG);
 
+    /// <summary>Whether a child has ended. It is not reaped by that.</summary>
+    public static bool HasEnded(SafeFileHandle pidfd) => Wait(pidfd, ProcessNative.WNOHANG | ProcessNative.WNOWAIT) is not null;
+
     /// <summary>Reaps a child that is about to end. Blocks until it has.</summary>
     public static ProcessStatus Wait(SafeFileHandle pidfd) => Wait(pidfd, 0)!.Value;
 

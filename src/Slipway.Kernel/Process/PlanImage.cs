@@ -6,21 +6,28 @@ namespace Slipway.Kernel.Process;
 
 /// <summary>
 /// A plan bound to this process: addresses, descriptor numbers and the clone arguments, in memory shared with the child, so that the
-/// child's results are seen here. The mapping is reused from plan to plan. Not thread-safe: one launching thread owns it.
+/// child's results are seen here. The mapping is reused from plan to plan, and so is the <see cref="LaunchHost"/> that has it. Not thread-safe: one launching
+/// thread owns it.
 /// </summary>
 /// <remarks>
 /// Layout: <see cref="PlanImageHeader"/>, entries, data. The first entries are the launcher's own: they close every descriptor
 /// of this process that the plan does not name, so that a child that is stuck in a mount holds nobody else's pipes open.
 /// </remarks>
-internal sealed unsafe class PlanImage : IDisposable
+internal sealed unsafe class PlanImage(HostParent parent) : IDisposable
 {
     private const int KeptBytes = 256 * 1024;
+    private const int SIGKILL = 9;
 
     private readonly Lock _childGate = new();
     private byte* _base;
     private nuint _capacity;
+    private nuint _mapped;
+    private LaunchHost? _host;
     private int _ownEntries;
     private int _entryCount;
+
+    /// <summary>Who clones for this image; null before the first plan.</summary>
+    internal LaunchHost? Host => _host;
 
     /// <summary>Binds <paramref name="plan"/>. All descriptors must stay open until <see cref="Run"/> has returned.</summary>
     /// <param name="descriptors">By slot.</param>
@@ -93,28 +100,41 @@ internal sealed unsafe class PlanImage : IDisposable
         }
 
         ref PlanImageHeader header = ref *(PlanImageHeader*)_base;
-        header = new PlanImageHeader { First = (ulong)(_base + sizeof(PlanImageHeader)) };
+        header = new PlanImageHeader { First = (ulong)(_base + sizeof(PlanImageHeader)), Parent = Environment.ProcessId };
         header.End = header.First + ((ulong)_entryCount * (ulong)sizeof(PlanImageEntry));
         header.Clone = new CloneArguments
         {
-            // Without CLONE_VM: the child's memory is a copy, nothing of this process is ever shared with a container but this image.
-            // With CLONE_VFORK: this thread goes on when the child has executed or ended, so success is known without a pipe.
-            Flags = (plan.CloneFlags & ~CloneArguments.CLONE_VM) | CloneArguments.CLONE_VFORK | CloneArguments.CLONE_PIDFD
+            // Without CLONE_VM: the child's memory is a copy of the host's, nothing of this process is ever shared with a container but this image.
+            // With CLONE_VFORK: the host goes on when the child has executed or ended, so success is known without a pipe.
+            // With CLONE_PARENT: the child is this process's, to wait for; it ends with SIGCHLD as the host does (clone(2)).
+            Flags = (plan.CloneFlags & ~CloneArguments.CLONE_VM) | CloneArguments.CLONE_VFORK | CloneArguments.CLONE_PIDFD | CloneArguments.CLONE_PARENT
                 | CloneArguments.CLONE_CLEAR_SIGHAND | (plan.CgroupSlot is null ? 0 : CloneArguments.CLONE_INTO_CGROUP),
             Pidfd = (ulong)_base,
-            ExitSignal = CloneArguments.SIGCHLD,
             Cgroup = plan.CgroupSlot is int cgroup ? (ulong)descriptors[cgroup] : 0,
         };
     }
 
     /// <summary>Clones and waits until the child has executed its program or ended. Blocks as long as the plan's slowest call.</summary>
-    public LaunchOutcome Run(PlanDocument plan)
+    /// <param name="pidNamespace">Descriptor of the pid namespace that the child is to be in, or null for what the plan's flags say.</param>
+    /// <param name="ownPidNamespace">Descriptor of this process's.</param>
+    public LaunchOutcome Run(PlanDocument plan, int? pidNamespace, int ownPidNamespace)
     {
         var header = (PlanImageHeader*)_base;
-        long pid = LaunchStub.EntryPoint(_base);
+        (header->PidNamespace, header->OwnPidNamespace) = (pidNamespace ?? -1, ownPidNamespace);
+        if (!_host!.Serve(header))
+        {
+            return EndWithHost(plan);
+        }
+
+        if (header->Entered < 0)
+        {
+            return Refused(plan, "setns of the launch host's children to the pid namespace", (int)-header->Entered);
+        }
+
+        long pid = header->Cloned;
         if (pid < 0)
         {
-            return new LaunchOutcome(0, null, new PlanFailure(0, plan.StepCount, "clone3", (int)-pid, 0));
+            return Refused(plan, "clone3", (int)-pid);
         }
 
         var pidfd = new SafeFileHandle((nint)(int)header->Pidfd, ownsHandle: true);
@@ -159,7 +179,7 @@ internal sealed unsafe class PlanImage : IDisposable
     {
         lock (_childGate)
         {
-            int pidfd = (int)Volatile.Read(ref ((PlanImageHeader*)_base)->Pidfd);
+            int pidfd = _base == null ? 0 : (int)Volatile.Read(ref ((PlanImageHeader*)_base)->Pidfd);
             if (pidfd > 0)
             {
                 // It may have ended already, which is as good.
@@ -170,12 +190,36 @@ internal sealed unsafe class PlanImage : IDisposable
 
     public void Dispose()
     {
+        _host?.Dispose();
+        _host = null;
         if (_base != null)
         {
-            _ = ProcessNative.munmap(_base, _capacity);
+            _ = ProcessNative.munmap(_base, _mapped);
             _base = null;
             _capacity = 0;
         }
+    }
+
+    private static LaunchOutcome Refused(PlanDocument plan, string operation, int errno) => new(0, null, new PlanFailure(0, plan.StepCount, operation, errno, 0));
+
+    /// <summary>Who killed the host may not have reached the child: nothing of a launch that is reported as failed may stay. The next order gets another host.</summary>
+    private LaunchOutcome EndWithHost(PlanDocument plan)
+    {
+        KillChild(SIGKILL);
+        lock (_childGate)
+        {
+            var header = (PlanImageHeader*)_base;
+            if (header->Pidfd > 0)
+            {
+                using var pidfd = new SafeFileHandle((nint)(int)header->Pidfd, ownsHandle: true);
+                Pidfd.Wait(pidfd);
+                header->Pidfd = 0;
+            }
+
+            Dispose();
+        }
+
+        return Refused(plan, "the launch host has ended", 0);
     }
 
     private static int EntryOffset(int index) => sizeof(PlanImageHeader) + (index * sizeof(PlanImageEntry));
@@ -212,13 +256,23 @@ internal sealed unsafe class PlanImage : IDisposable
         Dispose();
         nuint page = (nuint)Environment.SystemPageSize;
         nuint capacity = Math.Max((length + page - 1) & ~(page - 1), 16 * page);
-        void* mapping = ProcessNative.mmap(null, capacity, ProcessNative.PROT_READ | ProcessNative.PROT_WRITE, ProcessNative.MAP_SHARED | ProcessNative.MAP_ANONYMOUS, -1, 0);
+        nuint mapped = capacity + ((LaunchHost.PreparationBytes + page - 1) & ~(page - 1));
+        void* mapping = ProcessNative.mmap(null, mapped, ProcessNative.PROT_READ | ProcessNative.PROT_WRITE, ProcessNative.MAP_SHARED | ProcessNative.MAP_ANONYMOUS, -1, 0);
         if (mapping == ProcessNative.MAP_FAILED)
         {
-            throw new KernelException($"mmap of {capacity} bytes for a launch plan", Marshal.GetLastPInvokeError());
+            throw new KernelException($"mmap of {mapped} bytes for a launch plan", Marshal.GetLastPInvokeError());
         }
 
         _base = (byte*)mapping;
-        _capacity = capacity;
+        (_capacity, _mapped) = (capacity, mapped);
+        try
+        {
+            _host = parent.Start((PlanImageHeader*)_base, new MemoryArea((nuint)_base, (nuint)_base + mapped, ""), _base + capacity);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 }

@@ -49,7 +49,7 @@ public static class PlanPrinter
             (0x20000, "CLONE_NEWNS"), (0x02000000, "CLONE_NEWCGROUP"), (0x04000000, "CLONE_NEWUTS"), (0x08000000, "CLONE_NEWIPC"),
             (0x10000000, "CLONE_NEWUSER"), (CloneArguments.CLONE_NEWPID, "CLONE_NEWPID"), (0x40000000, "CLONE_NEWNET"),
         ];
-        List<string> flags = ["CLONE_VFORK", "CLONE_PIDFD", "CLONE_CLEAR_SIGHAND"];
+        List<string> flags = ["CLONE_VFORK", "CLONE_PARENT", "CLONE_PIDFD", "CLONE_CLEAR_SIGHAND"];
         ulong rest = plan.CloneFlags;
         foreach ((ulong flag, string name) in names)
         {

@@ -12,8 +12,6 @@ internal static unsafe partial class ProcessNative
     public const int MAP_PRIVATE = 2;
     public const int MAP_ANONYMOUS = 0x20;
 
-    public const int MADV_DONTFORK = 10;
-
     public const int P_PIDFD = 3;
     public const int WNOHANG = 1;
     public const int WEXITED = 4;
@@ -36,9 +34,6 @@ internal static unsafe partial class ProcessNative
     public static partial int mprotect(void* address, nuint length, int protection);
 
     [LibraryImport("libc", SetLastError = true)]
-    public static partial int madvise(void* address, nuint length, int advice);
-
-    [LibraryImport("libc", SetLastError = true)]
     public static partial int munmap(void* address, nuint length);
 
     [LibraryImport("libc", SetLastError = true)]
@@ -57,8 +52,19 @@ internal static unsafe partial class ProcessNative
 
     public static int pidfd_send_signal(int pidfd, int signal) => (int)syscall(SYS_pidfd_send_signal, pidfd, signal, 0, 0);
 
+    public static int futex(uint* word, int operation, uint value, TimeSpecification* timeout) =>
+        (int)syscall(RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? 98 : 202, (nint)word, operation, (nint)value, (nint)timeout);
+
     [LibraryImport("libc", SetLastError = true)]
     private static partial nint syscall(nint number, nint argument1, nint argument2, nint argument3, nint argument4);
+
+    /// <summary>struct timespec of the kernel, 64-bit.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct TimeSpecification
+    {
+        public long Seconds;
+        public long Nanoseconds;
+    }
 
     /// <summary>siginfo_t as waitid fills it on 64-bit (bits/types/siginfo_t.h).</summary>
     [StructLayout(LayoutKind.Sequential, Size = 128)]

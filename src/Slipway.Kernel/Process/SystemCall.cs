@@ -9,7 +9,7 @@ public enum SystemCall
     Chdir, Fchdir, Chroot, PivotRoot, Mount, Umount2, FsOpen, FsConfig, FsMount, MoveMount, OpenTree, MountSetattr, Statx,
     Unshare, Setns, Sethostname, Setdomainname, Setsid, Setpgid, Umask, Prctl, Prlimit64, Setgroups, Setresuid, Setresgid, Capset,
     Seccomp, RtSigaction, RtSigprocmask, Socket, Sendto, Recvfrom, Setpriority, IoprioSet, SchedSetscheduler, SchedSetaffinity,
-    Personality, Keyctl, Execve, ExecveAt, ExitGroup, Kill, Getpid, Ppoll,
+    Personality, Keyctl, Execve, ExecveAt, ExitGroup, Kill, Getpid, Ppoll, Munmap,
 }
 
 /// <summary>System call numbers (arch/x86/entry/syscalls/syscall_64.tbl; include/uapi/asm-generic/unistd.h).</summary>
@@ -85,6 +85,7 @@ public static class SystemCalls
         SystemCall.Kill => (62, 129),
         SystemCall.Getpid => (39, 172),
         SystemCall.Ppoll => (271, 73),
+        SystemCall.Munmap => (11, 215),
         _ => throw new ArgumentOutOfRangeException(nameof(call)),
     };
 }

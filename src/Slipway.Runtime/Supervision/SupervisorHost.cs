@@ -62,7 +62,6 @@ public static class SupervisorHost
         RemoveSocket(directory);
         using PacketSocket listener = PacketSocket.Listen(options.SocketPath);
         loop.Register(listener.Handle, EpollEvents.In, new Listener(loop, listener, handler));
-        ChildMemory.LeaveOutImages();
         loop.Run();
         RemoveSocket(directory);
         handler.DisconnectAll();
