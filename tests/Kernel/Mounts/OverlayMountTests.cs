@@ -94,7 +94,7 @@ public sealed class OverlayMountTests : IDisposable
     public void Too_many_layers_and_an_upper_without_work_are_refused()
     {
         using SafeFileHandle lower = Layer("a");
-        Assert.Throws<ArgumentException>(() => OverlayMount.Create([.. Enumerable.Repeat(lower, 129)], null, null, OverlayOptions.Default));
+        Assert.Throws<ArgumentException>(() => OverlayMount.Create([.. Enumerable.Repeat(lower, 131)], null, null, OverlayOptions.Default));
         Assert.Throws<ArgumentException>(() => OverlayMount.Create([], null, null, OverlayOptions.Default));
         Assert.Throws<ArgumentException>(() => OverlayMount.Create([lower], lower, null, OverlayOptions.Default));
     }
