@@ -174,7 +174,7 @@ public sealed partial class RunOptionTests(SharedEngine engine) : EngineTest(eng
     [RunOption("--isolation")]
     public async Task Isolation_is_Windows_affair()
     {
-        Assert.Contains("invalid isolation 'hyperv' on linux", (await Docker.Run("run", "--rm", "--isolation", "hyperv", "alpine", "true")).Error, StringComparison.Ordinal);
+        Assert.Contains("Invalid isolation: \"hyperv\" - linux only supports 'default'", (await Docker.Run("run", "--rm", "--isolation", "hyperv", "alpine", "true")).Error, StringComparison.Ordinal);
         (await Docker.Run("run", "--rm", "--isolation", "default", "alpine", "true")).Ok();
     }
 

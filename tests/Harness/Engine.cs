@@ -30,6 +30,15 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>The bridge's own address: of its own for an engine whose network is used beside another's.</summary>
     public string Gateway { get; init; }
 
+    public int PrefixLength { get; init; } = 24;
+
+    /// <summary>Whether the engine has a network namespace of its own, where it may use addresses that others use too.</summary>
+    public bool OwnNetworkNamespace { get; init; }
+
+    private string Namespace => $"slipway-test-{Name}";
+
+    private string[] Inside => OwnNetworkNamespace ? ["nsenter", $"--net=/run/netns/{Namespace}"] : [];
+
     public string LogPath => Path.Combine(DataRoot, "engine.log");
 
     private string PidFile => Path.Combine(ExecRoot, "engine.pid");
@@ -55,10 +64,15 @@ public sealed class Engine : IAsyncDisposable
         // Through sh, so that the log goes to a file and the engine outlives nothing it should not: exec keeps the process id.
         string[] arguments =
         [
-            "-c", "log=$1; shift; exec \"$@\" >> \"$log\" 2>&1 < /dev/null", "sh", LogPath, Repository.Executable!, "daemon",
+            "-c", "log=$1; shift; exec \"$@\" >> \"$log\" 2>&1 < /dev/null", "sh", LogPath, .. Inside, Repository.Executable!, "daemon",
             "--data-root", DataRoot, "--exec-root", ExecRoot, "-H", $"unix://{Docker.Socket}", "--pidfile", PidFile,
-            "--bridge", _bridge, "--bip", $"{Gateway}/24", .. Flags,
+            "--bridge", _bridge, "--bip", $"{Gateway}/{PrefixLength}", .. Flags,
         ];
+        if (OwnNetworkNamespace && !File.Exists($"/run/netns/{Namespace}"))
+        {
+            (await Programs.Run("ip", ["netns", "add", Namespace])).Ok();
+            (await Programs.Run("ip", ["-n", Namespace, "link", "set", "lo", "up"])).Ok();
+        }
         var process = Programs.Start("sh", arguments);
         _started.Add(process);
         var clock = Stopwatch.StartNew();
@@ -121,9 +135,12 @@ public sealed class Engine : IAsyncDisposable
     {
         if (Directory.Exists(DataRoot))
         {
-            (await Programs.Run(
-                Repository.Executable!,
-                ["daemon", "--data-root", DataRoot, "--exec-root", ExecRoot, "--bridge", _bridge, "--bip", $"{Gateway}/24", "--cleanup"])).Ok();
+            string[] command =
+            [
+                .. Inside, Repository.Executable!, "daemon",
+                "--data-root", DataRoot, "--exec-root", ExecRoot, "--bridge", _bridge, "--bip", $"{Gateway}/{PrefixLength}", "--cleanup",
+            ];
+            (await Programs.Run(command[0], command[1..])).Ok();
         }
         // The supervisor answers before it ends.
         for (var clock = Stopwatch.StartNew(); FindSupervisors().Any() && clock.Elapsed < Programs.Limit(5);)
@@ -146,6 +163,10 @@ public sealed class Engine : IAsyncDisposable
             await Stop();
         }
         await CleanUp();
+        if (OwnNetworkNamespace)
+        {
+            (await Programs.Run("ip", ["netns", "delete", Namespace])).Ok();
+        }
         _started.ForEach(process => process.Dispose());
         if (Environment.GetEnvironmentVariable("SLIPWAY_TEST_KEEP") != "1")
         {

@@ -42,6 +42,12 @@ internal sealed partial class ContainerService
         await FulfilRequirementsAsync(container, cancellationToken);
         using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
         {
+            if (_index.Find(container.Id) is null)
+            {
+                // It has been removed since.
+                throw ContainerErrors.NoSuchContainer(reference);
+            }
+
             if (!container.Snapshot.State.IsRunning)
             {
                 container.RestartDelay = default;
@@ -55,11 +61,11 @@ internal sealed partial class ContainerService
 
     public async Task KillAsync(string reference, string? signal, CancellationToken cancellationToken)
     {
-        Container container = _index.Resolve(reference);
-        ContainerSnapshot snapshot = container.Snapshot;
+        Container container;
         int number;
         try
         {
+            container = _index.Resolve(reference);
             number = string.IsNullOrEmpty(signal) ? Signals.Kill : Signals.Parse(signal);
         }
         catch (EngineException exception)
@@ -82,7 +88,7 @@ internal sealed partial class ContainerService
             }
 
             // As in Docker, the signal that stops the container is a request to stop; another is just a signal.
-            string? stopSignal = snapshot.Config.StopSignal;
+            string? stopSignal = container.Snapshot.Config.StopSignal;
             bool stops = number == Signals.Kill || string.IsNullOrEmpty(stopSignal) || Signals.Parse(stopSignal) == number;
             await SignalHeldAsync(container, number, stops);
         }

@@ -26,7 +26,8 @@ internal static class Signals
     {
         if (int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number))
         {
-            return number is > 0 and <= Last ? number : throw Invalid(text);
+            return number is > 0 and <= Last ? number
+                : throw (number == 0 ? Invalid(text) : ContainerErrors.Invalid($"the linux daemon does not support signal {number}"));
         }
 
         string name = text.StartsWith("SIG", StringComparison.OrdinalIgnoreCase) ? text[3..] : text;

@@ -117,7 +117,9 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 using Held held = await LockAsync(candidate.Name, cancellationToken);
-                if (held.Volume is { Document: { } document, Users.Count: 0 } volume && (all || document.IsAnonymous) && filter.Includes(DateTimeOffset.MinValue, document.Labels))
+
+                // As in Docker, one with options stays: it is somebody's mount, and its contents need not be the engine's.
+                if (held.Volume is { Document: { Options: null or { Count: 0 } } document, Users.Count: 0 } volume && (all || document.IsAnonymous) && filter.Includes(DateTimeOffset.MinValue, document.Labels))
                 {
                     await RemoveHeldAsync(volume, cancellationToken);
                     deleted.Add(volume.Name);

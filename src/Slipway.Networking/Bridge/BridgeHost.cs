@@ -107,7 +107,7 @@ internal sealed class BridgeHost
             _addresses.Release(address, request.EndpointId);
             if (e is KernelException)
             {
-                throw new NetworkException(NetworkErrorKind.Unavailable, $"failed to set up container networking: {e.Message}", e);
+                throw new NetworkException(NetworkErrorKind.Unavailable, e.Message, e);
             }
 
             throw;
@@ -313,7 +313,7 @@ internal sealed class BridgeHost
         {
             throw new NetworkException(
                 e.Kind,
-                $"failed to set up container networking: driver failed programming external connectivity on endpoint {name} ({endpointId}): {e.Message}",
+                $"driver failed programming external connectivity on endpoint {name} ({endpointId}): {e.Message}",
                 e);
         }
     }

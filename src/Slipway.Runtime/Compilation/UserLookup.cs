@@ -48,7 +48,7 @@ public static class UserLookup
 
             foreach (string wanted in additionalGroups)
             {
-                additional.Add(FindGroup(groups, wanted) ?? throw PlanException.Invalid($"Unable to find group {wanted}"));
+                additional.Add(FindGroup(groups, wanted) ?? throw PlanException.Invalid($"Unable to find group {wanted}: no matching entries in group file"));
             }
         }
 

@@ -110,7 +110,7 @@ internal static class RouteTable
         Swarm("GET", "/swarm"),
         Swarm("POST", "/swarm/init"),
         Swarm("POST", "/swarm/join"),
-        Swarm("POST", "/swarm/leave"),
+        Swarm("POST", "/swarm/leave", "This node is not part of a swarm"),
         Swarm("POST", "/swarm/update"),
         Swarm("GET", "/swarm/unlockkey"),
         Swarm("POST", "/swarm/unlock"),
@@ -150,6 +150,6 @@ internal static class RouteTable
         return new Route(method, path, RouteState.NotBuilt, _ => throw new EngineException(ErrorKind.NotImplemented, message));
     }
 
-    private static Route Swarm(string method, string path) =>
-        new(method, path, RouteState.Swarm, _ => throw new EngineException(ErrorKind.Unavailable, Errors.NotASwarmManager));
+    private static Route Swarm(string method, string path, string refusal = Errors.NotASwarmManager) =>
+        new(method, path, RouteState.Swarm, _ => throw new EngineException(ErrorKind.Unavailable, refusal));
 }

@@ -6,15 +6,16 @@ namespace Slipway.Storage.Images;
 internal sealed record ImageRemoval(IReadOnlyList<Reference> Untag, bool Delete)
 {
     /// <param name="name">The name given, or null where an id was given.</param>
+    /// <param name="given">As it was written, for the error.</param>
     /// <exception cref="StorageException">Conflict, with Docker's texts.</exception>
-    public static ImageRemoval Plan(ImageCatalog.Entry image, Reference? name, RemoveOptions options)
+    public static ImageRemoval Plan(ImageCatalog.Entry image, Reference? name, string given, RemoveOptions options)
     {
         var id = image.Image.Id;
         var uses = options.UsedBy(id);
-        return name is null ? ById(image, uses, options.Force) : ByName(image, name, uses, options.Force);
+        return name is null ? ById(image, uses, options.Force) : ByName(image, name, given, uses, options.Force);
     }
 
-    private static ImageRemoval ByName(ImageCatalog.Entry image, Reference name, IReadOnlyList<ImageUse> uses, bool force)
+    private static ImageRemoval ByName(ImageCatalog.Entry image, Reference name, string given, IReadOnlyList<ImageUse> uses, bool force)
     {
         // The name alone goes as long as others are left. A digest of the same repository is no name of its own.
         var rest = image.Names.Where(other => other != name && !(name.Tag is not null && other.Tag is null && other.Name == name.Name)).ToList();
@@ -28,7 +29,7 @@ internal sealed record ImageRemoval(IReadOnlyList<Reference> Untag, bool Delete)
         {
             throw new StorageException(
                 StorageErrorKind.Conflict,
-                $"conflict: unable to remove repository reference \"{name.Familiar}\" (must force) - container {Short(uses[0])} is using its referenced image {image.Image.Id.Short}");
+                $"conflict: unable to remove repository reference \"{given}\" (must force) - container {Short(uses[0])} is using its referenced image {image.Image.Id.Short}");
         }
 
         // The last name goes even then; the image itself stays while containers use it.

@@ -157,7 +157,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
             {
                 var name = NamedBy(nameOrId);
                 IReadOnlyList<ImageCatalog.Entry> platforms = name is null ? [Entry(nameOrId)] : _catalog.AllByName(name);
-                var plans = platforms.Select(entry => (entry.Image.Id, Plan: ImageRemoval.Plan(entry, name, options))).ToList();
+                var plans = platforms.Select(entry => (entry.Image.Id, Plan: ImageRemoval.Plan(entry, name, nameOrId, options))).ToList();
                 removed.AddRange(plans.SelectMany(item => item.Plan.Untag).Distinct().Select(untagged => new RemovedItem(untagged.Familiar, null)));
                 var deleted = new List<RemovedItem>();
                 await WriteAsync(

@@ -93,10 +93,10 @@ public sealed class ValidationTests
     [Theory]
     [InlineData("/a:/b:badmode", "invalid mode: badmode")]
     [InlineData("/tmp:rel", "invalid volume specification: '/tmp:rel': invalid mount config for type \"bind\": invalid mount path: 'rel' mount path must be absolute")]
-    [InlineData("/tmp:/", "invalid volume specification: '/tmp:/': invalid specification: destination can't be '/'")]
+    [InlineData("/tmp:/", "invalid volume specification: '/tmp:/': invalid mount config for type \"bind\": invalid specification: destination can't be '/'")]
     [InlineData("a:b:c:d", "invalid volume specification: 'a:b:c:d'")]
     [InlineData("./x:/y", "create ./x: \"./x\" includes invalid characters for a local volume name, only \"[a-zA-Z0-9][a-zA-Z0-9_.-]\" are allowed. If you intended to pass a host directory, use absolute path")]
-    [InlineData("/a:/x/../..", "invalid volume specification: '/a:/x/../..': invalid specification: destination can't be '/'")]
+    [InlineData("/a:/x/../..", "invalid volume specification: '/a:/x/../..': invalid mount config for type \"bind\": invalid specification: destination can't be '/'")]
     public void Binds(string bind, string message) => Assert.Equal(message, Assert.Throws<EngineException>(() => Resolve(new HostConfig { Binds = [bind] })).Message);
 
     [Fact]

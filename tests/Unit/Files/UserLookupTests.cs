@@ -84,7 +84,7 @@ public sealed class UserLookupTests : IDisposable
 
     [Fact]
     public void An_unknown_additional_group_is_refused() =>
-        Assert.Equal("Unable to find group nosuch", Assert.Throws<PlanException>(() => UserLookup.Resolve(_root, "root", ["nosuch"])).Message);
+        Assert.Equal("Unable to find group nosuch: no matching entries in group file", Assert.Throws<PlanException>(() => UserLookup.Resolve(_root, "root", ["nosuch"])).Message);
 
     [Fact]
     public void An_image_without_files_has_numbers_only()

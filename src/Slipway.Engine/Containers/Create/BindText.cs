@@ -33,7 +33,7 @@ internal static class BindText
             throw ContainerErrors.Invalid($"{where}: invalid mount path: '{target}' mount path must be absolute");
         }
 
-        string destination = MountPaths.Destination(target, text);
+        string destination = MountPaths.Destination(target, where);
         string[] words = mode.Split(',', StringSplitOptions.RemoveEmptyEntries);
         string? propagation = words.FirstOrDefault(MountPaths.IsPropagation);
         if (!isBind)

@@ -32,6 +32,8 @@ internal static class HostConfigDefaults
         config.KernelMemory = 0;
         config.KernelMemoryTCP = 0;
         config.OomKillDisable ??= false;
+        config.MemorySwappiness = config.MemorySwappiness == -1 ? null : config.MemorySwappiness;
+        config.PidsLimit = config.PidsLimit <= 0 ? null : config.PidsLimit;
         config.MemorySwap = config is { Memory: > 0, MemorySwap: 0 } ? config.Memory * 2 : config.MemorySwap;
         config.MaskedPaths ??= config.Privileged ? [] : [.. SystemPaths.Masked];
         config.ReadonlyPaths ??= config.Privileged ? [] : [.. SystemPaths.Readonly];

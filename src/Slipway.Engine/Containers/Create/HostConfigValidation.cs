@@ -36,7 +36,7 @@ internal static class HostConfigValidation
 
         if (hostConfig.Isolation is not ("" or "default"))
         {
-            throw ContainerErrors.Invalid($"invalid isolation '{hostConfig.Isolation}' on linux");
+            throw ContainerErrors.Invalid($"Invalid isolation: \"{hostConfig.Isolation}\" - linux only supports 'default'");
         }
 
         ValidateRuntime(hostConfig.Runtime, runtimes);
@@ -139,7 +139,7 @@ internal static class HostConfigValidation
         {
             throw new EngineException(ErrorKind.System, key.Equals("size", StringComparison.OrdinalIgnoreCase)
                 ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
-                : $"unknown option {key}");
+                : $"Unknown option {key}");
         }
     }
 

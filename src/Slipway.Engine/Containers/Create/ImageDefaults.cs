@@ -70,7 +70,7 @@ internal static class ImageDefaults
             union.TryAdd(key, new Slipway.Api.Containers.EmptyObject());
         }
 
-        return union;
+        return union.Count == 0 ? null : union;
     }
 
     private static List<string>? Environment(List<string>? request, IReadOnlyList<string>? image)

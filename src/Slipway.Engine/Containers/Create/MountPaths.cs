@@ -8,8 +8,8 @@ internal static class MountPaths
     public static bool IsPropagation(string word) => s_propagations.Contains(word);
 
     /// <summary>The target, normalized: <c>..</c> is taken out here, links inside the container are the launch's matter.</summary>
-    /// <param name="specification">For the error.</param>
-    public static string Destination(string text, string specification)
+    /// <param name="where">What the error begins with.</param>
+    public static string Destination(string text, string where)
     {
         if (!text.StartsWith('/'))
         {
@@ -22,7 +22,7 @@ internal static class MountPaths
         }
 
         string path = Normalize(text);
-        return path != "/" ? path : throw ContainerErrors.Invalid($"invalid volume specification: '{specification}': invalid specification: destination can't be '/'");
+        return path != "/" ? path : throw ContainerErrors.Invalid($"{where}: invalid specification: destination can't be '/'");
     }
 
     public static string Normalize(string path)

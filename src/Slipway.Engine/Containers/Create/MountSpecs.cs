@@ -44,12 +44,12 @@ internal sealed class MountSpecs
 
         foreach ((string destination, string options) in hostConfig.Tmpfs ?? [])
         {
-            specs.Add(TmpfsText.Mount(MountPaths.Destination(destination, destination), options.Split(',', StringSplitOptions.RemoveEmptyEntries)));
+            specs.Add(TmpfsText.Mount(MountPaths.Destination(destination, $"invalid volume specification: '{destination}'"), options.Split(',', StringSplitOptions.RemoveEmptyEntries)));
         }
 
         foreach (string volume in config.Volumes?.Keys ?? Enumerable.Empty<string>())
         {
-            string destination = MountPaths.Destination(volume, volume);
+            string destination = MountPaths.Destination(volume, $"invalid volume specification: '{volume}'");
             if (!specs._mounts.ContainsKey(destination))
             {
                 specs._mounts.Add(destination, specs.Volume("", destination, "", ""));
@@ -120,7 +120,7 @@ internal sealed class MountSpecs
         }
 
         RefuseOthers(mount, where);
-        string destination = MountPaths.Destination(mount.Target, mount.Target);
+        string destination = MountPaths.Destination(mount.Target, where);
         return mount.Type switch
         {
             "bind" => Bind(mount, destination, where),

@@ -23,7 +23,7 @@ internal static class TmpfsText
             merged.Remove(opposite);
             if (opposite.Length == 0)
             {
-                merged.Add(IsKnown(option) ? option : throw ContainerErrors.Invalid($"invalid tmpfs option: \"{option}\""));
+                merged.Add(IsKnown(option) ? option : throw ContainerErrors.Invalid($"invalid tmpfs option \"{option}\""));
             }
         }
 

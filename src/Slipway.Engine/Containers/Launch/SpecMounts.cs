@@ -22,24 +22,25 @@ internal static class SpecMounts
             new("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", access]),
         ];
         AddInterprocess(mounts, host, taken);
+
+        // A mount of the user's replaces the default at the same place.
+        mounts.RemoveAll(mount => taken.Contains(mount.Destination));
+        List<MountSpec> own = [];
         foreach (string name in (ReadOnlySpan<string>)[NetworkFiles.ResolvConf, NetworkFiles.Hostname, NetworkFiles.Hosts])
         {
             string destination = $"/etc/{name}";
             if (!taken.Contains(destination))
             {
-                mounts.Add(new MountSpec(destination, "bind", $"{inputs.Directory}/{name}", Mapped(["rbind", "rprivate"], inputs)));
+                own.Add(new MountSpec(destination, "bind", $"{inputs.Directory}/{name}", Mapped(["rbind", "rprivate"], inputs)));
             }
         }
 
-        // A mount of the user's replaces the default at the same place.
-        mounts.RemoveAll(mount => taken.Contains(mount.Destination));
-        foreach (ContainerMount mount in container.Mounts)
-        {
-            mounts.Add(mount.Type == "tmpfs"
-                ? new MountSpec(mount.Destination, "tmpfs", "tmpfs", mount.Options)
-                : new MountSpec(mount.Destination, "bind", mount.Source, mount.IsOwnVolume ? Mapped(mount.Options, inputs) : mount.Options));
-        }
+        own.AddRange(container.Mounts.Select(mount => mount.Type == "tmpfs"
+            ? new MountSpec(mount.Destination, "tmpfs", "tmpfs", mount.Options)
+            : new MountSpec(mount.Destination, "bind", mount.Source, mount.IsOwnVolume ? Mapped(mount.Options, inputs) : mount.Options)));
 
+        // What lies deeper comes later, as in Docker: a volume at /etc does not hide /etc/hosts.
+        mounts.AddRange(own.OrderBy(mount => mount.Destination.Count(character => character == '/')));
         return mounts;
     }
 
@@ -51,22 +52,19 @@ internal static class SpecMounts
 
     private static void AddInterprocess(List<MountSpec> mounts, HostConfig host, HashSet<string> taken)
     {
+        // The queues of the namespace the container is in, be it the host's.
+        mounts.Add(new MountSpec("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]));
         if (host.IpcMode == NamespaceModes.Host)
         {
-            foreach (string path in (ReadOnlySpan<string>)["/dev/shm", "/dev/mqueue"])
+            if (!Path.Exists("/dev/shm"))
             {
-                if (!Path.Exists(path))
-                {
-                    throw ContainerErrors.Invalid($"{path} is not mounted, but must be for --ipc=host");
-                }
+                throw ContainerErrors.Invalid("/dev/shm is not mounted, but must be for --ipc=host");
             }
 
-            mounts.Add(new MountSpec("/dev/mqueue", "bind", "/dev/mqueue", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
             mounts.Add(new MountSpec("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
             return;
         }
 
-        mounts.Add(new MountSpec("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]));
         if (host.IpcMode != NamespaceModes.None && !taken.Contains("/dev/shm"))
         {
             mounts.Add(new MountSpec("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", $"size={host.ShmSize}"]));

@@ -1,0 +1,3 @@
+using Slipway.Tests.Differential;
+
+[assembly: AssemblyFixture(typeof(Transcripts))]
