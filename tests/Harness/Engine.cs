@@ -110,7 +110,26 @@ public sealed class Engine : IAsyncDisposable
         await process.WaitForExitAsync();
     }
 
-    private IEnumerable<int> FindSupervisors() =>
+    /// <summary>A container that is being launched is a supervisor's copy by its command line, until it executes its program.</summary>
+    private int[] FindSupervisors()
+    {
+        var found = SupervisorsAndCopies().ToArray();
+        return [.. found.Where(pid => !found.Contains(Parent(pid)))];
+    }
+
+    private static int Parent(int process)
+    {
+        try
+        {
+            return int.Parse(File.ReadAllText($"/proc/{process}/stat").Split(") ")[^1].Split(' ')[1], CultureInfo.InvariantCulture);
+        }
+        catch (IOException)
+        {
+            return 0; // The process ended meanwhile.
+        }
+    }
+
+    private IEnumerable<int> SupervisorsAndCopies() =>
         from folder in Directory.EnumerateDirectories("/proc")
         let id = Path.GetFileName(folder)
         where id.All(char.IsAsciiDigit)
@@ -143,7 +162,7 @@ public sealed class Engine : IAsyncDisposable
             (await Programs.Run(command[0], command[1..])).Ok();
         }
         // The supervisor answers before it ends.
-        for (var clock = Stopwatch.StartNew(); FindSupervisors().Any() && clock.Elapsed < Programs.Limit(5);)
+        for (var clock = Stopwatch.StartNew(); FindSupervisors().Length > 0 && clock.Elapsed < Programs.Limit(5);)
         {
             await Task.Delay(50);
         }

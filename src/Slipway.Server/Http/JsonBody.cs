@@ -104,7 +104,12 @@ internal static class JsonBody
             }
 
             T? value = JsonSerializer.Deserialize(ref reader, type);
-            return HasMore(body[(int)reader.BytesConsumed..]) ? throw Invalid("unexpected content after JSON") : value;
+            if (HasMore(body[(int)reader.BytesConsumed..]))
+            {
+                throw Invalid("unexpected content after JSON");
+            }
+
+            return HasNullElement(body) ? throw Invalid("invalid JSON: null is no element of a list") : value;
         }
         catch (JsonException e)
         {
@@ -134,6 +139,29 @@ internal static class JsonBody
         {
             throw Invalid($"unsupported Content-Type header ({header}): must be '{ContentType}'");
         }
+    }
+
+    /// <summary>Whether a list has an element that is null, which none of the API's may: what reads them need not ask.</summary>
+    private static bool HasNullElement(ReadOnlySpan<byte> body)
+    {
+        Utf8JsonReader reader = new(body, new JsonReaderOptions { MaxDepth = 64 });
+        ulong lists = 0; // A bit for each depth.
+        while (reader.Read())
+        {
+            switch (reader.TokenType)
+            {
+                case JsonTokenType.StartArray:
+                    lists |= 1UL << reader.CurrentDepth;
+                    break;
+                case JsonTokenType.StartObject:
+                    lists &= ~(1UL << reader.CurrentDepth);
+                    break;
+                case JsonTokenType.Null when reader.CurrentDepth > 0 && (lists & (1UL << (reader.CurrentDepth - 1))) != 0:
+                    return true;
+            }
+        }
+
+        return false;
     }
 
     private static bool HasMore(ReadOnlySpan<byte> rest) => rest.ContainsAnyExcept(" \t\r\n"u8);
