@@ -56,7 +56,7 @@ public sealed class HostileContainerTests() : FaultTest("host")
             await Docker.Ok(["stats", "--no-stream", .. names]);
             await Docker.Ok("stop", "-t", "0", names[0]);
             Assert.Equal("exited", await Docker.Inspect(names[0], "{{.State.Status}}"));
-            await Docker.Ok("restart", "-t", "0", names[1]);
+            await Docker.Run("restart", "-t", "0", names[1]);
             await Docker.Ok(["rm", "-f", .. names]);
         }
 
