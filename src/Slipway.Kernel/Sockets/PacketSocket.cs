@@ -192,9 +192,15 @@ public sealed unsafe class PacketSocket : IDisposable
                 }
             }
 
-            return (message.Flags & (SocketNative.MSG_TRUNC | SocketNative.MSG_CTRUNC)) == 0 ? (int)received : -Errno.EMSGSIZE;
+            DescriptorsWereLost = (message.Flags & SocketNative.MSG_CTRUNC) != 0;
+            return (message.Flags & SocketNative.MSG_TRUNC) == 0 ? (int)received : -Errno.EMSGSIZE;
         }
     }
+
+    /// <summary>
+    /// Whether descriptors of the packet that was received last did not arrive: this process may open no more (MSG_CTRUNC, recvmsg(2)). Those that did are there.
+    /// </summary>
+    public bool DescriptorsWereLost { get; private set; }
 
     /// <summary>Ends the connection for both directions; a thread that receives wakes up with 0.</summary>
     public void Shutdown() => _ = SocketNative.shutdown(Handle, SocketNative.SHUT_RDWR);

@@ -20,6 +20,7 @@ internal sealed class EngineConnection : IReadinessHandler
     private readonly Queue<(byte[] Packet, SafeHandle? Descriptor)> _waiting = new();
     private readonly byte[] _packet = new byte[ProtocolLimits.MaxPacket];
     private List<SafeFileHandle> _descriptors = [];
+    private bool _lost;
 
     public EngineConnection(EventLoop loop, PacketSocket socket, RequestHandler handler)
     {
@@ -51,6 +52,7 @@ internal sealed class EngineConnection : IReadinessHandler
                 return;
             }
 
+            _lost |= _socket.DescriptorsWereLost;
             Handle(_packet.AsSpan(0, length));
         }
     }
@@ -95,6 +97,15 @@ internal sealed class EngineConnection : IReadinessHandler
             MessageHeader header = MessageHeader.Read(ref fields);
             if (header.Kind == MessageKind.Descriptors)
             {
+                return;
+            }
+
+            if (_lost)
+            {
+                // The request is refused, and the connection goes on: the containers are not to suffer.
+                _lost = false;
+                DropDescriptors();
+                _handler.Refuse(this, header.Call, new KernelException("recvmsg", Errno.EMFILE).Message);
                 return;
             }
 
