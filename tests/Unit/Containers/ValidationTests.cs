@@ -147,12 +147,15 @@ public sealed class ValidationTests
     [Theory]
     [InlineData("NOPE")]
     [InlineData("0")]
-    [InlineData("65")]
     [InlineData("-9")]
     [InlineData("RTMIN+31")]
     [InlineData("KILL+1")]
     [InlineData("")]
     public void No_signals(string text) => Assert.Equal($"invalid signal: {text}", Assert.Throws<EngineException>(() => Signals.Parse(text)).Message);
+
+    [Fact]
+    public void A_signal_that_the_kernel_has_not() =>
+        Assert.Equal("the linux daemon does not support signal 65", Assert.Throws<EngineException>(() => Signals.Parse("65")).Message);
 
     [Theory]
     [InlineData("seccomp=unconfined", false, "unconfined")]
