@@ -53,7 +53,7 @@ internal static class PrivilegedOptions
     public static IEnumerable<string> Of(object request) => request switch
     {
         ContainerCreateRequest create => Of(create.HostConfig ?? new HostConfig()),
-        ContainerUpdateRequest update => Of((Resources)update),
+        ContainerUpdateRequest update => Of((Resources)update).Concat(Of(new HostConfig { Mounts = update.MountsAdd })).Distinct(StringComparer.Ordinal),
         ExecCreateRequest { Privileged: true } => [Privileged],
         VolumeCreateRequest volume => OfVolume(volume.Driver, volume.DriverOpts),
         _ => [],
