@@ -1,4 +1,5 @@
 using System.Net;
+using Slipway.Engine.Containers.State;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images.Sharing;
@@ -154,6 +155,11 @@ internal sealed record EngineServices : IAsyncDisposable
 
     public string ContainerDirectory(string id) => $"{Options.DataRoot}/containers/{id}";
 
+    /// <summary>Of a container's own group, relative to the top of the hierarchies: below the engine's, or below the parent that it names.</summary>
+    public string CgroupPath(ContainerSnapshot container) =>
+        $"{(container.HostConfig.CgroupParent.Length > 0 ? container.HostConfig.CgroupParent.Trim('/') : CgroupParent)}/{container.Id}";
+
+    /// <summary>Of a group below the engine's own.</summary>
     public string CgroupPath(string id) => $"{CgroupParent}/{id}";
 
     /// <summary>The id of a network; of one that always exists the same as long as the data root is.</summary>

@@ -165,6 +165,16 @@ public sealed class UserNamespaceTests(RemappedEngine remapped) : IClassFixture<
     }
 
     [Fact]
+    public async Task An_id_mapped_bind_shows_files_as_the_container_s_own()
+    {
+        await File.WriteAllTextAsync(Path.Combine(_folder, "file"), "x", Cancellation);
+        Assert.Equal("0:0 0:0", Words(await Docker.Ok("run", "--rm", "-v", $"{_folder}:/data:idmap", "alpine", "sh", "-c", "touch /data/made; stat -c %u:%g /data/file /data/made")));
+        Assert.Equal("0:0", (await Programs.Run("stat", ["-c", "%u:%g", Path.Combine(_folder, "made")])).Ok().Line);
+        Assert.Equal("7:7", await Docker.Ok("run", "--rm", "-v", $"{_folder}:/data:idmap=uids=0-7-1", "alpine", "stat", "-c", "%u:%g", "/data/file"));
+        Assert.Contains("are not together in the container's user namespace", (await Docker.Run("run", "--rm", "-v", $"{_folder}:/data:idmap=uids=0-70000-1", "alpine", "true")).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task CVE_2022_0492_all_capabilities_of_a_user_namespace_do_not_reach_the_host()
     {
         var panic = await File.ReadAllTextAsync("/proc/sys/kernel/panic", Cancellation);

@@ -257,6 +257,10 @@ public sealed record BindOptions
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public bool ReadOnlyForceRecursive { get; set; }
+
+    /// <summary>Slipway's own: whom files belong to in the container, as <c>uids=DISK-CONTAINER-COUNT;gids=…</c>; empty: as in the container's user namespace.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? IdMap { get; set; }
 }
 
 public sealed record VolumeOptions

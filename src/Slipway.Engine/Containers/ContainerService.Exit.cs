@@ -75,7 +75,7 @@ internal sealed partial class ContainerService
         container.Pidfd = null;
         Task detached = _services.ContainerNetworks.DetachAsync(container.Id, container.Snapshot.State.Attached);
         bool oomKilled = false;
-        using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Id)))
+        using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Snapshot)))
         {
             if (group is not null)
             {
@@ -98,7 +98,7 @@ internal sealed partial class ContainerService
 
     private async Task EndProcessesAsync(Container container)
     {
-        using Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Id));
+        using Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Snapshot));
         if (group is not null)
         {
             await group.KillAsync(_services.Time, CancellationToken.None);

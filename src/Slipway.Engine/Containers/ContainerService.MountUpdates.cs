@@ -150,6 +150,7 @@ internal sealed partial class ContainerService
                 MountTree.MapIds(tree, users.Descriptor, recursive: false);
             }
 
+            RunningMounts.MapIds(tree, SpecMounts.Bind(mount, users?.Maps), users);
             return tree;
         }
         catch

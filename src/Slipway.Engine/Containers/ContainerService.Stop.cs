@@ -282,7 +282,7 @@ internal sealed partial class ContainerService
     }
 
     private Cgroup OpenGroup(Container container) =>
-        _services.Cgroups.TryOpen(_services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
+        _services.Cgroups.TryOpen(_services.CgroupPath(container.Snapshot)) ?? throw ContainerErrors.NotRunning(container.Id);
 
     private async Task<bool> EndsWithinAsync(Task<ContainerWaitResponse> exited, TimeSpan timeout, CancellationToken cancellationToken)
     {

@@ -56,7 +56,7 @@ internal sealed partial class ContainerService
         MountUpdate mounts = MountUpdate.Of(before, change, Lookups);
         PortUpdate ports = new(change);
         after = ports.IsEmpty ? after : ports.Merge(after);
-        string path = _services.CgroupPath(container.Id);
+        string path = _services.CgroupPath(container.Snapshot);
         IReadOnlyList<CgroupSetting> former = before.State.IsLive ? _services.Cgroups.Change(path, Limits(before.HostConfig), Limits(after.HostConfig)) : [];
         try
         {

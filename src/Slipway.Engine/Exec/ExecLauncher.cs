@@ -36,7 +36,7 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
             StdinIsPipe = request.AttachStdin && attachment is not null,
         };
         (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot));
-        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
+        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(snapshot)) ?? throw ContainerErrors.NotRunning(container.Id);
         context = context with { Cgroup = group.Prepare(), Seccomp = filter is null ? null : services.Seccomp.Compile(filter) };
         using CompiledPlan plan = ExecCompiler.Compile(process, context);
         return await services.Supervisor.Current.LaunchAsync(

@@ -84,7 +84,7 @@ internal sealed partial class ExecService
     /// <summary>Kills a probe with all that it started, so that probes that hang do not pile up.</summary>
     private async Task KillAsync(Container container, ExecProcess exec, LaunchedProcess process)
     {
-        using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Id)))
+        using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Snapshot)))
         {
             ProbeSession.Kill(process.Pid, process.Pidfd, group);
         }

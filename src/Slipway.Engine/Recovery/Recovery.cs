@@ -72,7 +72,7 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
                 continue;
             }
 
-            using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container.Id));
+            using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container.Snapshot));
             container.Pidfd = process.Pidfd;
             if (state.PausedForCommit)
             {
@@ -89,7 +89,7 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
 
     private void EndProbe(SupervisedProcess probe)
     {
-        using Cgroup? group = probe.ContainerId is { } container ? services.Cgroups.TryOpen(services.CgroupPath(container)) : null;
+        using Cgroup? group = probe.ContainerId is { } id && containers.Index.Find(id) is { } container ? services.Cgroups.TryOpen(services.CgroupPath(container.Snapshot)) : null;
         ProbeSession.Kill(probe.Pid, probe.Pidfd, group);
     }
 
@@ -102,6 +102,13 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
             if (!container.Snapshot.State.IsLive || adopted.Contains(container.Id))
             {
                 continue;
+            }
+
+            // Below the engine's own group all that is not adopted is ended; a parent that a container names may hold others' groups.
+            if (container.Snapshot.HostConfig.CgroupParent.Length > 0)
+            {
+                using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container.Snapshot));
+                await (group?.KillAsync(services.Time, CancellationToken.None) ?? Task.CompletedTask);
             }
 
             ProcessExit? exit = exits.GetValueOrDefault(container.Id);

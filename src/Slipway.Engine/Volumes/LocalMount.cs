@@ -4,6 +4,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Engine.Logging;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
+using Slipway.Engine.Containers.Create;
 using Slipway.Kernel;
 using Slipway.Runtime.Compilation;
 using Slipway.Storage.Volumes;
@@ -50,6 +51,11 @@ internal sealed class LocalMount
             }
 
             return;
+        }
+
+        if (options.GetValueOrDefault("o", "").Split(',').Any(IdMapText.IsOption))
+        {
+            throw VolumeErrors.Invalid("the option idmap is for binds of a container: -v /source:/target:idmap");
         }
 
         foreach (string key in (ReadOnlySpan<string>)["device", "type"])

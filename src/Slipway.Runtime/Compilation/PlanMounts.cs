@@ -126,7 +126,7 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
             Apply(tree, options);
             if (options.IsIdMapped || mount.UidMappings.Count > 0)
             {
-                MapIds(tree, mount, options);
+                MapIds(tree, mount, context.UserNamespace);
             }
         }
         catch
@@ -146,14 +146,14 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         : MountTree.Clone(SourcePath(mount), options.IsRecursiveBind);
 
     /// <summary>With the ids the mount says, or those of the container's user namespace.</summary>
-    private void MapIds(SafeFileHandle tree, MountSpec mount, MountOptions options)
+    internal static void MapIds(SafeFileHandle tree, MountSpec mount, UserNamespace? users)
     {
         using UserNamespace? made = mount.UidMappings.Count > 0 ? UserNamespace.Create(PlanUserNamespace.Maps(mount.UidMappings, mount.GidMappings), network: false) : null;
-        UserNamespace ids = made ?? context.UserNamespace
+        UserNamespace ids = made ?? users
             ?? throw PlanException.Invalid($"the id-mapped mount at \"{mount.Destination}\" names no ids, and the container has no user namespace of its own");
         try
         {
-            MountTree.MapIds(tree, ids.Descriptor, options.IsRecursivelyIdMapped);
+            MountTree.MapIds(tree, ids.Descriptor, MountOptions.Parse(mount.Options).IsRecursivelyIdMapped);
         }
         catch (KernelException e) when (e.Errno == Errno.EINVAL)
         {

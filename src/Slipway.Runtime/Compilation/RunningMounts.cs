@@ -4,6 +4,7 @@ using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
 using Slipway.Kernel.Users;
+using Slipway.Oci.Runtime;
 
 namespace Slipway.Runtime.Compilation;
 
@@ -31,6 +32,15 @@ public static class RunningMounts
 
     /// <summary>Gives a detached mount the attributes that its option words say.</summary>
     public static void Apply(SafeFileHandle tree, IReadOnlyList<string> options) => PlanMounts.Apply(tree, MountOptions.Parse(options));
+
+    /// <summary>Shows the files of a bind that says so with other ids; nothing happens for any other mount.</summary>
+    public static void MapIds(SafeFileHandle tree, MountSpec mount, UserNamespace? users)
+    {
+        if (mount.UidMappings.Count > 0 || MountOptions.Parse(mount.Options).IsIdMapped)
+        {
+            PlanMounts.MapIds(tree, mount, users);
+        }
+    }
 
     /// <summary>Attaches a detached mount; its mount point is made where it is missing.</summary>
     /// <param name="users">Of the container's user namespace, whose root owns a mount point that is made; null: the host's root does.</param>

@@ -22,7 +22,19 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
     {
         (CgroupRoot root, string name) = Locate(cgroupsPath);
         DeviceAccess? devices = resources is null ? null : ResourceSettings.Devices(resources);
-        Cgroup group = root.Create(name);
+        Cgroup group;
+        try
+        {
+            group = root.Create(name);
+        }
+        catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.ENODEV)
+        {
+            // Somebody has removed the parent, which nobody was in, behind the descriptors.
+            _roots.TryRemove(root.Path, out _);
+            root = Root(root.Path);
+            group = root.Create(name);
+        }
+
         try
         {
             if (resources is not null)
@@ -98,7 +110,21 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
     }
 
     /// <summary>The group that holds containers' groups: <c>slipway</c>. Opened on first use and kept.</summary>
-    public CgroupRoot Root(string path) => _roots.GetOrAdd(path.Trim('/'), key => new Lazy<CgroupRoot>(() => CgroupRoot.Open(Hierarchy, key))).Value;
+    public CgroupRoot Root(string path)
+    {
+        string parent = path.Trim('/');
+        Lazy<CgroupRoot> root = _roots.GetOrAdd(parent, key => new Lazy<CgroupRoot>(() => CgroupRoot.Open(Hierarchy, key)));
+        try
+        {
+            return root.Value;
+        }
+        catch (KernelException)
+        {
+            // What keeps a group from being made may pass: the next one tries again.
+            _roots.TryRemove(KeyValuePair.Create(parent, root));
+            throw;
+        }
+    }
 
     public void Dispose()
     {

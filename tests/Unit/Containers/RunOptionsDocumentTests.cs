@@ -13,7 +13,7 @@ public sealed partial class RunOptionsDocumentTests
     /// <summary>What has no test, or a test that shows a refusal, and why.</summary>
     private static readonly Dictionary<string, string> s_differences = new()
     {
-        ["--cgroup-parent"] = "not supported yet; the daemon's `--cgroup-parent` is",
+        ["--cgroup-parent"] = "a relative path is taken from the top of the hierarchies as an absolute one is; the top itself is refused",
         ["--cpu-rt-period"] = "refused as by Docker on a kernel without real-time group scheduling, whatever the kernel has",
         ["--cpu-rt-runtime"] = "refused as by Docker on a kernel without real-time group scheduling, whatever the kernel has",
         ["--gpus"] = "refused as by Docker without a GPU driver",

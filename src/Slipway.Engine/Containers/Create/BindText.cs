@@ -38,11 +38,17 @@ internal static class BindText
         string? propagation = words.FirstOrDefault(MountPaths.IsPropagation);
         if (!isBind)
         {
+            if (Array.Exists(words, IdMapText.IsOption))
+            {
+                throw ContainerErrors.Invalid($"{where}: idmap is for binds");
+            }
+
             return propagation is null
                 ? volume(source.Length == 0 ? source : VolumeNames.Check(source), destination, mode)
                 : throw ContainerErrors.Invalid($"{where}: field BindOptions must not be specified");
         }
 
+        string? idMap = words.FirstOrDefault(IdMapText.IsOption);
         if (words.Contains("nocopy"))
         {
             throw ContainerErrors.Invalid($"{where}: field VolumeOptions must not be specified");
@@ -52,19 +58,23 @@ internal static class BindText
         propagation ??= "rprivate";
         return new ContainerMount(
             "bind", MountPaths.Normalize(source), destination, MountPaths.BindOptions(recursive: true, readOnly, readOnlyBelow: readOnly, propagation), mode, readOnly, propagation,
-            CreateSource: true);
+            CreateSource: true)
+        {
+            IdMap = idMap is null ? null : IdMapText.Ids(idMap),
+        };
     }
 
     /// <summary>At most one word of each kind, as Docker has it.</summary>
     private static bool IsMode(string text)
     {
-        int access = 0, label = 0, propagation = 0, copy = 0, consistency = 0;
+        int access = 0, label = 0, propagation = 0, copy = 0, consistency = 0, ids = 0;
         return Array.TrueForAll(text.Split(','), word => word switch
         {
             "ro" or "rw" => access++ == 0,
             "z" or "Z" => label++ == 0,
             "nocopy" => copy++ == 0,
             "consistent" or "cached" or "delegated" or "default" => consistency++ == 0,
+            _ when IdMapText.IsOption(word) => ids++ == 0,
             _ => MountPaths.IsPropagation(word) && propagation++ == 0,
         });
     }

@@ -180,7 +180,10 @@ internal sealed class MountSpecs
         bool readOnlyBelow = mount.ReadOnly && !options.ReadOnlyNonRecursive && !options.NonRecursive;
         return new ContainerMount(
             "bind", MountPaths.Normalize(mount.Source), destination, MountPaths.BindOptions(!options.NonRecursive, mount.ReadOnly, readOnlyBelow, propagation), "", mount.ReadOnly,
-            propagation, CreateSource: options.CreateMountpoint);
+            propagation, CreateSource: options.CreateMountpoint)
+        {
+            IdMap = options.IdMap is { } idMap ? IdMapText.Ids(idMap.Length == 0 ? "idmap" : $"idmap={idMap}") : null,
+        };
     }
 
     private ContainerMount Volume(Mount mount, string destination, string where)

@@ -41,9 +41,26 @@ internal static class ResourceValidation
             throw new EngineException(ErrorKind.System, $"could not select device driver \"{resources.DeviceRequests[0].Driver}\" with capabilities: [{string.Join(' ', (resources.DeviceRequests[0].Capabilities ?? []).Select(all => $"[{string.Join(' ', all)}]"))}]");
         }
 
-        if (resources.CgroupParent.Length > 0)
+        ValidateParent(resources.CgroupParent, forUpdate);
+    }
+
+    /// <summary>A path below the top of the hierarchies, with or without a leading slash; names of systemd's slices are names like any other, as in Docker with cgroupfs.</summary>
+    private static void ValidateParent(string path, bool forUpdate)
+    {
+        if (path.Length == 0)
         {
-            throw ContainerErrors.Unsupported("--cgroup-parent");
+            return;
+        }
+
+        if (forUpdate)
+        {
+            throw ContainerErrors.Invalid("the parent control group of a container cannot be changed");
+        }
+
+        string[] components = path.Trim('/').Split('/');
+        if (components.Any(name => name is "" or "." or "..") || path.AsSpan().IndexOfAny('\0', '\n') >= 0)
+        {
+            throw ContainerErrors.Invalid($"invalid cgroup parent \"{path}\": it must name a control group below the top one");
         }
     }
 

@@ -147,7 +147,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         new UserSpec(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids },
         user.Home,
         directory,
-        services.CgroupPath(container.Id),
+        services.CgroupPath(container),
         services.Cgroups.Hierarchy.Mode,
         SharedNamespaces(container.HostConfig),
         linkVariables,
@@ -269,7 +269,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
         }
 
-        using Cgroup? group = attempt.Grouped ? services.Cgroups.TryOpen(services.CgroupPath(container.Id)) : null;
+        using Cgroup? group = attempt.Grouped ? services.Cgroups.TryOpen(services.CgroupPath(container)) : null;
         if (group is not null)
         {
             await group.KillAsync(services.Time, CancellationToken.None);

@@ -1,6 +1,7 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 
 namespace Slipway.Engine.Containers.Launch;
@@ -37,11 +38,30 @@ internal static class SpecMounts
 
         own.AddRange(container.Mounts.Select(mount => mount.Type == "tmpfs"
             ? new MountSpec(mount.Destination, "tmpfs", "tmpfs", mount.Options)
-            : new MountSpec(mount.Destination, "bind", mount.Source, mount.IsOwnVolume ? Mapped(mount.Options, inputs) : mount.Options)));
+            : Bind(mount.IsOwnVolume ? mount with { Options = Mapped(mount.Options, inputs) } : mount, inputs.Users)));
 
         // What lies deeper comes later, as in Docker: a volume at /etc does not hide /etc/hosts.
         mounts.AddRange(own.OrderBy(mount => mount.Destination.Count(character => character == '/')));
         return mounts;
+    }
+
+    /// <param name="users">The ids of the container's user namespace; null: the host's own.</param>
+    internal static MountSpec Bind(ContainerMount mount, IdMaps? users)
+    {
+        MountSpec spec = new(mount.Destination, "bind", mount.Source, mount.Options);
+        if (mount.IdMap is not { } ids)
+        {
+            return spec;
+        }
+
+        spec = spec with { Options = [.. spec.Options, "idmap"] };
+        if (ids.Length == 0)
+        {
+            return spec;
+        }
+
+        (IReadOnlyList<IdMappingSpec> uids, IReadOnlyList<IdMappingSpec> gids) = IdMapText.Mappings(ids, users);
+        return spec with { UidMappings = uids, GidMappings = gids };
     }
 
     /// <summary>

@@ -69,6 +69,9 @@ internal sealed record ContainerMount(
     /// <summary>The volume is not filled from the container's image.</summary>
     public bool NoCopy { get; init; }
 
+    /// <summary>For binds whose files show with other ids than on disk: which (<see cref="Create.IdMapText"/>); empty: those of the container's user namespace. Null: with their own.</summary>
+    public string? IdMap { get; init; }
+
     /// <summary>For images: the id (<c>sha256:…</c>) of the one that is mounted.</summary>
     public string? ImageId { get; init; }
 }

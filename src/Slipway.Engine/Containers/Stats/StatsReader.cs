@@ -22,7 +22,7 @@ internal sealed class StatsReader(EngineServices services, int onlineCpus, ulong
             return stats;
         }
 
-        using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container.Id));
+        using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container));
         if (group is null)
         {
             return stats;
