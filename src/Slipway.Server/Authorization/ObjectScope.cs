@@ -69,9 +69,20 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
     {
         ContainerCreateRequest create => Label(create.Labels ??= []) ?? Referenced(create),
         VolumeCreateRequest volume => Label(volume.Labels ??= []) ?? (volume.Name is { Length: > 0 } name ? OutsideVolume(name, mayBeMade: true) : null),
+        VolumeCopyRequest copy => Label(copy.Labels ??= []),
+        ContainerUpdateRequest update => Changed(update),
         null when s_creating.Contains(verb) => "without a body what is created could not be given labels",
         _ => null,
     };
+
+    /// <summary>An update keeps the labels of the policy, and brings in no volume without them.</summary>
+    private string? Changed(ContainerUpdateRequest update)
+    {
+        string? label = policy.Labels.Keys.FirstOrDefault(key => update.LabelsRemove?.Contains(key) == true || update.Labels?.ContainsKey(key) == true);
+        return label is not null
+            ? $"label {label} is the policy's"
+            : (update.MountsAdd ?? []).Where(mount => mount is { Type: "volume", Source.Length: > 0 }).Select(mount => OutsideVolume(mount.Source!, mayBeMade: false)).FirstOrDefault(refusal => refusal is not null);
+    }
 
     private string? Label(Dictionary<string, string> labels)
     {
