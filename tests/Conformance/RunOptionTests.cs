@@ -81,11 +81,6 @@ public sealed partial class RunOptionTests(SharedEngine engine) : EngineTest(eng
     [RunOption("--uts", "--ipc", "--cgroupns", "--pid", "--userns")]
     public async Task The_host_s_namespace_is_used(string option, string value, string type)
     {
-        if (type == "ipc" && !Path.Exists("/dev/mqueue"))
-        {
-            Assert.Contains("/dev/mqueue is not mounted, but must be for --ipc=host", (await Docker.Run("run", "--rm", option, value, "alpine", "true")).Error, StringComparison.Ordinal);
-            return;
-        }
         var own = new FileInfo($"/proc/self/ns/{type}").LinkTarget;
         Assert.Equal(own, await Docker.Ok("run", "--rm", option, value, "alpine", "readlink", $"/proc/self/ns/{type}"));
     }
