@@ -9,6 +9,7 @@ using Slipway.Api.Exec;
 using Slipway.Api.Images;
 using Slipway.Api.Networks;
 using Slipway.Api.Registries;
+using Slipway.Api.Secrets;
 using Slipway.Api.Volumes;
 
 namespace Slipway.Api;
@@ -65,6 +66,10 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(DistributionInspect))]
 [JsonSerializable(typeof(List<SearchResult>))]
 [JsonSerializable(typeof(SearchResults))]
+[JsonSerializable(typeof(Secret))]
+[JsonSerializable(typeof(List<Secret>))]
+[JsonSerializable(typeof(SecretSpec))]
+[JsonSerializable(typeof(SecretCreateResponse))]
 [JsonSerializable(typeof(EventMessage))]
 [JsonSerializable(typeof(SystemInfo))]
 [JsonSerializable(typeof(SystemVersion))]

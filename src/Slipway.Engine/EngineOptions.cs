@@ -10,6 +10,7 @@ public sealed record EngineOptions
     public const string DefaultDataRoot = "/var/lib/slipway";
     public const string DefaultExecRoot = "/run/slipway";
     public const string DefaultBridge = "slipway0";
+    public const string DefaultSecretsKeyFile = "/etc/slipway/secrets.key";
 
     /// <summary>Persistent state: images, layers, containers, the database.</summary>
     public string DataRoot { get; init; } = DefaultDataRoot;
@@ -45,6 +46,9 @@ public sealed record EngineOptions
 
     /// <summary>Where the files passwd, group, subuid and subgid lie that <see cref="UsernsRemap"/> is looked up in.</summary>
     public string UsernsAccounts { get; init; } = "/etc";
+
+    /// <summary>The key that secrets are sealed with: beside the data root, not in it, so that a copy of that alone tells nothing. Made when it is first needed.</summary>
+    public string SecretsKeyFile { get; init; } = DefaultSecretsKeyFile;
 
     /// <summary>The engine tells its operator more (<c>--debug</c>); shown by <c>docker info</c>.</summary>
     public bool Debug { get; init; }

@@ -5,6 +5,7 @@ using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images.Sharing;
 using Slipway.Engine.Networks;
 using Slipway.Engine.Recovery;
+using Slipway.Engine.Secrets;
 using Slipway.Engine.Users;
 using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
@@ -48,6 +49,8 @@ internal sealed record EngineServices : IAsyncDisposable
     public required EventLog Events { get; init; }
 
     public required VolumeService Volumes { get; init; }
+
+    public required SecretService Secrets { get; init; }
 
     public required ContainerCgroups Cgroups { get; init; }
 
@@ -126,6 +129,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Share = share,
                 Events = events,
                 Volumes = await VolumeService.OpenAsync(data, options.PluginDirectory, events, time, log, cancellationToken),
+                Secrets = SecretService.Open(options, events, time),
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),
                 Supervisor = new SupervisorLink(await connecting),

@@ -6,6 +6,7 @@ using Slipway.Engine.Exec;
 using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Networks;
+using Slipway.Engine.Secrets;
 using Slipway.Engine.Volumes;
 
 namespace Slipway.Engine;
@@ -30,4 +31,6 @@ public interface IEngine : IAsyncDisposable
     IVolumes Volumes { get; }
 
     INetworks Networks { get; }
+
+    ISecrets Secrets { get; }
 }

@@ -8,6 +8,7 @@ using Slipway.Engine.Images;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Networks;
 using Slipway.Engine.Recovery;
+using Slipway.Engine.Secrets;
 using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
 using Slipway.Networking;
@@ -72,6 +73,8 @@ public sealed class SlipwayEngine : IEngine
     public IVolumes Volumes => _services.Volumes;
 
     public INetworks Networks { get; }
+
+    public ISecrets Secrets => _services.Secrets;
 
     /// <summary>Opens the data root, connects to the supervisor (which is started where none runs), and recovers what an earlier engine left.</summary>
     /// <exception cref="EngineException">The host cannot run an engine so configured; the message says why.</exception>

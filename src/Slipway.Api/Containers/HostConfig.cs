@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Slipway.Api.Secrets;
 
 namespace Slipway.Api.Containers;
 
@@ -97,6 +98,10 @@ public sealed record HostConfig : Resources
     /// <summary>Slipway's own: containers that have to run before this one starts (<c>NAME</c>), or to be healthy (<c>NAME:healthy</c>).</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public List<string>? Requires { get; set; }
+
+    /// <summary>Slipway's own: secrets as files of the container.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public List<SecretReference>? Secrets { get; set; }
 }
 
 /// <summary>Limits (API "Resources"); also the body of an update.</summary>

@@ -59,6 +59,7 @@ internal static class SlipwayCommand
             ObjectCommands.CreateImage(),
             VolumeCommands.Create(),
             ObjectCommands.CreateSystem(),
+            SecretCommands.Create(),
             InspectCommand.Create(),
             ExplainCommand.Create(),
             EventsCommand.Create(),

@@ -146,6 +146,7 @@ internal sealed class ContainerOptions
         Text(command, (_, host, value) => host.ShmSize = Quantities.Bytes(value), "Size of /dev/shm", "--shm-size");
         Option<bool> readOnly = new("--read-only") { Description = "Mount the container's root filesystem as read only" };
         Flag(command, readOnly, (_, host) => host.ReadonlyRootfs = true);
+        List(command, (_, host, values) => host.Secrets = [.. values.Select(SecretOption.Parse)], "Secret to expose to the container (NAME[:TARGET])", "--secret");
         List(command, (_, host, values) => host.StorageOpt = KeyValues.Pairs(values), "Storage driver options for the container", "--storage-opt");
     }
 

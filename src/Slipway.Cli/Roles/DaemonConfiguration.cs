@@ -112,6 +112,10 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("default-runtime")]
     public string? DefaultRuntime { get; init; }
 
+    /// <summary>Slipway's own: the file with the key of secrets.</summary>
+    [JsonPropertyName("secrets-key-file")]
+    public string? SecretsKeyFile { get; init; }
+
     /// <summary>Slipway's own: further sockets, each with a policy.</summary>
     [JsonPropertyName("sockets")]
     public List<SocketDirectives>? Sockets { get; init; }
@@ -185,6 +189,7 @@ internal sealed record DaemonConfiguration
             Runtimes = Pick(Runtimes, file.Runtimes, "runtimes"),
             DefaultRuntime = Pick(DefaultRuntime, file.DefaultRuntime, "default-runtime"),
             Debug = Debug ?? file.Debug,
+            SecretsKeyFile = file.SecretsKeyFile,
             Sockets = file.Sockets,
             Audit = file.Audit,
         } is var merged && both.Count == 0

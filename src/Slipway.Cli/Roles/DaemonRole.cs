@@ -124,6 +124,7 @@ internal static class DaemonRole
             Debug = LogLevel(configuration) == EngineLogLevel.Debug,
             Runtimes = Runtimes(configuration),
             LogDriver = configuration.LogDriver ?? "json-file",
+            SecretsKeyFile = configuration.SecretsKeyFile is { } key ? Path.GetFullPath(key) : Engine.EngineOptions.DefaultSecretsKeyFile,
             DiskBudget = configuration.DiskBudget is { } budget ? Quantities.Bytes(budget) : null,
         };
         if (options.LogDriver is not "json-file")

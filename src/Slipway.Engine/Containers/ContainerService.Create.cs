@@ -3,6 +3,7 @@ using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.Requirements;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Secrets;
 using Slipway.Oci;
 using Slipway.Runtime.Confinement;
 using Slipway.Storage;
@@ -28,6 +29,7 @@ internal sealed partial class ContainerService
         string? givenName = string.IsNullOrEmpty(create.Name) ? null : ContainerNames.Parse(create.Name);
         hostConfig.Requires = Requirement.Requested(request);
         ValidateRequirements(hostConfig, givenName);
+        hostConfig.Secrets = SecretMounts.Requested(request, _services.Secrets);
         Image image = FindImage(request.Image, create.Platform);
         _services.Data.Ledger.Touch(image.Id);
         ContainerConfig config = ImageDefaults.Merge(request, image.Config.Config);
@@ -53,6 +55,11 @@ internal sealed partial class ContainerService
         try
         {
             snapshot = snapshot with { Mounts = await CreateMountsAsync(snapshot, image, cancellationToken) };
+            if (SecretMounts.Destinations(hostConfig).FirstOrDefault(place => snapshot.Mounts.Any(mount => mount.Destination == place)) is { } taken)
+            {
+                throw ContainerErrors.Invalid($"Duplicate mount point: {taken}");
+            }
+
             await _services.Data.Containers.InsertAsync(ContainerDocuments.ToRow(snapshot), cancellationToken);
         }
         catch (Exception exception)

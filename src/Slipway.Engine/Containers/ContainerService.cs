@@ -33,6 +33,8 @@ internal sealed partial class ContainerService : IContainers, IAsyncDisposable
         _links = new ContainerLinks(services, _index);
         _launcher = new ContainerLauncher(services, _index, _links);
         _forwarding = new LogForwarding(services);
+        services.Secrets.UsersOf = secret => [.. _index.All.Select(container => container.Snapshot)
+            .Where(container => container.HostConfig.Secrets?.Any(reference => reference.SecretID == secret) == true).Select(container => container.Name)];
         services.Volumes.PauseUsers = PauseForCopyAsync;
     }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Http;
 using Slipway.Api.Containers;
+using Slipway.Api.Secrets;
 using Slipway.Api.Volumes;
 using Slipway.Server.Authorization;
 using Slipway.Server.Http;
@@ -86,7 +87,7 @@ internal sealed record AuditEntry
             Certificate = request.HttpContext.Features.Get<ClientCertificate>()?.Certificate.Subject,
             Verb = route.Verb,
             Object = Bounded(parameter.Length > 0 ? parameter : route.Verb == "containers.commit" ? query["container"] : ""),
-            Name = Bounded((body as VolumeCreateRequest)?.Name ?? query["name"]),
+            Name = Bounded((body as VolumeCreateRequest)?.Name ?? (body as SecretSpec)?.Name ?? query["name"]),
             Image = Bounded((body as ContainerCreateRequest)?.Image ?? query["fromImage"]),
             Options = options.Length > 0 ? options : null,
         };

@@ -2,6 +2,8 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Slipway.Api;
 using Slipway.Api.Containers;
+using Slipway.Api.Networks;
+using Slipway.Api.Secrets;
 using Slipway.Api.Volumes;
 using Slipway.Engine;
 using Slipway.Server.Http;
@@ -58,6 +60,10 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
                 return (parameter, Outside(host.Config.Labels, $"container {host.Id}"));
             case "volumes":
                 return (parameter, Outside(engine.Volumes.Inspect(parameter).Labels, $"volume {parameter}"));
+            case "networks":
+                return (parameter, OutsideNetwork(parameter));
+            case "secrets":
+                return (parameter, OutsideSecret(parameter));
             default:
                 return (parameter, $"{verb} concerns objects of all labels");
         }
@@ -71,6 +77,10 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
         VolumeCreateRequest volume => Label(volume.Labels ??= []) ?? (volume.Name is { Length: > 0 } name ? OutsideVolume(name, mayBeMade: true) : null),
         VolumeCopyRequest copy => Label(copy.Labels ??= []),
         ContainerUpdateRequest update => Changed(update),
+        NetworkCreateRequest network => Label(network.Labels ??= []),
+        NetworkConnectRequest connect => OutsideContainer(connect.Container),
+        NetworkDisconnectRequest disconnect => OutsideContainer(disconnect.Container),
+        SecretSpec secret => Label(secret.Labels ??= []),
         null when s_creating.Contains(verb) => "without a body what is created could not be given labels",
         _ => null,
     };
@@ -104,19 +114,20 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
         HostConfig host = create.HostConfig ?? new HostConfig();
         IEnumerable<string> containers = ((string?[])[PrivilegedOptions.SharedWith(host.NetworkMode), PrivilegedOptions.SharedWith(host.PidMode), PrivilegedOptions.SharedWith(host.IpcMode)])
             .OfType<string>()
-            .Concat((host.VolumesFrom ?? []).Concat(host.Links ?? []).Concat(host.Requires ?? []).Concat(LabelledRequirements(create)).Select(reference => reference.Split(':')[0]));
+            .Concat((host.VolumesFrom ?? []).Concat(host.Links ?? []).Concat(host.Requires ?? []).Concat(Labelled(create, "slipway.requires")).Select(reference => reference.Split(':')[0]));
         IEnumerable<string> volumes = (host.Binds ?? []).Where(bind => !bind.StartsWith('/') && bind.Contains(':', StringComparison.Ordinal)).Select(bind => bind.Split(':')[0])
             .Concat((host.Mounts ?? []).Where(mount => mount is { Type: "volume", Source.Length: > 0 }).Select(mount => mount.Source!));
         IEnumerable<string> networks = (create.NetworkingConfig?.EndpointsConfig?.Keys ?? Enumerable.Empty<string>()).Append(host.NetworkMode)
             .Where(network => network is not ("" or "default" or "bridge" or "host" or "none") && PrivilegedOptions.SharedWith(network) is null);
-        return containers.Select(name => Outside(engine.Containers.Inspect(name, size: false).Config.Labels, $"container {name}"))
+        return containers.Select(OutsideContainer)
             .Concat(volumes.Select(name => OutsideVolume(name, mayBeMade: false)))
-            .Concat(networks.Select(name => (string?)$"network {name} is not known to have the labels of the policy"))
+            .Concat((host.Secrets ?? []).Select(secret => secret.Source).Concat(Labelled(create, "slipway.secrets").Select(text => text.Split(':')[0])).Select(OutsideSecret))
+            .Concat(networks.Select(OutsideNetwork))
             .FirstOrDefault(refusal => refusal is not null);
     }
 
-    private static string[] LabelledRequirements(ContainerCreateRequest create) =>
-        create.Labels?.GetValueOrDefault("slipway.requires")?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
+    private static string[] Labelled(ContainerCreateRequest create, string label) =>
+        create.Labels?.GetValueOrDefault(label)?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
 
     /// <param name="mayBeMade">A volume that does not exist will be made with the labels; otherwise it would be made without.</param>
     private string? OutsideVolume(string name, bool mayBeMade)
@@ -130,6 +141,12 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
             return mayBeMade ? null : $"volume {name} does not exist; create it first, and it will have the labels of the policy";
         }
     }
+
+    private string? OutsideContainer(string reference) => Outside(engine.Containers.Inspect(reference, size: false).Config.Labels, $"container {reference}");
+
+    private string? OutsideNetwork(string reference) => Outside(engine.Networks.Inspect(reference).Labels, $"network {reference}");
+
+    private string? OutsideSecret(string reference) => Outside(engine.Secrets.Inspect(reference).Spec.Labels, $"secret {reference}");
 
     private string? Outside(IReadOnlyDictionary<string, string>? labels, string what) =>
         policy.Includes(labels) ? null : $"{what} does not have the labels of the policy";

@@ -1,5 +1,6 @@
 using Slipway.Api.Containers;
 using Slipway.Api.Exec;
+using Slipway.Api.Networks;
 using Slipway.Api.Volumes;
 using Slipway.Engine;
 
@@ -31,18 +32,19 @@ internal static class PrivilegedOptions
         nameof(HostConfig.Binds), nameof(HostConfig.LogConfig), nameof(HostConfig.NetworkMode), nameof(HostConfig.VolumeDriver), nameof(HostConfig.VolumesFrom), nameof(HostConfig.Annotations),
         nameof(HostConfig.CapAdd), nameof(HostConfig.CgroupnsMode), nameof(HostConfig.IpcMode), nameof(HostConfig.Cgroup), nameof(HostConfig.Links), nameof(HostConfig.OomScoreAdj),
         nameof(HostConfig.PidMode), nameof(HostConfig.Privileged), nameof(HostConfig.SecurityOpt), nameof(HostConfig.UTSMode), nameof(HostConfig.UsernsMode), nameof(HostConfig.Runtime),
-        nameof(HostConfig.Mounts), nameof(HostConfig.MaskedPaths), nameof(HostConfig.ReadonlyPaths), nameof(HostConfig.Requires), nameof(Resources.CgroupParent), nameof(Resources.Devices),
+        nameof(HostConfig.Mounts), nameof(HostConfig.MaskedPaths), nameof(HostConfig.ReadonlyPaths), nameof(HostConfig.Requires), nameof(HostConfig.Secrets), nameof(Resources.CgroupParent), nameof(Resources.Devices),
         nameof(Resources.DeviceCgroupRules), nameof(Resources.DeviceRequests), nameof(Resources.OomKillDisable),
     };
 
     private const string Privileged = "privileged";
     private const string AddedCapability = "cap-add";
+    private const string NetworkOptions = "network-options";
     private const string VolumeDriver = "volume-driver";
     private const string VolumeOptions = "volume-options";
 
     private static readonly HashSet<string> s_names = new(StringComparer.Ordinal)
     {
-        Privileged, AddedCapability, VolumeDriver, VolumeOptions, "annotations", "binds", "cgroup-parent", "devices", "host-cgroupns", "host-ipc", "host-network", "host-pid",
+        Privileged, AddedCapability, NetworkOptions, VolumeDriver, VolumeOptions, "annotations", "binds", "cgroup-parent", "devices", "host-cgroupns", "host-ipc", "host-network", "host-pid",
         "host-userns", "host-uts", "log-driver", "oom", "runtime", "security-opt", "system-paths",
     };
 
@@ -55,6 +57,7 @@ internal static class PrivilegedOptions
         ContainerCreateRequest create => Of(create.HostConfig ?? new HostConfig()),
         ContainerUpdateRequest update => Of((Resources)update).Concat(Of(new HostConfig { Mounts = update.MountsAdd })).Distinct(StringComparer.Ordinal),
         ExecCreateRequest { Privileged: true } => [Privileged],
+        NetworkCreateRequest { Options.Count: > 0 } => [NetworkOptions],
         VolumeCreateRequest volume => OfVolume(volume.Driver, volume.DriverOpts),
         _ => [],
     };

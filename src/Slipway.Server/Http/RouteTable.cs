@@ -89,6 +89,13 @@ internal static class RouteTable
         Built("PUT", "/volumes/{name}", VolumeEndpoints.Update),
         Built("DELETE", "/volumes/{name}", VolumeEndpoints.Remove),
 
+        // Secrets
+        Built("GET", "/secrets", SecretEndpoints.List),
+        Built("POST", "/secrets/create", SecretEndpoints.Create),
+        Built("GET", "/secrets/{id}", SecretEndpoints.Inspect),
+        Built("DELETE", "/secrets/{id}", SecretEndpoints.Remove),
+        Built("POST", "/secrets/{id}/update", SecretEndpoints.Update),
+
         // Plugins
         NotBuilt("GET", "/plugins"),
         NotBuilt("GET", "/plugins/privileges"),
@@ -123,11 +130,6 @@ internal static class RouteTable
         Swarm("GET", "/tasks"),
         Swarm("GET", "/tasks/{id}"),
         Swarm("GET", "/tasks/{id}/logs"),
-        Swarm("GET", "/secrets"),
-        Swarm("POST", "/secrets/create"),
-        Swarm("GET", "/secrets/{id}"),
-        Swarm("DELETE", "/secrets/{id}"),
-        Swarm("POST", "/secrets/{id}/update"),
         Swarm("GET", "/configs"),
         Swarm("POST", "/configs/create"),
         Swarm("GET", "/configs/{id}"),

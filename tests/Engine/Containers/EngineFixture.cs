@@ -23,6 +23,7 @@ public sealed class EngineFixture : IAsyncLifetime
     {
         DataRoot = $"/var/lib/slipway-test-{Environment.ProcessId}-{_number}",
         ExecRoot = $"/run/slipway-test-{Environment.ProcessId}-{_number}",
+        SecretsKeyFile = $"/run/slipway-test-{Environment.ProcessId}-{_number}/secrets.key",
         PluginDirectory = $"/run/slipway-test-{Environment.ProcessId}-{_number}/plugins",
         Bridge = $"slwt{Environment.ProcessId % 100000}x{_number}",
         BridgeAddress = $"10.217.{_number}.1/24",

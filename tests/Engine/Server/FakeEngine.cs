@@ -5,7 +5,9 @@ using Slipway.Api.Disk;
 using Slipway.Api.Events;
 using Slipway.Api.Exec;
 using Slipway.Api.Images;
+using Slipway.Api.Networks;
 using Slipway.Api.Registries;
+using Slipway.Api.Secrets;
 using Slipway.Api.Volumes;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
@@ -14,6 +16,8 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Exec;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images;
+using Slipway.Engine.Networks;
+using Slipway.Engine.Secrets;
 using Slipway.Engine.Volumes;
 using Slipway.Engine;
 using Slipway.Oci;
@@ -22,7 +26,7 @@ using Slipway.Registry.Distribution;
 namespace Slipway.Tests.Engine.Server;
 
 /// <summary>An engine that does what a test tells it; what it is not told about, it does not know.</summary>
-internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegistries, IEvents, IDaemon, IDisk, IVolumes
+internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegistries, IEvents, IDaemon, IDisk, IVolumes, ISecrets, INetworks
 {
     public const string Id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -42,7 +46,13 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public IVolumes Volumes => this;
 
-    public Slipway.Engine.Networks.INetworks Networks => throw new NotSupportedException("no test of the server asks for networks");
+    public ISecrets Secrets => this;
+
+    public INetworks Networks => this;
+
+    public Func<string, Network>? OnNetwork { get; set; }
+
+    public List<Secret> KnownSecrets { get; } = [];
 
     public Func<ContainerCreate, ContainerCreateResponse>? OnCreate { get; set; }
 
@@ -185,6 +195,34 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
     Task IVolumes.RemoveAsync(string name, bool force, CancellationToken cancellationToken) => Call($"remove volume {name} {force}");
 
     Task<VolumesPruneReport> IVolumes.PruneAsync(Filters filters, bool all, CancellationToken cancellationToken) => Task.FromResult(new VolumesPruneReport(all ? ["all"] : [], 0));
+
+    IReadOnlyList<Secret> ISecrets.List(Filters filters) => KnownSecrets;
+
+    Secret ISecrets.Inspect(string reference) => KnownSecrets.Find(secret => secret.Spec.Name == reference) ?? throw new EngineException(ErrorKind.NotFound, $"secret {reference} not found");
+
+    Task<string> ISecrets.CreateAsync(SecretSpec spec, CancellationToken cancellationToken)
+    {
+        KnownSecrets.Add(new Secret { ID = spec.Name, Version = new ObjectVersion(1), CreatedAt = "", UpdatedAt = "", Spec = spec with { Data = null } });
+        return Task.FromResult(spec.Name);
+    }
+
+    Task ISecrets.UpdateAsync(string reference, ulong version, SecretSpec spec, CancellationToken cancellationToken) => Call($"update secret {reference} {version}");
+
+    Task ISecrets.RemoveAsync(string reference, CancellationToken cancellationToken) => Call($"remove secret {reference}");
+
+    List<Network> INetworks.List(Filters filters) => [];
+
+    Network INetworks.Inspect(string reference) => OnNetwork?.Invoke(reference) ?? throw new EngineException(ErrorKind.NotFound, $"network {reference} not found");
+
+    Task<NetworkCreateResponse> INetworks.CreateAsync(NetworkCreateRequest request, CancellationToken cancellationToken) => Task.FromResult(new NetworkCreateResponse(Id, request.Labels?.GetValueOrDefault("team") ?? ""));
+
+    Task INetworks.RemoveAsync(string reference, CancellationToken cancellationToken) => Call($"remove network {reference}");
+
+    Task<NetworksPruneReport> INetworks.PruneAsync(Filters filters, CancellationToken cancellationToken) => Task.FromResult(new NetworksPruneReport(null));
+
+    Task INetworks.ConnectAsync(string reference, NetworkConnectRequest request, CancellationToken cancellationToken) => Call($"connect {reference} {request.Container}");
+
+    Task INetworks.DisconnectAsync(string reference, NetworkDisconnectRequest request, CancellationToken cancellationToken) => Call($"disconnect {reference} {request.Container}");
 
     Task<string> IContainers.ExplainAsync(string reference, CancellationToken cancellationToken) => Task.FromResult($"plan of {reference}\n");
 

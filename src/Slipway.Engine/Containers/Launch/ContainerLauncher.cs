@@ -3,6 +3,7 @@ using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Secrets;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Process;
@@ -247,6 +248,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
         }
 
+        SecretMounts.Open(container.HostConfig, services.Secrets, attempt.Images);
         return container;
     }
 
@@ -292,7 +294,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         /// <summary>Parts of volumes, by destination.</summary>
         public Dictionary<string, SafeFileHandle> Sources { get; } = [];
 
-        /// <summary>Detached mounts of images, by destination.</summary>
+        /// <summary>Detached mounts of images and secrets, by destination.</summary>
         public Dictionary<string, SafeFileHandle> Images { get; } = [];
 
         /// <summary>Who has the container's volumes mounted.</summary>

@@ -1,6 +1,7 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Secrets;
 using Slipway.Kernel.Users;
 using Slipway.Oci.Runtime;
 
@@ -42,6 +43,7 @@ internal static class SpecMounts
 
         // What lies deeper comes later, as in Docker: a volume at /etc does not hide /etc/hosts.
         mounts.AddRange(own.OrderBy(mount => mount.Destination.Count(character => character == '/')));
+        mounts.AddRange(SecretMounts.Destinations(host).Select(destination => new MountSpec(destination, "bind", "", SecretMounts.Options)));
         return mounts;
     }
 
