@@ -30,6 +30,17 @@ public sealed record EngineOptions
     /// <summary>What networks without a subnet of their own are cut from.</summary>
     public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.Defaults;
 
+    /// <summary>Containers on the default network reach each other (<c>icc</c>).</summary>
+    public bool InterContainer { get; init; } = true;
+
+    /// <summary>Bytes of a packet on the default network; 0 for 1500.</summary>
+    public int Mtu { get; init; }
+
+    /// <summary>Where the default network's ports are published that name no address; null for all addresses.</summary>
+    public System.Net.IPAddress? PublishAddress { get; init; }
+
+    public ContainerDefaults Defaults { get; init; } = new();
+
     /// <summary>Parent of all cgroups, relative to the root of the hierarchies; null: derived from the data root, below <c>slipway</c>.</summary>
     public string? CgroupParent { get; init; }
 

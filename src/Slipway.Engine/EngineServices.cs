@@ -157,6 +157,9 @@ internal sealed record EngineServices : IAsyncDisposable
         }
     }
 
+    /// <summary>What <c>host-gateway</c> stands for; null for an engine without a bridge that was not told.</summary>
+    public IPAddress? HostGateway => Options.Defaults.HostGateway ?? Bridge?.Gateway;
+
     public string ContainerDirectory(string id) => $"{Options.DataRoot}/containers/{id}";
 
     /// <summary>Of a container's own group, relative to the top of the hierarchies: below the engine's, or below the parent that it names.</summary>
@@ -291,14 +294,18 @@ internal sealed record EngineServices : IAsyncDisposable
 
     private static BridgeOptions BridgeOf(EngineOptions options)
     {
+        BridgeOptions bridge = new()
+        {
+            BridgeName = options.Bridge, Mtu = options.Mtu, InterContainer = options.InterContainer, DefaultHostAddress = options.PublishAddress,
+        };
         if (options.BridgeAddress is not { } text)
         {
-            return new BridgeOptions { BridgeName = options.Bridge };
+            return bridge;
         }
 
         string[] parts = text.Split('/');
         return parts.Length == 2 && IPAddress.TryParse(parts[0], out IPAddress? address) && int.TryParse(parts[1], out int length)
-            ? new BridgeOptions { BridgeName = options.Bridge, Address = (address, length) }
+            ? bridge with { Address = (address, length) }
             : throw new EngineException(ErrorKind.InvalidParameter, $"invalid CIDR address: {text}");
     }
 

@@ -32,6 +32,47 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("cgroup-parent")]
     public string? CgroupParent { get; init; }
 
+    [JsonPropertyName("dns")]
+    public List<string>? Dns { get; init; }
+
+    [JsonPropertyName("dns-search")]
+    public List<string>? DnsSearch { get; init; }
+
+    [JsonPropertyName("dns-opts")]
+    public List<string>? DnsOptions { get; init; }
+
+    [JsonPropertyName("default-ulimits")]
+    public Dictionary<string, UlimitDirectives>? DefaultUlimits { get; init; }
+
+    /// <summary>A size with a unit, or a number of bytes.</summary>
+    [JsonPropertyName("default-shm-size")]
+    public JsonElement? DefaultShmSize { get; init; }
+
+    [JsonPropertyName("default-ipc-mode")]
+    public string? DefaultIpcMode { get; init; }
+
+    [JsonPropertyName("default-cgroupns-mode")]
+    public string? DefaultCgroupNamespace { get; init; }
+
+    [JsonPropertyName("no-new-privileges")]
+    public bool? NoNewPrivileges { get; init; }
+
+    [JsonPropertyName("seccomp-profile")]
+    public string? SeccompProfile { get; init; }
+
+    [JsonPropertyName("icc")]
+    public bool? InterContainer { get; init; }
+
+    [JsonPropertyName("mtu")]
+    public int? Mtu { get; init; }
+
+    /// <summary>Where ports are published that name no address.</summary>
+    [JsonPropertyName("ip")]
+    public string? PublishAddress { get; init; }
+
+    [JsonPropertyName("host-gateway-ip")]
+    public string? HostGateway { get; init; }
+
     [JsonPropertyName("labels")]
     public List<string>? Labels { get; init; }
 
@@ -190,6 +231,19 @@ internal sealed record DaemonConfiguration
             DefaultRuntime = Pick(DefaultRuntime, file.DefaultRuntime, "default-runtime"),
             Debug = Debug ?? file.Debug,
             SecretsKeyFile = file.SecretsKeyFile,
+            Dns = Pick(Dns, file.Dns, "dns"),
+            DnsSearch = Pick(DnsSearch, file.DnsSearch, "dns-search"),
+            DnsOptions = Pick(DnsOptions, file.DnsOptions, "dns-opts"),
+            DefaultUlimits = Pick(DefaultUlimits, file.DefaultUlimits, "default-ulimits"),
+            DefaultShmSize = (JsonElement?)Pick<object>(DefaultShmSize, file.DefaultShmSize, "default-shm-size"),
+            DefaultIpcMode = Pick(DefaultIpcMode, file.DefaultIpcMode, "default-ipc-mode"),
+            DefaultCgroupNamespace = Pick(DefaultCgroupNamespace, file.DefaultCgroupNamespace, "default-cgroupns-mode"),
+            NoNewPrivileges = NoNewPrivileges ?? file.NoNewPrivileges,
+            SeccompProfile = Pick(SeccompProfile, file.SeccompProfile, "seccomp-profile"),
+            InterContainer = InterContainer ?? file.InterContainer,
+            Mtu = PickNumber(Mtu, file.Mtu, "mtu"),
+            PublishAddress = Pick(PublishAddress, file.PublishAddress, "ip"),
+            HostGateway = Pick(HostGateway, file.HostGateway, "host-gateway-ip"),
             Sockets = file.Sockets,
             Audit = file.Audit,
         } is var merged && both.Count == 0

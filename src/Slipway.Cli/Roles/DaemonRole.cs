@@ -144,7 +144,7 @@ internal static class DaemonRole
             };
         }
 
-        return RegistryDirectives.Apply(configuration, options);
+        return RegistryDirectives.Apply(configuration, ContainerDirectives.Apply(configuration, options));
     }
 
     private static ServerOptions ServerOptions(DaemonConfiguration configuration, DaemonLog log)

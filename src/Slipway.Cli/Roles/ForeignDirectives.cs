@@ -20,12 +20,12 @@ internal static class ForeignDirectives
     /// <summary>With the value that is as Slipway does it, beside what is empty, zero or false.</summary>
     private static readonly Dictionary<string, string> s_asOurs = new(StringComparer.Ordinal)
     {
-        ["allow-direct-routing"] = "false", ["authorization-plugins"] = "[]", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0", ["default-cgroupns-mode"] = "\"\"",
-        ["default-gateway"] = "\"\"", ["default-gateway-v6"] = "\"\"", ["default-ipc-mode"] = "\"private\"", ["default-shm-size"] = "\"64M\"", ["default-ulimits"] = "{}",
-        ["dns"] = "[]", ["dns-opts"] = "[]", ["dns-search"] = "[]", ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
-        ["fixed-cidr"] = "\"\"", ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ip"] = "\"\"", ["host-gateway-ips"] = "[]", ["icc"] = "true", ["ip"] = "\"0.0.0.0\"",
-        ["ip-forward"] = "true", ["ip-masq"] = "true", ["ip6tables"] = "true", ["iptables"] = "true", ["ipv6"] = "false", ["metrics-addr"] = "\"\"", ["mtu"] = "1500",
-        ["no-new-privileges"] = "false", ["seccomp-profile"] = "\"builtin\"", ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"",
+        ["allow-direct-routing"] = "false", ["authorization-plugins"] = "[]", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
+        ["default-gateway"] = "\"\"", ["default-gateway-v6"] = "\"\"",
+        ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
+        ["fixed-cidr"] = "\"\"", ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ips"] = "[]",
+        ["ip-forward"] = "true", ["ip-masq"] = "true", ["ip6tables"] = "true", ["iptables"] = "true", ["ipv6"] = "false", ["metrics-addr"] = "\"\"",
+        ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"",
     };
 
     /// <exception cref="CommandException">A key is unknown, or asks for what Slipway does not do.</exception>

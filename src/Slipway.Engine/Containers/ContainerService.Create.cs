@@ -22,7 +22,7 @@ internal sealed partial class ContainerService
             throw ContainerErrors.Invalid("config cannot be empty in order to create a container");
         }
 
-        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, DefaultLog);
+        HostConfig hostConfig = HostConfigDefaults.Apply(request.HostConfig, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, DefaultLog, _services.Options.Defaults);
         hostConfig.NetworkMode = NetworkName(hostConfig.NetworkMode);
         Validate(request, hostConfig);
         Dictionary<string, EndpointSettings?> endpoints = Endpoints(request.NetworkingConfig, hostConfig);
@@ -103,7 +103,7 @@ internal sealed partial class ContainerService
         try
         {
             CapabilityPolicy.Validate(hostConfig.CapAdd ?? [], hostConfig.CapDrop ?? []);
-            if (security.Seccomp is { } profile and not SecurityOptions.Unconfined)
+            if (security.Seccomp is { } profile and not (SecurityOptions.Unconfined or SecurityOptions.BuiltIn))
             {
                 SeccompProfileReader.Parse(profile);
             }

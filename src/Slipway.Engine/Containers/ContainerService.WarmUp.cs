@@ -21,7 +21,7 @@ internal sealed partial class ContainerService
         await File.WriteAllBytesAsync(program, MinimalProgram.For(RuntimeInformation.OSArchitecture));
         File.SetUnixFileMode(program, (UnixFileMode)0x1ED);
         string id = Identifiers.New();
-        HostConfig hostConfig = HostConfigDefaults.Apply(new HostConfig { AutoRemove = true }, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, new LogConfig { Type = LogOptions.JsonFile });
+        HostConfig hostConfig = HostConfigDefaults.Apply(new HostConfig { AutoRemove = true }, _services.Cgroups.Hierarchy.Mode, DefaultNetwork, new LogConfig { Type = LogOptions.JsonFile }, new ContainerDefaults());
         ContainerConfig config = new() { Hostname = id[..12], Entrypoint = ["/warm-up"], AttachStdout = true };
         ContainerSnapshot snapshot = new()
         {

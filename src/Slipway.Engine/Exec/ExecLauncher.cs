@@ -37,6 +37,8 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
         };
         (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot));
         using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(snapshot)) ?? throw ContainerErrors.NotRunning(container.Id);
+        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot), services.Options.Defaults);
+        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
         context = context with { Cgroup = group.Prepare(), Seccomp = filter is null ? null : services.Seccomp.Compile(filter) };
         using CompiledPlan plan = ExecCompiler.Compile(process, context);
         return await services.Supervisor.Current.LaunchAsync(
@@ -66,10 +68,10 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
         }
     }
 
-    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user, IReadOnlyList<string> linkVariables)
+    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user, IReadOnlyList<string> linkVariables, ContainerDefaults defaults)
     {
         HostConfig host = container.HostConfig;
-        SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt);
+        SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt, defaults.NoNewPrivileges);
         UserSpec ids = new(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids };
         HostConfig granted = request.Privileged ? host with { Privileged = true } : host;
         ProcessSpec process = new()
@@ -86,7 +88,7 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
         };
 
         // As in runc, a privileged exec gets all capabilities, but keeps the container's filter.
-        return (process, SpecBuilder.Seccomp(host, security, SpecBuilder.Capabilities(host, ids)));
+        return (process, SpecBuilder.Seccomp(host, security, SpecBuilder.Capabilities(host, ids), defaults));
     }
 
     private static ResolvedUser LookUp(ExecContext context, ContainerSnapshot container, ExecCreateRequest request)

@@ -80,8 +80,9 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
         NetworkCreateRequest network => Label(network.Labels ??= []),
         NetworkConnectRequest connect => OutsideContainer(connect.Container),
         NetworkDisconnectRequest disconnect => OutsideContainer(disconnect.Container),
+        VolumeCopyRequest copy => Label(copy.Labels ??= []),
         SecretSpec secret => Label(secret.Labels ??= []),
-        null when s_creating.Contains(verb) => "without a body what is created could not be given labels",
+        null when s_creating.Contains(verb) || verb == "volumes.copy" => "without a body what is created could not be given labels",
         _ => null,
     };
 

@@ -97,17 +97,17 @@ internal static class RouteTable
         Built("POST", "/secrets/{id}/update", SecretEndpoints.Update),
 
         // Plugins
-        NotBuilt("GET", "/plugins"),
-        NotBuilt("GET", "/plugins/privileges"),
-        NotBuilt("POST", "/plugins/pull"),
-        NotBuilt("POST", "/plugins/create"),
-        NotBuilt("GET", "/plugins/{name}/json"),
-        NotBuilt("DELETE", "/plugins/{name}"),
-        NotBuilt("POST", "/plugins/{name}/enable"),
-        NotBuilt("POST", "/plugins/{name}/disable"),
-        NotBuilt("POST", "/plugins/{name}/upgrade"),
-        NotBuilt("POST", "/plugins/{name}/push"),
-        NotBuilt("POST", "/plugins/{name}/set"),
+        Built("GET", "/plugins", PluginEndpoints.List),
+        Built("GET", "/plugins/privileges", PluginEndpoints.Install),
+        Built("POST", "/plugins/pull", PluginEndpoints.Install),
+        Built("POST", "/plugins/create", PluginEndpoints.Install),
+        Built("GET", "/plugins/{name}/json", PluginEndpoints.OfOne),
+        Built("DELETE", "/plugins/{name}", PluginEndpoints.OfOne),
+        Built("POST", "/plugins/{name}/enable", PluginEndpoints.OfOne),
+        Built("POST", "/plugins/{name}/disable", PluginEndpoints.OfOne),
+        Built("POST", "/plugins/{name}/upgrade", PluginEndpoints.OfOne),
+        Built("POST", "/plugins/{name}/push", PluginEndpoints.OfOne),
+        Built("POST", "/plugins/{name}/set", PluginEndpoints.OfOne),
 
         // Swarm
         Swarm("GET", "/nodes"),

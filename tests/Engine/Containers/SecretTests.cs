@@ -53,7 +53,9 @@ public sealed class SecretTests(EngineFixture fixture) : IClassFixture<EngineFix
     [Fact]
     public async Task The_value_is_nowhere_on_the_disk_nor_in_anything_the_engine_tells()
     {
-        await CreateAsync("hidden");
+        // Not that of the other tests, whose containers print it.
+        const string Value = "a value that no container prints";
+        await CreateAsync("hidden", Value);
         ContainerCreateRequest request = EngineFixture.Request("sh", "-c", "cat /run/secrets/hidden > /dev/null; sleep 1000");
         request.HostConfig!.Secrets = [new SecretReference { Source = "hidden" }];
         string id = await fixture.StartedAsync(request);

@@ -4,7 +4,8 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Slipway.Api.Containers;
 using Slipway.Api.Disk;
-using Slipway.Api.Exec;
+using Slipway.Api.Networks;
+using Slipway.Api.Secrets;
 using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Server;
@@ -217,7 +218,7 @@ public sealed class PolicyTests
         foreach ((string method, string path) in ((string, string)[])
             [
                 ("GET", "/containers/plain/json"), ("GET", "/containers/theirs/export"), ("PUT", "/containers/theirs/archive?path=/"), ("POST", "/commit?container=theirs"),
-                ("DELETE", "/volumes/theirs"), ("GET", "/system/df"), ("GET", "/slipway/disk"), ("GET", "/slipway/containers/theirs/explain"), ("POST", "/networks/bridge/connect"),
+                ("DELETE", "/volumes/theirs"), ("GET", "/system/df"), ("GET", "/slipway/disk"), ("GET", "/slipway/containers/theirs/explain"),
             ])
         {
             Assert.True((await SendAsync(client, method, "/v1.50" + path)).Status == 403, path);
@@ -226,6 +227,21 @@ public sealed class PolicyTests
         Assert.Equal(200, (await SendAsync(client, "POST", "/v1.50/exec/e/resize?h=1&w=1")).Status);
         Assert.Equal(204, (await SendAsync(client, "DELETE", "/v1.50/volumes/ours")).Status);
         Assert.Equal(404, (await SendAsync(client, "GET", "/v1.50/volumes/none")).Status);
+
+        // Networks and secrets are as other objects; a container that is connected has to be within the policy too.
+        server.Engine.OnNetwork = name => new Network { Name = name, Id = name, Created = "", Driver = "bridge", IPAM = new IPAM(), Labels = name == "ours" ? new() { ["team"] = "ci" } : null };
+        Assert.Equal(201, (await SendAsync(client, "POST", "/v1.50/secrets/create", """{"Name":"ours","Data":"eA=="}""")).Status);
+        Assert.Equal("ci", server.Engine.KnownSecrets.Single().Spec.Labels!["team"]);
+        server.Engine.KnownSecrets.Add(server.Engine.KnownSecrets[0] with { Spec = new SecretSpec { Name = "theirs" } });
+        Assert.Equal(200, (await SendAsync(client, "GET", "/v1.50/secrets/ours")).Status);
+        Assert.Equal(403, (await SendAsync(client, "DELETE", "/v1.50/secrets/theirs")).Status);
+        Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/containers/create", """{"Image":"alpine","HostConfig":{"Secrets":[{"Source":"theirs"}]}}""")).Status);
+        Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/containers/create", """{"Image":"alpine","Labels":{"slipway.secrets":"ours,theirs:/x"}}""")).Status);
+        Assert.Equal(200, (await SendAsync(client, "POST", "/v1.50/networks/ours/connect", """{"Container":"ours"}""")).Status);
+        Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/networks/ours/connect", """{"Container":"theirs"}""")).Status);
+        Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/networks/theirs/connect", """{"Container":"ours"}""")).Status);
+        Assert.Equal(201, (await SendAsync(client, "POST", "/v1.50/containers/create", """{"Image":"alpine","HostConfig":{"NetworkMode":"ours"}}""")).Status);
+        Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/networks/create", """{"Name":"n","Options":{"com.docker.network.bridge.name":"br0"}}""")).Status);
 
         // Lists are filtered, whatever the client filters by itself.
         await SendAsync(client, "GET", "/v1.50/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%3Db%22%3Atrue%7D%2C%22status%22%3A%5B%22running%22%5D%7D");
@@ -238,6 +254,7 @@ public sealed class PolicyTests
     {
         await using ServerUnderTest server = await StartAsync(new SocketPolicy { Labels = new Dictionary<string, string> { ["team"] = "ci" } });
         server.Engine.OnInspect = name => Container(name, team: name == "ours" ? "ci" : null);
+        server.Engine.OnNetwork = name => new Network { Name = name, Id = name, Created = "", Driver = "bridge", IPAM = new IPAM() };
         server.Engine.OnVolume = name => name is "none" ? throw new EngineException(ErrorKind.NotFound, "no such volume") : new Volume { Name = name, Labels = name is "ours" ? new() { ["team"] = "ci" } : null };
         ContainerCreate? created = null;
         server.Engine.OnCreate = create =>

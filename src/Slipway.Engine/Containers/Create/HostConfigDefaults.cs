@@ -7,22 +7,27 @@ namespace Slipway.Engine.Containers.Create;
 /// <summary>What Docker writes into a host configuration where the request leaves it open.</summary>
 internal static class HostConfigDefaults
 {
-    private const long ShmSize = 64L << 20;
-
     /// <summary>A new host configuration; the argument is not changed.</summary>
     /// <param name="defaultNetwork">Of a container that names none.</param>
     /// <param name="defaultLog">Of a container that names no log driver; its options are also those of a container that names the same driver.</param>
-    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode, string defaultNetwork, LogConfig defaultLog)
+    public static HostConfig Apply(HostConfig? request, CgroupMode cgroupMode, string defaultNetwork, LogConfig defaultLog, ContainerDefaults defaults)
     {
         HostConfig config = (request ?? new HostConfig()) with { };
         config.NetworkMode = config.NetworkMode is "" or "default" ? defaultNetwork : config.NetworkMode;
-        config.IpcMode = config.IpcMode.Length == 0 ? NamespaceModes.Private : config.IpcMode;
+        config.IpcMode = config.IpcMode.Length == 0 ? defaults.IpcMode : config.IpcMode;
 
         // A cgroup namespace hides the host's path; on v1, where containers see named hierarchies, Docker leaves it off.
         config.CgroupnsMode = config.CgroupnsMode.Length > 0 ? config.CgroupnsMode
+            : defaults.CgroupNamespace.Length > 0 && !config.Privileged ? defaults.CgroupNamespace
             : cgroupMode == CgroupMode.V2 && !config.Privileged ? NamespaceModes.Private
             : NamespaceModes.Host;
-        config.ShmSize = config.ShmSize == 0 ? ShmSize : config.ShmSize;
+        config.ShmSize = config.ShmSize == 0 ? defaults.ShmSize : config.ShmSize;
+        ApplyNames(config, defaults);
+        if (defaults.Ulimits.Count > 0)
+        {
+            config.Ulimits = [.. config.Ulimits ?? [], .. defaults.Ulimits.Where(limit => config.Ulimits?.Exists(own => own.Name == limit.Name) != true)];
+        }
+
         config.LogConfig = Merge(config.LogConfig, defaultLog);
         config.RestartPolicy = config.RestartPolicy.Name.Length == 0 ? new RestartPolicy("no", config.RestartPolicy.MaximumRetryCount) : config.RestartPolicy;
         config.PortBindings ??= [];
@@ -39,6 +44,21 @@ internal static class HostConfigDefaults
         config.ReadonlyPaths ??= config.Privileged ? [] : [.. SystemPaths.Readonly];
         config.Runtime = string.IsNullOrEmpty(config.Runtime) ? "slipway" : config.Runtime;
         return config;
+    }
+
+    /// <summary>Who shares another container's network has that one's resolver.</summary>
+    private static void ApplyNames(HostConfig config, ContainerDefaults defaults)
+    {
+        if (NamespaceModes.SharedWith(config.NetworkMode) is not null)
+        {
+            return;
+        }
+
+        config.Dns = Pick(config.Dns, defaults.Dns);
+        config.DnsSearch = Pick(config.DnsSearch, defaults.DnsSearch);
+        config.DnsOptions = Pick(config.DnsOptions, defaults.DnsOptions);
+
+        static List<string>? Pick(List<string>? own, IReadOnlyList<string> others) => own is { Count: > 0 } || others.Count == 0 ? own : [.. others];
     }
 
     private static LogConfig Merge(LogConfig request, LogConfig defaults)

@@ -1,15 +1,16 @@
 namespace Slipway.Engine.Containers.Create;
 
 /// <summary><c>--security-opt</c>.</summary>
-/// <param name="Seccomp">The text of a profile, <c>unconfined</c>, or null for the default.</param>
+/// <param name="Seccomp">The text of a profile, <c>unconfined</c>, <c>builtin</c>, or null for the engine's default.</param>
 internal sealed record SecurityOptions(bool NoNewPrivileges, string? Seccomp)
 {
-    public const string Unconfined = "unconfined";
+    public const string Unconfined = ContainerDefaults.Unconfined;
+    public const string BuiltIn = "builtin";
 
     /// <exception cref="EngineException">InvalidParameter, or NotImplemented for a security module that is not supported.</exception>
-    public static SecurityOptions Parse(IReadOnlyList<string>? options)
+    /// <param name="noNewPrivileges">Where the options do not say.</param>
+    public static SecurityOptions Parse(IReadOnlyList<string>? options, bool noNewPrivileges = false)
     {
-        bool noNewPrivileges = false;
         string? seccomp = null;
         foreach (string option in options ?? [])
         {
@@ -27,7 +28,7 @@ internal sealed record SecurityOptions(bool NoNewPrivileges, string? Seccomp)
                     };
                     break;
                 case "seccomp" when value.Length > 0:
-                    seccomp = value == "builtin" ? null : value;
+                    seccomp = value;
                     break;
 
                 // No label and no profile is what there is.

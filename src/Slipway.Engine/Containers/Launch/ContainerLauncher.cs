@@ -62,7 +62,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
             {
-                NetworkFiles.Write(directory, container, AttachedNetworks.None, services.Bridge?.Gateway, []);
+                NetworkFiles.Write(directory, container, AttachedNetworks.None, services.HostGateway, []);
             }
 
             using Sandbox? sandbox = await SandboxAsync(container, attempt.Users);
@@ -101,7 +101,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
         attempt.Grouped = true;
         AttachedNetworks networks = attempt.Attaching is null ? AttachedNetworks.None : await attempt.Attaching;
-        NetworkFiles.Write(directory, container, networks, services.Bridge?.Gateway, linked);
+        NetworkFiles.Write(directory, container, networks, services.HostGateway, linked);
         using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
         attempt.CloseSources();
         attempt.Users?.Dispose();
@@ -152,6 +152,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         services.Cgroups.Hierarchy.Mode,
         SharedNamespaces(container.HostConfig),
         linkVariables,
+        services.Options.Defaults,
         users);
 
     /// <summary>Paths of the namespaces of other containers that this one joins.</summary>

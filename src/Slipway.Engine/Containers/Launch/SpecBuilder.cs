@@ -14,6 +14,7 @@ namespace Slipway.Engine.Containers.Launch;
 /// <param name="Home">The user's home directory.</param>
 /// <param name="Directory">The container's directory on the host, with resolv.conf, hosts and hostname.</param>
 /// <param name="SharedNamespaces">Namespaces of other containers to join, by type: their paths.</param>
+/// <param name="Defaults">Of the engine, for what the container leaves open.</param>
 /// <param name="LinkVariables">What <c>--link</c> adds to the environment.</param>
 /// <param name="Users">The ids of the container's user namespace; null: the host's own.</param>
 internal sealed record LaunchInputs(
@@ -24,6 +25,7 @@ internal sealed record LaunchInputs(
     CgroupMode CgroupMode,
     IReadOnlyDictionary<string, string> SharedNamespaces,
     IReadOnlyList<string> LinkVariables,
+    ContainerDefaults Defaults,
     IdMaps? Users = null);
 
 /// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>
@@ -36,7 +38,7 @@ internal static class SpecBuilder
     {
         ContainerConfig config = container.Config;
         HostConfig host = container.HostConfig;
-        SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt);
+        SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt, inputs.Defaults.NoNewPrivileges);
         DeviceSpecs devices = DeviceSpecs.Gather(host);
         CapabilitySets capabilities = Capabilities(host, inputs.User);
         bool privateUts = host.UTSMode != NamespaceModes.Host;
@@ -68,7 +70,7 @@ internal static class SpecBuilder
                 Devices = devices.Nodes,
                 CgroupsPath = inputs.CgroupsPath,
                 Resources = SpecResources.Build(host, devices.Rules),
-                Seccomp = Seccomp(host, security, capabilities),
+                Seccomp = Seccomp(host, security, capabilities, inputs.Defaults),
                 Sysctl = Sysctls(host, inputs.Users is not null),
                 MaskedPaths = host.MaskedPaths ?? [],
                 ReadonlyPaths = host.ReadonlyPaths ?? [],
@@ -129,14 +131,15 @@ internal static class SpecBuilder
     internal static CapabilitySets Capabilities(HostConfig host, UserSpec user) =>
         CapabilityPolicy.Sets(CapabilityPolicy.Resolve(host.CapAdd ?? [], host.CapDrop ?? [], host.Privileged), root: user.Uid == 0);
 
-    internal static SeccompSpec? Seccomp(HostConfig host, SecurityOptions security, CapabilitySets capabilities)
+    internal static SeccompSpec? Seccomp(HostConfig host, SecurityOptions security, CapabilitySets capabilities, ContainerDefaults defaults)
     {
-        if (security.Seccomp == SecurityOptions.Unconfined || (host.Privileged && security.Seccomp is null))
+        string? named = security.Seccomp ?? defaults.SeccompProfile;
+        if (named == SecurityOptions.Unconfined || (host.Privileged && security.Seccomp is null))
         {
             return null;
         }
 
-        SeccompProfile profile = security.Seccomp is { } text ? SeccompProfileReader.Parse(text) : SeccompProfile.Default;
+        SeccompProfile profile = named is { } text and not SecurityOptions.BuiltIn ? SeccompProfileReader.Parse(text) : SeccompProfile.Default;
         return profile.Resolve(capabilities.Bounding, RuntimeInformation.OSArchitecture, System.Environment.OSVersion.Version);
     }
 
