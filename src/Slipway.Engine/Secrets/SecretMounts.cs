@@ -7,6 +7,7 @@ using Slipway.Engine.Containers.Create;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
+using Slipway.Kernel.Users;
 
 namespace Slipway.Engine.Secrets;
 
@@ -42,8 +43,9 @@ internal static class SecretMounts
     public static IEnumerable<string> Destinations(HostConfig host) => (host.Secrets ?? []).Select(Destination).Distinct(StringComparer.Ordinal);
 
     /// <summary>Makes the mounts, by destination; they are the caller's.</summary>
+    /// <param name="users">Of the container's user namespace, by which owners are meant; null where it has none.</param>
     /// <exception cref="EngineException">A secret is gone, or cannot be opened.</exception>
-    public static void Open(HostConfig host, SecretService secrets, Dictionary<string, SafeFileHandle> mounts)
+    public static void Open(HostConfig host, SecretService secrets, IdMaps? users, Dictionary<string, SafeFileHandle> mounts)
     {
         foreach (IGrouping<string, SecretReference> place in (host.Secrets ?? []).GroupBy(Destination))
         {
@@ -52,7 +54,7 @@ internal static class SecretMounts
             {
                 foreach (SecretReference reference in place)
                 {
-                    Write(files, Path(reference)[(Path(reference).LastIndexOf('/') + 1)..], reference, secrets);
+                    Write(files, Path(reference)[(Path(reference).LastIndexOf('/') + 1)..], reference, secrets, users);
                 }
 
                 mounts.Add(place.Key, place.Key == Directory ? files : MountPart.Take(files, place.Key[(place.Key.LastIndexOf('/') + 1)..]));
@@ -103,7 +105,7 @@ internal static class SecretMounts
         }
     }
 
-    private static void Write(SafeFileHandle directory, string name, SecretReference reference, SecretService secrets)
+    private static void Write(SafeFileHandle directory, string name, SecretReference reference, SecretService secrets, IdMaps? users)
     {
         byte[] value = secrets.Value(reference.SecretID!);
         try
@@ -113,7 +115,7 @@ internal static class SecretMounts
                 Descriptors.Write(file, value);
             }
 
-            DirectoryEntry.ChangeOwner(directory, name, reference.UID, reference.GID);
+            DirectoryEntry.ChangeOwner(directory, name, users?.Users.Outside(reference.UID) ?? reference.UID, users?.Groups.Outside(reference.GID) ?? reference.GID);
             DirectoryEntry.ChangeMode(directory, name, reference.Mode);
         }
         finally

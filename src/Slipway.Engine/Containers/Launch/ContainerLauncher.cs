@@ -249,7 +249,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
         }
 
-        SecretMounts.Open(container.HostConfig, services.Secrets, attempt.Images);
+        SecretMounts.Open(container.HostConfig, services.Secrets, container.HostConfig.UsernsMode == NamespaceModes.Host ? null : services.Remap, attempt.Images);
         return container;
     }
 
