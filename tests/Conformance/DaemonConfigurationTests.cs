@@ -41,7 +41,7 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
     [InlineData("""{"frobnicate":true,"labels":[]}""", "the following directives don't match any configuration option: frobnicate")]
     [InlineData("""{"default-ipc-mode":"host"}""", "default-ipc-mode: host: it must be private or shareable")]
     [InlineData("""{"default-cgroupns-mode":"x"}""", "default-cgroupns-mode: x")]
-    [InlineData("""{"default-shm-size":"-1"}""", "size")]
+    [InlineData("""{"default-shm-size":-1}""", "default-shm-size: -1: it must be a size")]
     [InlineData("""{"dns":["no-address"]}""", "dns: no-address: it is no IP address")]
     [InlineData("""{"default-ulimits":{"nofile":{"Name":"nofile","Hard":10,"Soft":20}}}""", "20 > 10")]
     [InlineData("""{"seccomp-profile":"/nonexistent.json"}""", "seccomp-profile: /nonexistent.json")]
