@@ -23,6 +23,7 @@ internal static class PrivilegedOptions
         nameof(Resources.BlkioDeviceWriteIOps), nameof(Resources.CpuPeriod), nameof(Resources.CpuQuota), nameof(Resources.CpuRealtimePeriod), nameof(Resources.CpuRealtimeRuntime),
         nameof(Resources.CpusetCpus), nameof(Resources.CpusetMems), nameof(Resources.KernelMemory), nameof(Resources.KernelMemoryTCP), nameof(Resources.MemoryReservation),
         nameof(Resources.MemorySwap), nameof(Resources.MemorySwappiness), nameof(Resources.PidsLimit), nameof(Resources.Ulimits), nameof(Resources.CpuCount), nameof(Resources.CpuPercent),
+        nameof(ContainerUpdateRequest.PublishAdd), nameof(ContainerUpdateRequest.PublishRemove), nameof(ContainerUpdateRequest.MountsRemove), nameof(ContainerUpdateRequest.Env),
         nameof(Resources.IOMaximumIOps), nameof(Resources.IOMaximumBandwidth),
     };
 
@@ -33,7 +34,7 @@ internal static class PrivilegedOptions
         nameof(HostConfig.CapAdd), nameof(HostConfig.CgroupnsMode), nameof(HostConfig.IpcMode), nameof(HostConfig.Cgroup), nameof(HostConfig.Links), nameof(HostConfig.OomScoreAdj),
         nameof(HostConfig.PidMode), nameof(HostConfig.Privileged), nameof(HostConfig.SecurityOpt), nameof(HostConfig.UTSMode), nameof(HostConfig.UsernsMode), nameof(HostConfig.Runtime),
         nameof(HostConfig.Mounts), nameof(HostConfig.MaskedPaths), nameof(HostConfig.ReadonlyPaths), nameof(HostConfig.Requires), nameof(HostConfig.Secrets), nameof(Resources.CgroupParent), nameof(Resources.Devices),
-        nameof(Resources.DeviceCgroupRules), nameof(Resources.DeviceRequests), nameof(Resources.OomKillDisable),
+        nameof(ContainerUpdateRequest.MountsAdd), nameof(ContainerUpdateRequest.Labels), nameof(ContainerUpdateRequest.LabelsRemove), nameof(Resources.DeviceCgroupRules), nameof(Resources.DeviceRequests), nameof(Resources.OomKillDisable),
     };
 
     private const string Privileged = "privileged";
@@ -55,7 +56,7 @@ internal static class PrivilegedOptions
     public static IEnumerable<string> Of(object request) => request switch
     {
         ContainerCreateRequest create => Of(create.HostConfig ?? new HostConfig()),
-        ContainerUpdateRequest update => Of((Resources)update).Concat(Of(new HostConfig { Mounts = update.MountsAdd })).Distinct(StringComparer.Ordinal),
+        ContainerUpdateRequest update => Of((Resources)update).Concat(OfMounts(update.MountsAdd)).Distinct(StringComparer.Ordinal),
         ExecCreateRequest { Privileged: true } => [Privileged],
         NetworkCreateRequest { Options.Count: > 0 } => [NetworkOptions],
         VolumeCreateRequest volume => OfVolume(volume.Driver, volume.DriverOpts),
@@ -98,7 +99,6 @@ internal static class PrivilegedOptions
         (host.Privileged, Privileged),
         (host.Annotations is { Count: > 0 }, "annotations"),
         ((host.Binds ?? []).Any(bind => bind.StartsWith('/') && bind.Contains(':', StringComparison.Ordinal)), "binds"),
-        ((host.Mounts ?? []).Any(mount => mount.Type is not ("volume" or "tmpfs" or "image")), "binds"),
         (host.Cgroup.Length > 0, "cgroup-parent"),
         (host.CgroupnsMode is not ("" or "private"), "host-cgroupns"),
         (host.IpcMode is not ("" or "none" or "private" or "shareable") && SharedWith(host.IpcMode) is null, "host-ipc"),
@@ -115,7 +115,7 @@ internal static class PrivilegedOptions
     }
         .Where(option => option.Used).Select(option => option.Option)
         .Concat((host.CapAdd ?? []).Select(capability => $"{AddedCapability}:{CapabilityName(capability)}"))
-        .Concat((host.Mounts ?? []).SelectMany(mount => OfVolume(mount.VolumeOptions?.DriverConfig?.Name, mount.VolumeOptions?.DriverConfig?.Options)))
+        .Concat(OfMounts(host.Mounts))
         .Concat(Of((Resources)host))
         .Distinct(StringComparer.Ordinal);
 
@@ -136,6 +136,10 @@ internal static class PrivilegedOptions
             yield return "oom";
         }
     }
+
+    private static IEnumerable<string> OfMounts(List<Mount>? mounts) => (mounts ?? []).SelectMany(mount => mount.Type is "volume" or "tmpfs" or "image"
+        ? OfVolume(mount.VolumeOptions?.DriverConfig?.Name, mount.VolumeOptions?.DriverConfig?.Options)
+        : ["binds"]);
 
     /// <summary>The local driver's options mount what of the host they name.</summary>
     private static IEnumerable<string> OfVolume(string? driver, Dictionary<string, string>? options)

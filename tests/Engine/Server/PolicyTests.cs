@@ -131,6 +131,7 @@ public sealed class PolicyTests
         using HttpClient client = server.ClientOf("p.sock");
         Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/containers/x/exec", """{"Cmd":["true"],"Privileged":true}""")).Status);
         Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/containers/x/update", """{"Devices":[{"PathOnHost":"/dev/sda"}]}""")).Status);
+        Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/containers/x/update", """{"MountsAdd":[{"Type":"bind","Source":"/","Target":"/host"}]}""")).Status);
         Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/volumes/create", """{"Name":"v","DriverOpts":{"type":"none","o":"bind","device":"/"}}""")).Status);
         Assert.Equal(201, (await SendAsync(client, "POST", "/v1.50/volumes/create", """{"Name":"v"}""")).Status);
     }
@@ -242,6 +243,12 @@ public sealed class PolicyTests
         Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/networks/theirs/connect", """{"Container":"ours"}""")).Status);
         Assert.Equal(201, (await SendAsync(client, "POST", "/v1.50/containers/create", """{"Image":"alpine","HostConfig":{"NetworkMode":"ours"}}""")).Status);
         Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/networks/create", """{"Name":"n","Options":{"com.docker.network.bridge.name":"br0"}}""")).Status);
+
+        // An update leads neither out of the policy nor something of others in.
+        foreach (string update in (string[])["""{"LabelsRemove":["team"]}""", """{"Labels":{"team":"ops"}}""", """{"MountsAdd":[{"Type":"volume","Source":"theirs","Target":"/t"}]}"""])
+        {
+            Assert.Equal(403, (await SendAsync(client, "POST", "/v1.50/containers/ours/update", update)).Status);
+        }
 
         // Lists are filtered, whatever the client filters by itself.
         await SendAsync(client, "GET", "/v1.50/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%3Db%22%3Atrue%7D%2C%22status%22%3A%5B%22running%22%5D%7D");
