@@ -33,10 +33,10 @@ public sealed class ContainerDefaultsTests(SharedEngine engine) : EngineTest(eng
             await docker.Ok(
                 "run", "--rm", "--dns", "192.0.2.54", "--dns-search", "other.test", "--dns-option", "ndots:1", "--ulimit", "nofile=50:60", "--shm-size", "32m", "--security-opt", "no-new-privileges=false",
                 "--security-opt", "seccomp=builtin", "alpine", "sh", "-c", Look));
-        await docker.Ok("run", "-d", "--name", "c", "-p", "80", "alpine", "sleep", "1000");
-        Assert.Equal("shareable private", await docker.Inspect("c", "{{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}"));
-        Assert.StartsWith("127.0.0.1:", await docker.Ok("port", "c", "80"), StringComparison.Ordinal);
-        Assert.Equal("1\nfiltered", await docker.Ok("exec", "c", "sh", "-c", "grep NoNewPrivs /proc/self/status | cut -f2; mkdir /x 2>/dev/null || echo filtered"));
+        await docker.Ok("run", "-d", "--name", "box", "-p", "80", "alpine", "sleep", "1000");
+        Assert.Equal("shareable private", await docker.Inspect("box", "{{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}"));
+        Assert.StartsWith("127.0.0.1:", await docker.Ok("port", "box", "80"), StringComparison.Ordinal);
+        Assert.Equal("1\nfiltered", await docker.Ok("exec", "box", "sh", "-c", "grep NoNewPrivs /proc/self/status | cut -f2; mkdir /x 2>/dev/null || echo filtered"));
     }
 
     [Fact]
