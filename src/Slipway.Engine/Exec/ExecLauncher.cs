@@ -35,10 +35,8 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
             Namespaces = [.. SpecBuilder.Namespaces(snapshot.HostConfig, new Dictionary<string, string>()).Select(entry => entry.Type)],
             StdinIsPipe = request.AttachStdin && attachment is not null,
         };
-        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot));
-        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(snapshot)) ?? throw ContainerErrors.NotRunning(container.Id);
         (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot), services.Options.Defaults);
-        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(container.Id)) ?? throw ContainerErrors.NotRunning(container.Id);
+        using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(snapshot)) ?? throw ContainerErrors.NotRunning(container.Id);
         context = context with { Cgroup = group.Prepare(), Seccomp = filter is null ? null : services.Seccomp.Compile(filter) };
         using CompiledPlan plan = ExecCompiler.Compile(process, context);
         return await services.Supervisor.Current.LaunchAsync(

@@ -75,12 +75,10 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
     {
         ContainerCreateRequest create => Label(create.Labels ??= []) ?? Referenced(create),
         VolumeCreateRequest volume => Label(volume.Labels ??= []) ?? (volume.Name is { Length: > 0 } name ? OutsideVolume(name, mayBeMade: true) : null),
-        VolumeCopyRequest copy => Label(copy.Labels ??= []),
         ContainerUpdateRequest update => Changed(update),
         NetworkCreateRequest network => Label(network.Labels ??= []),
         NetworkConnectRequest connect => OutsideContainer(connect.Container),
         NetworkDisconnectRequest disconnect => OutsideContainer(disconnect.Container),
-        ContainerUpdateRequest update => Updated(update),
         VolumeCopyRequest copy => Label(copy.Labels ??= []),
         SecretSpec secret => Label(secret.Labels ??= []),
         null when s_creating.Contains(verb) || verb == "volumes.copy" => "without a body what is created could not be given labels",
@@ -95,11 +93,6 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
             ? $"label {label} is the policy's"
             : (update.MountsAdd ?? []).Where(mount => mount is { Type: "volume", Source.Length: > 0 }).Select(mount => OutsideVolume(mount.Source!, mayBeMade: false)).FirstOrDefault(refusal => refusal is not null);
     }
-    /// <summary>A container stays within the policy, and gets no volume from without.</summary>
-    private string? Updated(ContainerUpdateRequest update) =>
-        policy.Labels.Keys.FirstOrDefault(key => update.LabelsRemove?.Contains(key) == true) is { } removed ? $"label {removed} cannot be taken away"
-        : (update.Labels is null ? null : Label(update.Labels))
-            ?? (update.MountsAdd ?? []).Where(mount => mount is { Type: "volume", Source.Length: > 0 }).Select(mount => OutsideVolume(mount.Source!, mayBeMade: false)).FirstOrDefault(refusal => refusal is not null);
 
     private string? Label(Dictionary<string, string> labels)
     {
