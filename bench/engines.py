@@ -7,6 +7,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -48,10 +49,14 @@ class Engine:
         if ids := self.cli("ps", "-aq").split():
             self.cli("rm", "-f", *ids)
 
+    def members(self):
+        """Pids of all that is resident for the engine."""
+        return self.pids()
+
     def pss(self):
         """Resident memory of all its processes in MB, shared pages counted by share (proc(5), smaps_rollup)."""
         total = 0
-        for pid in self.pids():
+        for pid in self.members():
             rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
             total += int(re.search(r"^Pss:\s+(\d+) kB", rollup, re.M).group(1))
         return total / 1024
@@ -136,6 +141,17 @@ class Slipway(Engine):
     def pids(self):
         return processes(lambda line: "slipway" in pathlib.Path(line[0]).name and any(str(RUN) in part for part in line))
 
+    def members(self):
+        """With the supervisor's launch hosts, which have no command line."""
+        own, hosts = self.pids(), []
+        for folder in pathlib.Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and (folder / "comm").read_text() == "slipway-launch\n" and int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1]) in own:
+                    hosts.append(int(folder.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # It has ended while the list was read.
+        return own + hosts
+
 
 def processes(matches):
     found = []
@@ -148,6 +164,18 @@ def processes(matches):
             if line[0] and matches(line):
                 found.append(int(folder.name))
     return found
+
+
+def image(engine):
+    """The same image for all: Debian's static busybox, called alpine as in the measures."""
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
+        binaries = pathlib.Path(folder) / "bin"
+        binaries.mkdir()
+        shutil.copy2("/bin/busybox", binaries / "busybox")
+        for applet in ("sh", "true", "sleep", "cat", "rm", "mkdir"):
+            (binaries / applet).symlink_to("busybox")
+        archive = subprocess.Popen(["tar", "-C", folder, "--numeric-owner", "--owner=0", "--group=0", "-c", "."], stdout=subprocess.PIPE)
+        run(engine.docker, "import", "-", "alpine", env=engine.environment(), stdin=archive.stdout)
 
 
 def alternate(engines, samples, measure):

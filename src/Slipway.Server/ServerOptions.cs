@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
+using Slipway.Engine;
 using Slipway.Server.Auditing;
 using Slipway.Server.Authorization;
 using Slipway.Server.Transport;
@@ -37,4 +38,15 @@ public sealed record ServerOptions
     public TimeSpan StopTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;
+
+    /// <summary>Looks at what can be known to be wrong before anything is started.</summary>
+    /// <exception cref="EngineException">InvalidParameter: a TLS file or a policy that cannot be used.</exception>
+    public void Validate()
+    {
+        Tls?.Validate();
+        foreach (ApiSocket socket in Sockets)
+        {
+            socket.Policy?.Validate();
+        }
+    }
 }

@@ -32,6 +32,18 @@ public sealed class SecurityTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    public async Task CVE_2022_24769_CVE_2022_29162_inheritable_and_ambient_capabilities_are_empty_in_run_and_exec()
+    {
+        string[] show = ["grep", "-E", "^Cap(Inh|Amb):", "/proc/self/status"];
+        string[] none = ["CapInh:\t0000000000000000", "CapAmb:\t0000000000000000"];
+        Assert.Equal(none, (await Docker.Run(["run", "--rm", "alpine", .. show])).Ok().Lines);
+        Assert.Equal(none, (await Docker.Run(["run", "--rm", "--privileged", "-u", "1000", "alpine", .. show])).Ok().Lines);
+        var sleeper = await Sleeper();
+        Assert.Equal(none, (await Docker.Run(["exec", sleeper, .. show])).Ok().Lines);
+        Assert.Equal(none, (await Docker.Run(["exec", "--privileged", "-u", "1000", sleeper, .. show])).Ok().Lines);
+    }
+
+    [Fact]
     public async Task User_other_than_root_has_none_but_keeps_the_bounding_set()
     {
         Assert.Equal(0UL, await Capabilities("CapEff", "-u", "1000"));

@@ -103,8 +103,13 @@ public sealed class UpdateMountTests(SharedEngine engine) : SlipwayVolumeTest(en
             if (await Destinations(name) != "")
             {
                 // It was covered or moved; the container goes, and another takes its place in the race.
-                await Docker.Ok("restart", "-t", "0", name);
+                // Where a link is at that moment, the mount point may be nowhere, and the start is refused.
+                var restarted = await Docker.Run("restart", "-t", "0", name);
                 await TrySlipway("update", "--mount-rm", "/a/x", name);
+                if (restarted.ExitCode != 0)
+                {
+                    await Docker.Ok("start", name);
+                }
             }
         }
 

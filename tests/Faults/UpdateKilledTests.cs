@@ -7,14 +7,14 @@ namespace Slipway.Tests.Faults;
 /// <summary>kill -9 of the engine while the mounts and ports of a running container are changed.</summary>
 public sealed class UpdateKilledTests() : FaultTest("ukill")
 {
-    private const int Rounds = 50;
+    private const int InCi = 20;
 
     [Fact]
     public async Task What_is_recorded_is_what_the_container_has()
     {
         await Docker.Ok("run", "-d", "--name", "c1", "alpine", "sleep", "10000");
         var random = new Random(Environment.ProcessId);
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < Rounds.Of(InCi); round++)
         {
             var port = 20000 + (Environment.ProcessId % 20000) + round;
             string[] options =
@@ -24,12 +24,7 @@ public sealed class UpdateKilledTests() : FaultTest("ukill")
                 $"--mount-rm /t{round}",
             ];
             var script = string.Join('\n', options.Select(option => $"{Repository.Executable} -H unix://{Docker.Socket} update {option} c1"));
-            using var client = Programs.Start("sh", ["-c", script]);
-            await Task.Delay(random.Next(500), Cancellation);
-            await Engine.Kill();
-            client.Kill(entireProcessTree: true);
-            await client.WaitForExitAsync(Cancellation);
-            await Engine.Start();
+            await KillWhile(script, TimeSpan.FromMilliseconds(500), random);
             await Consistent(round);
         }
     }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Faults;
@@ -6,7 +5,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>kill -9 of the engine while volumes of a size are made, and volumes are copied and renamed.</summary>
 public sealed class VolumeCopyKilledTests() : FaultTest("vckil")
 {
-    private const int Rounds = 50;
+    private const int InCi = 20;
     private const int Files = 200;
 
     [Fact]
@@ -17,7 +16,7 @@ public sealed class VolumeCopyKilledTests() : FaultTest("vckil")
         await Docker.Ok("run", "-d", "--name", "user", "-v", "plain:/plain", "-v", "sized:/data", "alpine", "sh", "-c", $"for i in $(seq {Files}); do echo x > /data/$i; done; exec sleep 10000");
         await Docker.Until(text => text.Trim() == $"{Files}", ["exec", "user", "sh", "-c", "ls /data | wc -l"]);
         var random = new Random(Environment.ProcessId);
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < Rounds.Of(InCi); round++)
         {
             string[] verbs =
             [
@@ -26,25 +25,14 @@ public sealed class VolumeCopyKilledTests() : FaultTest("vckil")
             ];
             var first = random.Next(verbs.Length);
             var script = string.Join('\n', Enumerable.Range(0, verbs.Length).Select(i => $"{Repository.Executable} -H unix://{Docker.Socket} volume {verbs[(first + i) % verbs.Length]}"));
-            using var client = Programs.Start("sh", ["-c", script]);
-            await Task.Delay(random.Next(600), Cancellation);
-            await Engine.Kill();
-            client.Kill(entireProcessTree: true);
-            await client.WaitForExitAsync(Cancellation);
-            await Engine.Start();
+            await KillWhile(script, TimeSpan.FromMilliseconds(600), random);
             await Consistent(round);
         }
     }
 
     private async Task Consistent(int round)
     {
-        var tmp = Path.Combine(Engine.DataRoot, "tmp");
-        for (var clock = Stopwatch.StartNew(); Directory.GetFileSystemEntries(tmp).Length > 0 && clock.Elapsed < Programs.Limit(20);)
-        {
-            await Task.Delay(20, Cancellation);
-        }
-
-        Assert.Empty(Directory.GetFileSystemEntries(tmp));
+        await TemporaryFolderEmpties();
         var volumes = (await Docker.Run("volume", "ls", "-q")).Ok().Lines;
         Assert.Equal(volumes.Order(StringComparer.Ordinal), Directory.GetDirectories(Path.Combine(Engine.DataRoot, "volumes")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         await Docker.Until(text => text.Trim() == "running", ["inspect", "-f", "{{.State.Status}}", "user"]);

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Faults;
@@ -6,7 +5,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>kill -9 of the engine at any instant of a volume's life.</summary>
 public sealed class VolumeKilledTests() : FaultTest("vkill")
 {
-    private const int Rounds = 50;
+    private const int InCi = 20;
     private const int Files = 300;
 
     [Fact]
@@ -17,7 +16,7 @@ public sealed class VolumeKilledTests() : FaultTest("vkill")
         await Docker.Ok("rm", "filled");
         await Docker.Ok("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "memory");
         var random = new Random(Environment.ProcessId);
-        for (var round = 0; round < Rounds; round++)
+        for (var round = 0; round < Rounds.Of(InCi); round++)
         {
             // Everything that makes, fills, mounts and removes volumes, one after the other, from a random place on.
             string[] verbs =
@@ -27,26 +26,14 @@ public sealed class VolumeKilledTests() : FaultTest("vkill")
             ];
             var first = random.Next(verbs.Length);
             var script = string.Join('\n', Enumerable.Range(0, verbs.Length).Select(i => $"{Docker.Path} {verbs[(first + i) % verbs.Length]}"));
-            using var client = Programs.Start("sh", ["-c", script], Docker.Variables);
-            await Task.Delay(random.Next(400), Cancellation);
-            await Engine.Kill();
-            client.Kill(entireProcessTree: true);
-            await client.WaitForExitAsync(Cancellation);
-            await Engine.Start();
+            await KillWhile(script, TimeSpan.FromMilliseconds(400), random, Docker.Variables);
             await Consistent(round);
         }
     }
 
     private async Task Consistent(int round)
     {
-        // The engine's own first container passes through it.
-        var tmp = Path.Combine(Engine.DataRoot, "tmp");
-        for (var clock = Stopwatch.StartNew(); Directory.GetFileSystemEntries(tmp).Length > 0 && clock.Elapsed < Programs.Limit(20);)
-        {
-            await Task.Delay(20, Cancellation);
-        }
-
-        Assert.Empty(Directory.GetFileSystemEntries(tmp));
+        await TemporaryFolderEmpties();
         var volumes = (await Docker.Run("volume", "ls", "-q")).Ok().Lines;
         Assert.Equal(volumes.Order(StringComparer.Ordinal), Directory.GetDirectories(Path.Combine(Engine.DataRoot, "volumes")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 namespace Slipway.Tests.Harness;
 
 /// <summary>Base of tests that start an engine of their own, to be killed.</summary>
@@ -26,4 +27,27 @@ public abstract class FaultTest(string name) : IAsyncLifetime
 
     protected Task<string[]> Start(int count, string script) =>
         Task.WhenAll(Enumerable.Range(0, count).Select(i => Docker.Ok("run", "-d", "--name", $"c{i}", "alpine", "sh", "-c", script)));
+
+    /// <summary>Kills the engine at a random instant while a script of commands runs, ends the script, and starts another engine.</summary>
+    protected async Task KillWhile(string script, TimeSpan within, Random random, IReadOnlyDictionary<string, string>? variables = null)
+    {
+        using var client = Programs.Start("sh", ["-c", script], variables);
+        await Task.Delay(random.Next((int)within.TotalMilliseconds), Cancellation);
+        await Engine.Kill();
+        client.Kill(entireProcessTree: true);
+        await client.WaitForExitAsync(Cancellation);
+        await Engine.Start();
+    }
+
+    /// <summary>What an engine works on lies there, its own first container too: it is empty soon after a start.</summary>
+    protected async Task TemporaryFolderEmpties()
+    {
+        var folder = Path.Combine(Engine.DataRoot, "tmp");
+        for (var clock = Stopwatch.StartNew(); Directory.GetFileSystemEntries(folder).Length > 0 && clock.Elapsed < Programs.Limit(20);)
+        {
+            await Task.Delay(20, Cancellation);
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(folder));
+    }
 }

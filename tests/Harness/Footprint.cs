@@ -62,7 +62,9 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, int EngineDes
         held.AddRange(Namespaces(processes[..2]));
         held.AddRange(Folders(Path.Combine(engine.DataRoot, "containers")));
         held.AddRange(Folders(engine.ExecRoot));
-        held.AddRange(Children(engine.SupervisorPid).Select(child => $"child of the supervisor {child}"));
+
+        // As many hosts of launches as there are launching threads, which a burst leaves for some seconds.
+        held.AddRange(Children(engine.SupervisorPid).Where(child => child != "slipway-launch").Select(child => $"child of the supervisor {child}"));
         return new Footprint([.. held.Select(line => Number().Replace(line, "#")).Order(StringComparer.Ordinal)], Descriptors(engine.Pid), Descriptors(engine.SupervisorPid));
     }
 

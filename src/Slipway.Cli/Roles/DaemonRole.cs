@@ -29,7 +29,7 @@ internal static class DaemonRole
         try
         {
             DaemonLog log = new(LogLevel(configuration));
-            ServerOptions(configuration, log).Tls?.Validate();
+            ServerOptions(configuration, log).Validate();
             SlipwayEngine engine = await SlipwayEngine.StartAsync(EngineOptions(configuration), TimeProvider.System, log, stopping.Token).ConfigureAwait(false);
             if (cleanUp)
             {

@@ -8,6 +8,9 @@ internal sealed partial class ContainerService
     {
         Container container = _index.Resolve(reference);
         using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+
+        // A plan is made over the container's own directory, which one that is gone would get anew.
+        RequireWhole(container, "explain");
         try
         {
             return await _launcher.ExplainAsync(container.Snapshot);

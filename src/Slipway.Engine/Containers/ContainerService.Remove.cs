@@ -21,49 +21,51 @@ internal sealed partial class ContainerService
             throw new EngineException(ErrorKind.Conflict, $"removal of container {container.Snapshot.Name} is already in progress");
         }
 
-        // A container that removes itself must not do so twice: this removal keeps the lock from the exit on.
-        Task<ContainerWaitResponse> exited = container.Waits.Register(WaitCondition.NotRunning, cancellationToken);
-        using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
+        for (bool killed = false; ; killed = true)
         {
-            ContainerSnapshot snapshot = container.Snapshot;
-            if (_index.Find(container.Id) is null)
+            Task<ContainerWaitResponse> exited = container.Waits.Register(WaitCondition.NotRunning, cancellationToken);
+            using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
             {
-                throw ContainerErrors.NoSuchContainer(reference);
-            }
-
-            if (!options.Force && snapshot.State.IsRunning)
-            {
-                throw new EngineException(ErrorKind.Conflict, snapshot.State.Phase switch
+                if (_index.Find(container.Id) is null)
                 {
-                    ContainerPhase.Paused => $"cannot remove container \"/{snapshot.Name}\": container is paused and must be unpaused first",
-                    ContainerPhase.Restarting => $"cannot remove container \"/{snapshot.Name}\": container is restarting: stop the container before removing or force remove",
-                    _ => $"cannot remove container \"/{snapshot.Name}\": container is running: stop the container before removing or force remove",
-                });
+                    if (killed)
+                    {
+                        // It removes itself, and has done so when it ended.
+                        return;
+                    }
+
+                    throw ContainerErrors.NoSuchContainer(reference);
+                }
+
+                if (!options.Force && container.Snapshot.State.IsRunning)
+                {
+                    throw MustStopFirst(container.Snapshot);
+                }
+
+                // Who started it again before this had the lock loses: it is killed once more.
+                if (!container.Snapshot.State.IsLive)
+                {
+                    await CancelRestartHeldAsync(container);
+                    await RemoveHeldAsync(container, options.Volumes);
+                    return;
+                }
+
+                await SignalHeldAsync(container, Signals.Kill, stops: true);
             }
 
-            if (!snapshot.State.IsLive)
+            if (!await EndsWithinAsync(exited, KillTimeout, cancellationToken))
             {
-                await CancelRestartHeldAsync(container);
-                await RemoveHeldAsync(container, options.Volumes);
-                return;
-            }
-
-            await SignalHeldAsync(container, Signals.Kill, stops: true);
-        }
-
-        if (!await EndsWithinAsync(exited, KillTimeout, cancellationToken))
-        {
-            throw new EngineException(ErrorKind.System, $"cannot remove container \"/{container.Snapshot.Name}\": could not kill: the process does not end, it is stuck in the kernel");
-        }
-
-        using (AsyncLock.Holder holder = await container.LockAsync(cancellationToken))
-        {
-            if (_index.Find(container.Id) is not null)
-            {
-                await RemoveHeldAsync(container, options.Volumes);
+                throw new EngineException(ErrorKind.System, $"cannot remove container \"/{container.Snapshot.Name}\": could not kill: the process does not end, it is stuck in the kernel");
             }
         }
     }
+
+    private static EngineException MustStopFirst(ContainerSnapshot container) => new(ErrorKind.Conflict, container.State.Phase switch
+    {
+        ContainerPhase.Paused => $"cannot remove container \"/{container.Name}\": container is paused and must be unpaused first",
+        ContainerPhase.Restarting => $"cannot remove container \"/{container.Name}\": container is restarting: stop the container before removing or force remove",
+        _ => $"cannot remove container \"/{container.Name}\": container is running: stop the container before removing or force remove",
+    });
 
     /// <summary><c>docker rm --link PARENT/ALIAS</c>: the linked container stays; the one that has the link finds it no more from its next start on.</summary>
     private async Task RemoveLinkAsync(string reference, CancellationToken cancellationToken)

@@ -41,7 +41,6 @@ public static class ExecCompiler
             }
 
             Join(plan, context);
-            steps.AddLimits();
             if (context.UserNamespace is null)
             {
                 steps.GiveStreams(context.StdinIsPipe);
@@ -51,6 +50,9 @@ public static class ExecCompiler
             int root = plan.OpenBelow(PlanSteps.AT_FDCWD, "/"u8, OpenFlags.Path | OpenFlags.Directory, Resolution.InRoot, "the container's root");
             steps.EnterWorkingDirectory(PlanArgument.ResultOf(root));
             steps.AddSecurityLabel();
+
+            // A limit of open files holds for the plan's own too: after the last that it opens.
+            steps.AddLimits();
             PlanPrologue.Seal(plan);
             steps.AddCredentials();
             steps.Execute(executable);

@@ -71,7 +71,6 @@ public static class PlanCompiler
 
             string executable = Prepare(spec.Process, mounts.View);
             AddRootAttributes(plan, root, context.Rootfs, spec);
-            process.AddLimits();
             if (context.UserNamespace is null)
             {
                 process.GiveStreams(context.StdinIsPipe);
@@ -79,6 +78,9 @@ public static class PlanCompiler
 
             process.EnterWorkingDirectory(root);
             process.AddSecurityLabel();
+
+            // A limit of open files holds for the plan's own too: after the last that it opens.
+            process.AddLimits();
             PlanPrologue.Seal(plan);
             process.AddCredentials();
             if (context.Init)

@@ -116,17 +116,14 @@ public sealed class DockerCliTests
         Assert.Equal((0, "word 5 3 7 [OK]\n"), (exit, output));
     }
 
-    [Theory]
-    [InlineData("network ls", "GET /networks is not implemented by this version of Slipway")]
-    [InlineData("plugin ls", "GET /plugins is not implemented by this version of Slipway")]
-    [InlineData("node ls", "This node is not a swarm manager.")]
-    public async Task What_is_not_built_names_itself(string command, string message)
+    [Fact]
+    public async Task What_a_swarm_would_answer_names_itself()
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
-        (int exit, _, string error) = await DockerAsync(server, command.Split(' '));
+        (int exit, _, string error) = await DockerAsync(server, "node", "ls");
 
         Assert.Equal(1, exit);
-        Assert.StartsWith("Error response from daemon: " + message, error, StringComparison.Ordinal);
+        Assert.StartsWith("Error response from daemon: This node is not a swarm manager.", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -35,7 +35,7 @@ public sealed class RequestTests
     [InlineData("GET", "/v1.51/version", 400, "client version 1.51 is too new. Maximum supported API version is 1.50")]
     [InlineData("GET", "/v1.23/version", 400, "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version")]
     [InlineData("GET", "/v99999999999.1/version", 400, "client version 99999999999.1 is too new. Maximum supported API version is 1.50")]
-    [InlineData("GET", "/v1.50/networks/abc", 501, "GET /networks/{id} is not implemented by this version of Slipway")]
+    [InlineData("POST", "/v1.50/build", 501, "POST /build is not implemented by this version of Slipway")]
     [InlineData("POST", "/session", 501, "POST /session is not implemented by this version of Slipway")]
     [InlineData("GET", "/v1.30/services/x/logs", 503, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.")]
     [InlineData("GET", "/containers/nosuch/json", 404, "No such container: nosuch")]
@@ -177,36 +177,6 @@ public sealed class RequestTests
         Assert.DoesNotContain("VirtualSize", (await server.SendAsync("GET", "/v1.44/images/json")).Body, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task A_huge_body_is_refused_before_it_is_sent()
-    {
-        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
-        using Socket client = await server.ConnectAsync();
-        long before = GC.GetTotalAllocatedBytes();
-        Stopwatch time = Stopwatch.StartNew();
-        await client.SayAsync(Head + "Content-Length: 104857600\r\n\r\n");
-        Task sending = SendZerosAsync(client, 104857600);
-        string answer = await client.ReadTextAsync();
-        await sending;
-
-        Assert.StartsWith("HTTP/1.1 413 ", answer, StringComparison.Ordinal);
-        Assert.True(time.Elapsed < TimeSpan.FromSeconds(10), $"took {time.Elapsed}");
-        Assert.True(GC.GetTotalAllocatedBytes() - before < 50 * 1024 * 1024, "the body was buffered");
-    }
-
-    [Fact]
-    public async Task A_huge_body_of_unknown_length_is_refused_too()
-    {
-        await using ServerUnderTest server = await ServerUnderTest.StartAsync();
-        using Socket client = await server.ConnectAsync();
-        await client.SayAsync(Head + "Transfer-Encoding: chunked\r\n\r\n6400000\r\n");
-        Task sending = SendZerosAsync(client, 0x6400000);
-        string answer = await client.ReadTextAsync();
-        await sending;
-
-        Assert.StartsWith("HTTP/1.1 413 ", answer, StringComparison.Ordinal);
-    }
-
     /// <summary>Elsewhere a check saw another body than the engine: of length 0, or cut at 1 MB. Here there is one reading.</summary>
     [Theory]
     [InlineData(0)]
@@ -338,21 +308,5 @@ public sealed class RequestTests
         (int Status, string Body)[] answers = await Task.WhenAll(Enumerable.Range(0, 500).Select(_ => server.SendAsync("GET", "/_ping")));
 
         Assert.All(answers, answer => Assert.Equal((200, "OK"), answer));
-    }
-
-    private static async Task SendZerosAsync(Socket client, long count)
-    {
-        byte[] zeros = new byte[64 * 1024];
-        try
-        {
-            while (count > 0)
-            {
-                count -= await client.SendAsync(zeros.AsMemory(0, (int)Math.Min(count, zeros.Length)), SocketFlags.None);
-            }
-        }
-        catch (SocketException)
-        {
-            // The server stopped listening to it.
-        }
     }
 }

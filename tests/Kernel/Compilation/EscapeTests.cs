@@ -192,6 +192,23 @@ public sealed class EscapeTests : IDisposable
         Assert.Empty(Directory.GetFileSystemEntries(_victim));
     }
 
+    /// <summary>
+    /// The image's /proc leads into a volume that another container writes: labels and parameters would be written there, and masks mounted. The second
+    /// advisory is the first again, through a link that is put there by the volume.
+    /// </summary>
+    [Theory]
+    [InlineData("proc", "volume/proc")]
+    [InlineData("proc", "../volume/proc")]
+    public void CVE_2019_19921_CVE_2023_27561_a_proc_that_leads_into_a_volume_is_refused(string name, string target)
+    {
+        Directory.CreateDirectory(Path.Combine(_victim, "proc/self/attr"));
+        Link(name, target);
+        Spec spec = TestContainer.Spec("true");
+        Assert.Throws<PlanException>(() => _container.Compile(spec with { Mounts = [new MountSpec("/volume", "bind", _victim, ["bind"]), .. spec.Mounts] }));
+        Assert.Equal(["proc"], Directory.GetFileSystemEntries(_victim).Select(Path.GetFileName));
+        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(_victim, "proc/self/attr")));
+    }
+
     [Fact]
     public async Task CVE_2026_55686_a_working_directory_behind_links_is_made_inside()
     {

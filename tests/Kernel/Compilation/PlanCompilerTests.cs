@@ -217,6 +217,13 @@ public sealed class PlanCompilerTests : IDisposable
     }
 
     [Fact]
+    public async Task A_limit_of_files_that_the_plan_itself_would_pass_holds_for_the_program()
+    {
+        Spec spec = TestContainer.Shell("ulimit -n");
+        Assert.Equal("4\n", await Output(spec with { Process = spec.Process with { Rlimits = [new RlimitSpec("RLIMIT_NOFILE", 4, 4)] } }));
+    }
+
+    [Fact]
     public async Task The_loopback_of_a_new_network_is_up() =>
         Assert.Contains("LOOPBACK,UP", await Output(TestContainer.Shell("ip link")), StringComparison.Ordinal);
 
