@@ -45,7 +45,7 @@ public sealed partial class DifferentialTests(Transcripts transcripts)
         Assert.DoesNotContain(options, option => !Regex.IsMatch(script, $"{Regex.Escape(option)}(?![a-z-])"));
     }
 
-    /// <summary>Those of Windows are shown by a client that knows of no engine.</summary>
-    [GeneratedRegex(@"^ +(-\w, )? *(?<name>--(?!cpu-count|cpu-percent|io-max)[a-z0-9-]+)", RegexOptions.Multiline)]
+    /// <summary>Those of Windows are shown by a client that knows of no engine; --use-api-socket mounts the engine's socket, another one on each side.</summary>
+    [GeneratedRegex(@"^ +(-\w, )? *(?<name>--(?!cpu-count|cpu-percent|io-max|use-api-socket)[a-z0-9-]+)", RegexOptions.Multiline)]
     private static partial Regex Option();
 }
