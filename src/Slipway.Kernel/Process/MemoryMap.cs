@@ -60,7 +60,7 @@ internal static class MemoryMap
     internal static MemoryArea Parse(string line)
     {
         string[] fields = line.Split(' ', 6, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
-        string[] range = fields[0].Split('-');
+        string[] range = fields.Length == 0 ? [] : fields[0].Split('-');
         return range.Length == 2 && nuint.TryParse(range[0], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out nuint start)
             && nuint.TryParse(range[1], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out nuint end)
             ? new MemoryArea(start, end, fields.Length > 5 ? fields[5] : "")

@@ -116,7 +116,7 @@ public sealed class PublishedPortTests : IAsyncLifetime
 
         NetworkException ours = await FailAsync(new PortRequest(PortProtocol.Tcp, 80, HostPort: 9000), new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
         Assert.Equal(
-            "failed to set up container networking: driver failed programming external connectivity on endpoint web (id): Bind for 0.0.0.0:8080 failed: port is already allocated",
+            "driver failed programming external connectivity on endpoint web (id): Bind for 0.0.0.0:8080 failed: port is already allocated",
             ours.Message);
         Assert.Equal(NetworkErrorKind.Conflict, ours.Kind);
         Assert.EndsWith("Bind for 198.51.100.1:8080 failed: port is already allocated", (await FailAsync(new PortRequest(PortProtocol.Tcp, 80, NetworkLab.HostAddress, 8080))).Message);

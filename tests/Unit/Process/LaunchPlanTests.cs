@@ -15,7 +15,7 @@ public sealed class LaunchPlanTests
         plan.Add("run", SystemCall.Execve, [plan.Text("/bin/sh"), plan.TextArray(["sh", "-c", "echo \"x\""]), 0]);
 
         string[] lines = PlanPrinter.Print(plan).Split('\n');
-        Assert.Equal("   clone3(CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_NEWNS)", lines[0]);
+        Assert.Equal("   clone3(CLONE_VFORK | CLONE_PARENT | CLONE_PIDFD | CLONE_CLEAR_SIGHAND | CLONE_NEWNS)", lines[0]);
         Assert.Equal("1  openat(-100, \"/data\\u001b[2J\", 0x200000, 0)                # open the volume", lines[1]);
         Assert.Equal("2  mkdirat(=1, \"a\", 0755) or EEXIST or EROFS                  # make it", lines[2]);
         Assert.Equal("3  execve(\"/bin/sh\", [\"sh\", \"-c\", \"echo \\\"x\\\"\"], NULL)        # run", lines[3]);
