@@ -1,4 +1,5 @@
 using System.Net;
+using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images.Registries;
@@ -57,6 +58,9 @@ internal sealed record EngineServices : IAsyncDisposable
     public required SeccompCompiler Seccomp { get; init; }
 
     public required SupervisorLink Supervisor { get; init; }
+
+    /// <summary>The /dev/shm of containers that others may join.</summary>
+    public required SharedMemory SharedMemory { get; init; }
 
     /// <summary>The driver of the default bridge; also makes the network namespaces of <c>--network none</c>.</summary>
     public required INetworkDriver Network { get; init; }
@@ -133,6 +137,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),
                 Supervisor = new SupervisorLink(await connecting),
+                SharedMemory = new SharedMemory(options.ExecRoot),
                 Network = network,
                 NetworkHost = networkHost,
                 Networks = networks,

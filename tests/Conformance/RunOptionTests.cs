@@ -78,7 +78,7 @@ public sealed partial class RunOptionTests(SharedEngine engine) : EngineTest(eng
     [InlineData("--cgroupns", "host", "cgroup")]
     [InlineData("--pid", "host", "pid")]
     [InlineData("--userns", "host", "user")]
-    [RunOption("--uts", "--ipc", "--cgroupns", "--pid", "--userns")]
+    [RunOption("--uts", "--cgroupns", "--pid", "--userns")]
     public async Task The_host_s_namespace_is_used(string option, string value, string type)
     {
         var own = new FileInfo($"/proc/self/ns/{type}").LinkTarget;

@@ -148,10 +148,7 @@ internal sealed partial class ContainerService
     {
         hostConfig.NetworkMode = Resolve(hostConfig.NetworkMode);
         hostConfig.PidMode = Resolve(hostConfig.PidMode);
-        if (NamespaceModes.SharedWith(hostConfig.IpcMode) is not null)
-        {
-            throw ContainerErrors.Unsupported("--ipc container:…");
-        }
+        hostConfig.IpcMode = Resolve(hostConfig.IpcMode);
 
         string Resolve(string mode)
         {

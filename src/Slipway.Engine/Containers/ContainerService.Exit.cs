@@ -1,3 +1,4 @@
+using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Process;
@@ -92,6 +93,11 @@ internal sealed partial class ContainerService
         }
 
         await detached;
+        if (container.Snapshot.HostConfig.IpcMode == NamespaceModes.Shareable)
+        {
+            _services.SharedMemory.Unmount(container.Id);
+        }
+
         await _services.Volumes.UnmountAsync(container.Snapshot.Mounts, container.Id);
         return oomKilled;
     }

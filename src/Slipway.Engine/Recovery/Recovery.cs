@@ -135,6 +135,7 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
             await containers.RemoveHeldAsync(container, container.Snapshot.HostConfig.AutoRemove);
         }
 
+        services.SharedMemory.Sweep(adopted.Contains);
         foreach (string id in services.Data.Snapshots.List().Where(id => containers.Index.Find(id) is null))
         {
             services.Data.Snapshots.Remove(id);

@@ -25,6 +25,8 @@ internal sealed record LaunchedContainer(LaunchedProcess Process, AttachedNetwor
 /// </summary>
 internal sealed class ContainerLauncher(EngineServices services, ContainerIndex index, ContainerLinks links)
 {
+    private readonly IpcSharing _ipc = new(services, index);
+
     /// <param name="attachments">Consumed, also where the launch fails.</param>
     public async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments)
     {
@@ -66,6 +68,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
 
             using Sandbox? sandbox = await SandboxAsync(container, attempt.Users);
+            ShareMemory(container, attempt, running);
             Spec spec = BuildSpec(container, attempt, directory, links.Environment(container));
             attempt.Grouped = !running;
             using Cgroup group = running
@@ -89,6 +92,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         PrepareBinds(container);
         attempt.Users = Users(container);
         container = await MountVolumesAsync(container, container.Id, attempt);
+        ShareMemory(container, attempt, running: false);
 
         IReadOnlyList<ResolvedLink> linked = links.Resolve(container);
 
@@ -109,7 +113,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         return new LaunchedContainer(process, networks);
     }
 
-    /// <summary>The user namespace it gets; null: the host's. Whoever joins another container's network or processes shares its user namespace, as in Docker.</summary>
+    /// <summary>The user namespace it gets; null: the host's. Whoever joins another container's network, processes or IPC shares its user namespace, as in Docker.</summary>
     private UserNamespace? Users(ContainerSnapshot container)
     {
         HostConfig host = container.HostConfig;
@@ -118,7 +122,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             return null;
         }
 
-        string? other = NamespaceModes.SharedWith(host.NetworkMode) ?? NamespaceModes.SharedWith(host.PidMode);
+        string? other = NamespaceModes.SharedWith(host.NetworkMode) ?? NamespaceModes.SharedWith(host.PidMode) ?? NamespaceModes.SharedWith(host.IpcMode);
         return other is null
             ? UserNamespace.Create(maps, network: true)
             : UserNamespace.OfProcess(Live(other, "user").Pid, network: NamespaceModes.SharedWith(host.NetworkMode) is null);
@@ -127,7 +131,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     private Spec BuildSpec(ContainerSnapshot container, Attempt attempt, string directory, IReadOnlyList<string> linkVariables)
     {
         ResolvedUser user = UserLookup.Resolve(new RootDirectory(attempt.Rootfs!), container.Config.User, container.HostConfig.GroupAdd ?? []);
-        return SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables, attempt.Users?.Maps));
+        return SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables, attempt));
     }
 
     /// <param name="id">Whose upper directory it gets.</param>
@@ -144,7 +148,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         ? await AdoptedSandbox.AdoptAsync(Descriptors.Duplicate(network), CancellationToken.None)
         : await services.ContainerNetworks.SandboxAsync(container);
 
-    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory, IReadOnlyList<string> linkVariables, IdMaps? users) => new(
+    private LaunchInputs Inputs(ContainerSnapshot container, ResolvedUser user, string directory, IReadOnlyList<string> linkVariables, Attempt attempt) => new(
         new UserSpec(user.Uid, user.Gid) { AdditionalGids = user.AdditionalGids },
         user.Home,
         directory,
@@ -153,7 +157,34 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         SharedNamespaces(container.HostConfig),
         linkVariables,
         services.Options.Defaults,
-        users);
+        attempt.SharedMemory,
+        attempt.Users?.Maps);
+
+    /// <summary>
+    /// Finds what is mounted at /dev/shm, or mounts it where others may join. A mount of the user's at that place is nobody else's: such a container
+    /// cannot be joined, as in Docker.
+    /// </summary>
+    private void ShareMemory(ContainerSnapshot container, Attempt attempt, bool running)
+    {
+        HostConfig host = container.HostConfig;
+        if (NamespaceModes.SharedWith(host.IpcMode) is { } other)
+        {
+            attempt.SharedMemory = _ipc.SharedMemoryOf(other);
+        }
+        else if (host.IpcMode == NamespaceModes.Host)
+        {
+            attempt.SharedMemory = IpcSharing.HostMemory();
+        }
+        else if (host.IpcMode == NamespaceModes.Shareable && container.Mounts.All(mount => mount.Destination != IpcSharing.MountPoint))
+        {
+            attempt.SharedMemory = services.SharedMemory.PathOf(container.Id);
+            if (!running)
+            {
+                attempt.SharesMemory = true;
+                services.SharedMemory.Mount(container.Id, host.ShmSize, attempt.Users?.Maps);
+            }
+        }
+    }
 
     /// <summary>Paths of the namespaces of other containers that this one joins.</summary>
     private Dictionary<string, string> SharedNamespaces(HostConfig host)
@@ -161,6 +192,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         Dictionary<string, string> shared = [];
         Add("network", "net", host.NetworkMode);
         Add("pid", "pid", host.PidMode);
+        Add("ipc", "ipc", host.IpcMode);
         return shared;
 
         void Add(string type, string file, string mode)
@@ -272,6 +304,11 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
         }
 
+        if (attempt.SharesMemory)
+        {
+            services.SharedMemory.Unmount(container.Id);
+        }
+
         using Cgroup? group = attempt.Grouped ? services.Cgroups.TryOpen(services.CgroupPath(container)) : null;
         if (group is not null)
         {
@@ -291,6 +328,12 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         public UserNamespace? Users { get; set; }
 
         public bool Grouped { get; set; }
+
+        /// <summary>Of the host, what is mounted at /dev/shm; null: a file system that only the container has.</summary>
+        public string? SharedMemory { get; set; }
+
+        /// <summary>It was mounted for others to join.</summary>
+        public bool SharesMemory { get; set; }
 
         /// <summary>Parts of volumes, by destination.</summary>
         public Dictionary<string, SafeFileHandle> Sources { get; } = [];

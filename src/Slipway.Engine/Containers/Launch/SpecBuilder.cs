@@ -16,6 +16,7 @@ namespace Slipway.Engine.Containers.Launch;
 /// <param name="SharedNamespaces">Namespaces of other containers to join, by type: their paths.</param>
 /// <param name="Defaults">Of the engine, for what the container leaves open.</param>
 /// <param name="LinkVariables">What <c>--link</c> adds to the environment.</param>
+/// <param name="SharedMemory">The directory of the host that is its /dev/shm; null: one that nobody shares.</param>
 /// <param name="Users">The ids of the container's user namespace; null: the host's own.</param>
 internal sealed record LaunchInputs(
     UserSpec User,
@@ -26,6 +27,7 @@ internal sealed record LaunchInputs(
     IReadOnlyDictionary<string, string> SharedNamespaces,
     IReadOnlyList<string> LinkVariables,
     ContainerDefaults Defaults,
+    string? SharedMemory = null,
     IdMaps? Users = null);
 
 /// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>

@@ -23,7 +23,7 @@ internal static class SpecMounts
             new("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", access]),
             new("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", access]),
         ];
-        AddInterprocess(mounts, host, taken);
+        AddInterprocess(mounts, host, taken, inputs.SharedMemory);
 
         // A mount of the user's replaces the default at the same place.
         mounts.RemoveAll(mount => taken.Contains(mount.Destination));
@@ -72,22 +72,15 @@ internal static class SpecMounts
     /// </summary>
     private static IReadOnlyList<string> Mapped(IReadOnlyList<string> options, LaunchInputs inputs) => inputs.Users is null ? options : [.. options, "idmap"];
 
-    private static void AddInterprocess(List<MountSpec> mounts, HostConfig host, HashSet<string> taken)
+    private static void AddInterprocess(List<MountSpec> mounts, HostConfig host, HashSet<string> taken, string? shared)
     {
         // The queues of the namespace the container is in, be it the host's.
         mounts.Add(new MountSpec("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]));
-        if (host.IpcMode == NamespaceModes.Host)
+        if (shared is not null)
         {
-            if (!Path.Exists("/dev/shm"))
-            {
-                throw ContainerErrors.Invalid("/dev/shm is not mounted, but must be for --ipc=host");
-            }
-
-            mounts.Add(new MountSpec("/dev/shm", "bind", "/dev/shm", ["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
-            return;
+            mounts.Add(new MountSpec("/dev/shm", "bind", shared, ["rbind", "rprivate", "nosuid", "noexec", "nodev"]));
         }
-
-        if (host.IpcMode != NamespaceModes.None && !taken.Contains("/dev/shm"))
+        else if (host.IpcMode != NamespaceModes.None && !taken.Contains("/dev/shm"))
         {
             mounts.Add(new MountSpec("/dev/shm", "tmpfs", "shm", ["nosuid", "noexec", "nodev", "mode=1777", $"size={host.ShmSize}"]));
         }
