@@ -1,3 +1,4 @@
+using Slipway.Engine.Plugins;
 using Slipway.Networking;
 using Slipway.Registry.Distribution;
 using Slipway.Registry.Peers;
@@ -18,8 +19,11 @@ public sealed record EngineOptions
     /// <summary>State until the next boot: sockets, the supervisor.</summary>
     public string ExecRoot { get; init; } = DefaultExecRoot;
 
-    /// <summary>Where the sockets of plugins lie: Docker's place, so that those of a host serve both engines.</summary>
-    public string PluginDirectory { get; init; } = "/run/docker/plugins";
+    /// <summary>Where plugins are found: in Docker's places, so that those of a host serve both engines.</summary>
+    public PluginDirectory Plugins { get; init; } = new();
+
+    /// <summary>The plugins that requests are authorized by, for display.</summary>
+    public IReadOnlyList<string> AuthorizationPlugins { get; init; } = [];
 
     /// <summary>The default network's bridge; <c>none</c> for no default network.</summary>
     public string Bridge { get; init; } = DefaultBridge;

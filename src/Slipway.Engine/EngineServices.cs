@@ -132,7 +132,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Peers = Peering(options, time),
                 Share = share,
                 Events = events,
-                Volumes = await VolumeService.OpenAsync(data, options.PluginDirectory, events, time, log, cancellationToken),
+                Volumes = await VolumeService.OpenAsync(data, options.Plugins, events, time, log, cancellationToken),
                 Secrets = SecretService.Open(options, events, time),
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),

@@ -123,6 +123,7 @@ public sealed class SlipwayEngine : IEngine
             MaxConcurrentDownloads = options.MaxConcurrentDownloads,
             MaxConcurrentUploads = options.MaxConcurrentUploads,
             Runtimes = options.Runtimes,
+            AuthorizationPlugins = options.AuthorizationPlugins,
         };
         _services.Options = reloaded;
         _registries.Options = reloaded;

@@ -28,10 +28,12 @@ public static class ServerHost
         using CancellationTokenSource stopping = new();
         using KestrelServer server = new(
             Options.Create(KestrelOptions(sockets.ByEndPoint.Keys, tls)), new SocketTransport(sockets), options.Logging);
-        await server.StartAsync(new EngineApplication(engine, audit, options.Logging, stopping.Token), cancellationToken);
+        await server.StartAsync(new EngineApplication(engine, audit, options.Plugins, options.Logging, stopping.Token), cancellationToken);
         options.Listening?.Invoke();
         EndPoint? own = sockets.ByEndPoint.Keys.FirstOrDefault(endPoint => sockets.PolicyOf(endPoint) is null && (tls is null || endPoint.AddressFamily == AddressFamily.Unix));
-        Task warmUp = options.WarmUp && own is not null
+
+        // Plugins are not bothered with requests that nobody has made.
+        Task warmUp = options.WarmUp && own is not null && options.Plugins is not { Current.Count: > 0 }
             ? WarmUp.RunAsync(own, options.Logging.CreateLogger("Slipway.Server"), cancellationToken)
             : Task.CompletedTask;
 

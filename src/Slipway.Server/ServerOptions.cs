@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Slipway.Engine;
 using Slipway.Server.Auditing;
 using Slipway.Server.Authorization;
+using Slipway.Server.Authorization.Plugins;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server;
@@ -27,6 +28,9 @@ public sealed record ServerOptions
 
     /// <summary>Where decisions about requests are recorded; null: nowhere.</summary>
     public AuditOptions? Audit { get; init; }
+
+    /// <summary>Plugins that decide on every request; null: none, ever.</summary>
+    public AuthorizationPlugins? Plugins { get; init; }
 
     /// <summary>Called once the server accepts connections.</summary>
     public Action? Listening { get; init; }

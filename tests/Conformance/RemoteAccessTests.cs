@@ -19,15 +19,23 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
         Issue(folder, "client", authority, server: false);
         Issue(folder, "foreign", stranger, server: false);
         var port = FreePort();
+        await using var plugin = AuthorizationPluginTests.StartPlugin(out var name);
         await using var daemon = new Engine("tls")
         {
-            Flags = ["-H", $"tcp://127.0.0.1:{port}", "--tlsverify", "--tlscacert", $"{folder}/ca.pem", "--tlscert", $"{folder}/server.pem", "--tlskey", $"{folder}/server-key.pem"],
+            Flags = ["--authorization-plugin", name, "-H", $"tcp://127.0.0.1:{port}", "--tlsverify", "--tlscacert", $"{folder}/ca.pem", "--tlscert", $"{folder}/server.pem", "--tlskey", $"{folder}/server-key.pem"],
         };
         await daemon.Start();
         await AlpineImage.Import(daemon.Docker);
 
         var trusted = await Client(port, folder, "client", "run", "--rm", "-i", "alpine", "sh", "-c", "cat; echo done");
         Assert.Equal("hello\ndone\n", trusted.Ok().Output);
+
+        // An authorization plugin is told who it was.
+        var created = plugin.Requests.First(call => call.Uri.Contains("/containers/create", StringComparison.Ordinal)).Arguments;
+        Assert.Equal(("client", "TLS"), ((string?)created["User"], (string?)created["UserAuthNMethod"]));
+        using var shown = X509Certificate2.CreateFromPem(System.Text.Encoding.ASCII.GetString(Convert.FromBase64String((string)created["RequestPeerCertificates"]![0]!)));
+        Assert.Equal("CN=client", shown.Subject);
+        Assert.Null(plugin.Requests[0].Arguments["User"]);
         Assert.NotEqual(0, (await Client(port, folder, "foreign", "version")).ExitCode);
         var plain = await Programs.Run(Docker.Path, ["-H", $"tcp://127.0.0.1:{port}", "version"]);
         Assert.NotEqual(0, plain.ExitCode);

@@ -37,13 +37,14 @@ internal static class DaemonCommand
         Option<string?> logLevel = new("--log-level", "-l") { Description = "Set the logging level (\"debug\"|\"info\"|\"warn\"|\"error\")" };
         Option<string?> usernsRemap = new("--userns-remap") { Description = "User/Group setting for user namespaces" };
         Option<string?> usernsAccounts = new("--userns-accounts") { Description = "Folder of the passwd, group, subuid and subgid files for --userns-remap (default \"/etc\")" };
+        Option<string[]> authorizationPlugins = new("--authorization-plugin") { Description = "Authorization plugins to load" };
         Option<bool> init = new("--init") { Description = "Run an init in the container to forward signals and reap processes" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
             configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
-            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, usernsRemap, usernsAccounts, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, debug, cleanUp,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, usernsRemap, usernsAccounts, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, authorizationPlugins, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -76,6 +77,7 @@ internal static class DaemonCommand
                     TlsAuthority = result.GetValue(tlsAuthority),
                     TlsCertificate = result.GetValue(tlsCertificate),
                     TlsKey = result.GetValue(tlsKey),
+                    AuthorizationPlugins = result.GetValue(authorizationPlugins) is { Length: > 0 } plugins ? [.. plugins] : null,
                     LogDriver = result.GetValue(logDriver),
                     LogLevel = result.GetValue(logLevel),
                     UsernsRemap = result.GetValue(usernsRemap),

@@ -147,6 +147,9 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("log-level")]
     public string? LogLevel { get; init; }
 
+    [JsonPropertyName("authorization-plugins")]
+    public List<string>? AuthorizationPlugins { get; init; }
+
     [JsonPropertyName("runtimes")]
     public Dictionary<string, RuntimeDirectives>? Runtimes { get; init; }
 
@@ -244,6 +247,7 @@ internal sealed record DaemonConfiguration
             Mtu = PickNumber(Mtu, file.Mtu, "mtu"),
             PublishAddress = Pick(PublishAddress, file.PublishAddress, "ip"),
             HostGateway = Pick(HostGateway, file.HostGateway, "host-gateway-ip"),
+            AuthorizationPlugins = Pick(AuthorizationPlugins, file.AuthorizationPlugins, "authorization-plugins"),
             Sockets = file.Sockets,
             Audit = file.Audit,
         } is var merged && both.Count == 0

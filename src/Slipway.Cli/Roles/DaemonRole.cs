@@ -2,7 +2,9 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Slipway.Cli.Options;
 using Slipway.Engine;
+using Slipway.Engine.Plugins;
 using Slipway.Server;
+using Slipway.Server.Authorization.Plugins;
 using Slipway.Server.Transport;
 using Slipway.Storage;
 
@@ -29,6 +31,9 @@ internal static class DaemonRole
         try
         {
             DaemonLog log = new(LogLevel(configuration));
+            AuthorizationPlugins plugins = new(new PluginDirectory());
+            plugins.Replace(configuration.AuthorizationPlugins ?? []);
+            await plugins.ActivateAsync(stopping.Token).ConfigureAwait(false);
             ServerOptions(configuration, log).Validate();
             SlipwayEngine engine = await SlipwayEngine.StartAsync(EngineOptions(configuration), TimeProvider.System, log, stopping.Token).ConfigureAwait(false);
             if (cleanUp)
@@ -42,10 +47,10 @@ internal static class DaemonRole
                 using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
                 {
                     context.Cancel = true;
-                    Reload(engine, reread, log);
+                    Reload(engine, plugins, reread, log);
                 });
                 Task idle = IdleMemory.WatchAsync(TimeProvider.System, stopping.Token);
-                await ServerHost.RunAsync(engine, ServerOptions(configuration, log), stopping.Token).ConfigureAwait(false);
+                await ServerHost.RunAsync(engine, ServerOptions(configuration, log) with { Plugins = plugins }, stopping.Token).ConfigureAwait(false);
                 await idle.ConfigureAwait(false);
             }
 
@@ -68,17 +73,19 @@ internal static class DaemonRole
     });
 
     /// <summary>A configuration that cannot be meant changes nothing; the daemon goes on with the one it has.</summary>
-    private static void Reload(SlipwayEngine engine, Func<DaemonConfiguration> reread, DaemonLog log)
+    private static void Reload(SlipwayEngine engine, AuthorizationPlugins plugins, Func<DaemonConfiguration> reread, DaemonLog log)
     {
         log.Write(EngineLogLevel.Information, "Got signal to reload configuration");
         try
         {
             DaemonConfiguration configuration = reread();
             EngineLogLevel level = LogLevel(configuration);
-            engine.Reload(EngineOptions(configuration));
+            EngineOptions options = EngineOptions(configuration);
+            plugins.Replace(configuration.AuthorizationPlugins ?? []);
+            engine.Reload(options);
             log.Lowest = level;
         }
-        catch (Exception exception) when (exception is CommandException or FormatException)
+        catch (Exception exception) when (exception is CommandException or EngineException or FormatException)
         {
             log.Write(EngineLogLevel.Error, $"Error reconfiguring the daemon: {exception.Message}");
         }
@@ -120,6 +127,7 @@ internal static class DaemonRole
             UsernsRemap = configuration.UsernsRemap ?? "",
             UsernsAccounts = configuration.UsernsAccounts ?? "/etc",
             Labels = configuration.Labels ?? [],
+            AuthorizationPlugins = configuration.AuthorizationPlugins ?? [],
             Init = configuration.Init ?? false,
             Debug = LogLevel(configuration) == EngineLogLevel.Debug,
             Runtimes = Runtimes(configuration),

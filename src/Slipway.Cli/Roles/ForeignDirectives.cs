@@ -20,7 +20,7 @@ internal static class ForeignDirectives
     /// <summary>With the value that is as Slipway does it, beside what is empty, zero or false.</summary>
     private static readonly Dictionary<string, string> s_asOurs = new(StringComparer.Ordinal)
     {
-        ["allow-direct-routing"] = "false", ["authorization-plugins"] = "[]", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
+        ["allow-direct-routing"] = "false", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
         ["default-gateway"] = "\"\"", ["default-gateway-v6"] = "\"\"",
         ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
         ["fixed-cidr"] = "\"\"", ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ips"] = "[]",

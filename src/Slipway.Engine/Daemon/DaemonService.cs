@@ -58,6 +58,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
                 ["Native Overlay Diff", "true"],
                 ["userxattr", "false"],
             ],
+            Plugins = new PluginsInfo { Authorization = parts.Options.AuthorizationPlugins.Count > 0 ? [.. parts.Options.AuthorizationPlugins] : null },
             MemoryLimit = limits.MemoryLimit,
             SwapLimit = limits.SwapLimit,
             CpuCfsPeriod = limits.CpuQuota,

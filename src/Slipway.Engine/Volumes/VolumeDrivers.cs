@@ -1,13 +1,12 @@
 using System.Collections.Concurrent;
+using Slipway.Engine.Plugins;
 using Slipway.Engine.Volumes.Plugins;
-using Slipway.Kernel.Files;
 using Slipway.Storage.Volumes;
 
 namespace Slipway.Engine.Volumes;
 
-/// <summary>The drivers of volumes, by name: <c>local</c>, and programs of the host whose sockets lie where Docker's plugins have theirs.</summary>
-/// <param name="plugins">The directory of the sockets: <c>NAME.sock</c>, or <c>NAME/NAME.sock</c>.</param>
-internal sealed class VolumeDrivers(IVolumeStore store, string plugins) : IDisposable
+/// <summary>The drivers of volumes, by name: <c>local</c>, and plugins.</summary>
+internal sealed class VolumeDrivers(IVolumeStore store, PluginDirectory plugins) : IDisposable
 {
     private readonly LocalDriver _local = new(store);
     private readonly SemaphoreSlim _activating = new(1);
@@ -22,7 +21,7 @@ internal sealed class VolumeDrivers(IVolumeStore store, string plugins) : IDispo
             return _local;
         }
 
-        if (Locate(name) is not { } path)
+        if (plugins.Find(name) is not { } path)
         {
             return null;
         }
@@ -59,20 +58,5 @@ internal sealed class VolumeDrivers(IVolumeStore store, string plugins) : IDispo
         }
 
         _activating.Dispose();
-    }
-
-    /// <summary>A client chose the name: it must be one, and no path.</summary>
-    private string? Locate(string name)
-    {
-        if (!((PathName)name).IsEntryName || name.Contains('\0', StringComparison.Ordinal))
-        {
-            return null;
-        }
-
-        return Array.Find([$"{plugins}/{name}.sock", $"{plugins}/{name}/{name}.sock"], path =>
-        {
-            using var socket = new HostPath(path).TryOpen(OpenFlags.Path);
-            return socket is not null && FileStatus.Of(socket).Type == FileType.Socket;
-        });
     }
 }

@@ -7,6 +7,7 @@ using Slipway.Engine.Containers;
 using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images;
+using Slipway.Engine.Plugins;
 using Slipway.Storage;
 using Slipway.Storage.Volumes;
 
@@ -27,16 +28,16 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
     private readonly VolumeDrivers _drivers;
     private readonly PruneGate _pruning = new();
 
-    private VolumeService(DataRoot data, string plugins, EventLog events, TimeProvider time, IEngineLog log)
+    private VolumeService(DataRoot data, PluginDirectory plugins, EventLog events, TimeProvider time, IEngineLog log)
     {
         (_data, _store, _events, _time, _log) = (data, data.Volumes, events, time, log);
         _drivers = new VolumeDrivers(data.Volumes, plugins);
     }
 
     /// <summary>Reads the volumes of the data root.</summary>
-    /// <param name="plugins">Where the sockets of other drivers lie.</param>
+    /// <param name="plugins">Where other drivers are found.</param>
     public static async Task<VolumeService> OpenAsync(
-        DataRoot data, string plugins, EventLog events, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
+        DataRoot data, PluginDirectory plugins, EventLog events, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
     {
         VolumeService service = new(data, plugins, events, time, log);
         foreach (VolumeRow row in await data.Volumes.OpenAsync((name, size) => Adopted(name, size).ToBytes(), cancellationToken))

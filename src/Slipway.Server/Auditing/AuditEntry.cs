@@ -75,7 +75,7 @@ internal sealed record AuditEntry
 
     public static AuditEntry Of(ClientOrigin origin, Route route, string parameter, HttpRequest request, object? body)
     {
-        QueryParameters query = new(request.Query);
+        QueryParameters query = new(request.QueryString);
         string[] options = body is null ? [] : [.. PrivilegedOptions.Of(body)];
         return new AuditEntry
         {

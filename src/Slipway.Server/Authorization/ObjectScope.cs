@@ -46,7 +46,7 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
 
         if (verb == "containers.commit")
         {
-            string container = new QueryParameters(http.Request.Query)["container"];
+            string container = new QueryParameters(http.Request.QueryString)["container"];
             return (parameter, Outside(engine.Containers.Inspect(container, size: false).Config.Labels, $"container {container}"));
         }
 
@@ -153,7 +153,8 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
 
     private void AddFilter(HttpRequest request)
     {
-        Filters given = new QueryParameters(request.Query).Filters();
+        QueryParameters query = new(request.QueryString);
+        Filters given = query.Filters();
         Dictionary<string, List<string>> filters = given.Values.ToDictionary(filter => filter.Key, filter => filter.Value.ToList());
         if (!filters.TryGetValue("label", out List<string>? labels))
         {
@@ -161,7 +162,7 @@ internal sealed class ObjectScope(IEngine engine, SocketPolicy policy)
         }
 
         labels.AddRange(policy.Labels.Select(label => $"{label.Key}={label.Value}"));
-        IEnumerable<KeyValuePair<string, string?>> others = request.Query.Where(parameter => parameter.Key != "filters").SelectMany(parameter => parameter.Value, (parameter, value) => KeyValuePair.Create(parameter.Key, value));
+        IEnumerable<KeyValuePair<string, string?>> others = query.Pairs().Where(parameter => parameter.Key != "filters").Select(parameter => KeyValuePair.Create(parameter.Key, (string?)parameter.Value));
         request.QueryString = QueryString.Create(others.Append(KeyValuePair.Create("filters", (string?)JsonSerializer.Serialize(filters, EngineJson.Wire.DictionaryStringListString))));
     }
 }

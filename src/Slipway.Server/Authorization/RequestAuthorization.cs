@@ -1,12 +1,15 @@
 using Microsoft.AspNetCore.Http;
 using Slipway.Engine;
 using Slipway.Server.Auditing;
+using Slipway.Server.Authorization.Plugins;
 using Slipway.Server.Http;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Authorization;
 
-/// <summary>Whether a request may be executed, decided in two steps: by its route and the object that it names, and by its body once that is parsed.</summary>
+/// <summary>
+/// Whether a request may be executed, decided in two steps: by its route, the object that it names and the plugins; and by its body once that is parsed.
+/// </summary>
 internal sealed class RequestAuthorization
 {
     private readonly IEngine _engine;
@@ -15,6 +18,7 @@ internal sealed class RequestAuthorization
     private readonly Route _route;
     private readonly ClientOrigin _origin;
     private readonly SocketPolicy? _policy;
+    private PluginAuthorization? _plugins;
     private bool _told;
 
     private RequestAuthorization(IEngine engine, AuditLog? audit, HttpContext http, Route route, string parameter)
@@ -27,12 +31,31 @@ internal sealed class RequestAuthorization
     /// <summary>What stands in the path for the route's parameter; where it was looked up, the id of the object that was found.</summary>
     public string Parameter { get; private set; }
 
+    /// <summary>Plugins have decided on the text of the request.</summary>
+    public bool IsShown => _plugins is not null;
+
     /// <summary>The first step.</summary>
-    /// <exception cref="EngineException">Forbidden; NotFound where the object named does not exist.</exception>
-    public static RequestAuthorization Begin(IEngine engine, AuditLog? audit, HttpContext http, Route route, string parameter)
+    /// <exception cref="EngineException">Forbidden; NotFound where the object named does not exist; System where a plugin has not decided.</exception>
+    public static async Task<RequestAuthorization> BeginAsync(IEngine engine, AuditLog? audit, AuthorizationPlugins? plugins, HttpContext http, Route route, string parameter)
     {
         RequestAuthorization authorization = new(engine, audit, http, route, parameter);
         authorization.AdmitRoute();
+        try
+        {
+            authorization._plugins = await PluginAuthorization.BeginAsync(plugins, http, route);
+        }
+        catch (EngineException exception)
+        {
+            authorization.Tell(AuditEntry.Deny, exception.Message, body: null);
+            throw;
+        }
+
+        // What will have a body is told of when that was looked at.
+        if (!JsonBody.IsExpected(http.Request))
+        {
+            authorization.End();
+        }
+
         return authorization;
     }
 
@@ -77,12 +100,6 @@ internal sealed class RequestAuthorization
                     throw Refuse(refusal, body: null);
                 }
             }
-        }
-
-        // What will have a body is told of when that was looked at.
-        if (!JsonBody.IsExpected(_http.Request))
-        {
-            End();
         }
     }
 

@@ -22,7 +22,7 @@ internal static class ContainerStreamEndpoints
         DetachKeys keys = DetachKeys.Parse(query["detachKeys"]);
         AttachOptions options = new(query.Flag("stdin"), query.Flag("stdout"), query.Flag("stderr"), query.Flag("logs"), query.Flag("stream"));
         StreamSession session = await request.Engine.Containers.AttachAsync(request.Parameter, options, request.Stopping);
-        HijackedStream stream = await HijackedStream.OpenAsync(request, session.Terminal);
+        HijackedStream stream = await OpenAsync(() => HijackedStream.OpenAsync(request, session.Terminal), session);
         await stream.RunAsync(session, keys);
     }
 
@@ -37,7 +37,7 @@ internal static class ContainerStreamEndpoints
         bool all = request.Version < new ApiVersion(1, 42);
         AttachOptions options = new(all || query.Flag("stdin"), all || query.Flag("stdout"), all || query.Flag("stderr"), query.Flag("logs"), query.Flag("stream"));
         StreamSession session = await request.Engine.Containers.AttachAsync(request.Parameter, options, request.Stopping);
-        WebSocketAttachment attachment = await WebSocketAttachment.OpenAsync(request, handshake);
+        WebSocketAttachment attachment = await OpenAsync(() => WebSocketAttachment.OpenAsync(request, handshake), session);
         await attachment.RunAsync(session, keys);
     }
 
@@ -109,6 +109,20 @@ internal static class ContainerStreamEndpoints
         await foreach (ContainerStats sample in samples.WithCancellation(end.Token))
         {
             await lines.WriteAsync(sample, EngineJson.Wire.ContainerStats, "\n"u8.ToArray(), end.Token);
+        }
+    }
+
+    /// <summary>A connection that does not come about leaves no session.</summary>
+    private static async Task<T> OpenAsync<T>(Func<Task<T>> open, StreamSession session)
+    {
+        try
+        {
+            return await open();
+        }
+        catch
+        {
+            await session.DisposeAsync();
+            throw;
         }
     }
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Slipway.Api;
 using Slipway.Engine;
 using Slipway.Server.Authorization;
+using Slipway.Server.Authorization.Plugins;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Http;
@@ -22,7 +23,7 @@ internal sealed record ApiRequest(
 
     public HttpResponse Response => Http.Response;
 
-    public QueryParameters Query => new(Http.Request.Query);
+    public QueryParameters Query => new(Http.Request.QueryString);
 
     public IRawConnection Connection => Http.Features.Get<IRawConnection>()!;
 
@@ -36,7 +37,7 @@ internal sealed record ApiRequest(
     /// <exception cref="EngineException">InvalidParameter, or Forbidden by the socket's policy.</exception>
     public async Task<T?> ReadJsonAsync<T>(JsonTypeInfo<T> type) where T : class
     {
-        T? body = await JsonBody.ReadAsync(Http.Request, type, Http.RequestAborted);
+        T? body = await JsonBody.ReadAsync(Http.Request, type, Authorization.IsShown, Http.RequestAborted);
         Authorization.AdmitBody(body);
         return body;
     }
@@ -50,6 +51,13 @@ internal sealed record ApiRequest(
         await Response.Body.WriteAsync(body, Http.RequestAborted);
         await Response.Body.WriteAsync(s_newline, Http.RequestAborted);
     }
+
+    /// <summary>Shows plugins an answer that is a stream over the bare connection.</summary>
+    /// <param name="upgrade">It is answered by 101, else by 200.</param>
+    /// <exception cref="EngineException">Forbidden; System where a plugin has not decided.</exception>
+    public Task AdmitStreamAsync(bool upgrade) => Http.Features.Get<GuardedAnswer>() is { } answer
+        ? answer.JudgeAsync(upgrade ? StatusCodes.Status101SwitchingProtocols : StatusCodes.Status200OK)
+        : Task.CompletedTask;
 
     public Task NoContent() => Answer(StatusCodes.Status204NoContent);
 

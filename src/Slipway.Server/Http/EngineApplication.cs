@@ -9,12 +9,13 @@ using Slipway.Engine;
 using Slipway.Engine.Daemon;
 using Slipway.Server.Auditing;
 using Slipway.Server.Authorization;
+using Slipway.Server.Authorization.Plugins;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Http;
 
 /// <summary>The API as Kestrel sees it: version, route, endpoint, and errors as answers.</summary>
-internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit, ILoggerFactory logging, CancellationToken stopping) : IHttpApplication<DefaultHttpContext>
+internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit, AuthorizationPlugins? plugins, ILoggerFactory logging, CancellationToken stopping) : IHttpApplication<DefaultHttpContext>
 {
     private static readonly string s_server = $"Slipway/{EngineVersion.Current} (linux)";
 
@@ -48,7 +49,7 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
             (ApiVersion version, string path) = ApiVersion.Split(DecodedPath(context.Request));
             (Route route, string parameter) = _router.Find(context.Request.Method, path)
                 ?? throw new EngineException(ErrorKind.NotFound, "page not found");
-            RequestAuthorization authorization = RequestAuthorization.Begin(engine, audit, context, route, parameter);
+            RequestAuthorization authorization = await RequestAuthorization.BeginAsync(engine, audit, plugins, context, route, parameter);
             try
             {
                 await route.Handler(new ApiRequest(context, engine, version, authorization, error => Report(context, error), stopping));
@@ -56,6 +57,11 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
             finally
             {
                 authorization.End();
+            }
+
+            if (context.Features.Get<GuardedAnswer>() is { } answer)
+            {
+                await answer.FinishAsync();
             }
         }
         catch (OperationCanceledException) when (HasLeft(context) || stopping.IsCancellationRequested || InputEnded(context))
@@ -77,6 +83,8 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
     private async Task AnswerErrorAsync(HttpContext context, Exception error)
     {
         Report(context, error);
+        GuardedAnswer? answer = context.Features.Get<GuardedAnswer>();
+        answer?.Discard();
         if (context.Response.HasStarted)
         {
             // The status is out; cutting the answer short is the only way left to say that it is not whole.
@@ -100,6 +108,19 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
             await context.Response.Body.WriteAsync(body);
             await context.Response.Body.WriteAsync("\n"u8.ToArray());
         }
+
+        if (answer is not null)
+        {
+            try
+            {
+                await answer.FinishAsync();
+            }
+            catch (EngineException denial)
+            {
+                // The plugins are asked about one answer only; what they say takes its place.
+                await AnswerErrorAsync(context, denial);
+            }
+        }
     }
 
     private void Report(HttpContext context, Exception error)
@@ -111,7 +132,7 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
     }
 
     /// <summary>Kestrel decodes all but %2F, which some clients send in image names.</summary>
-    private static string DecodedPath(HttpRequest request) =>
+    internal static string DecodedPath(HttpRequest request) =>
         (request.Path.Value ?? "/").Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
 
     private static bool HasLeft(HttpContext context) =>

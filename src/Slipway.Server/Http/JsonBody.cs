@@ -20,50 +20,64 @@ internal static class JsonBody
     public const int MaxBytes = 4 * 1024 * 1024;
 
     /// <summary>Reads the body as Docker does: names in any case, unknown ones passed over.</summary>
+    /// <param name="strict">Others have decided on the body's text: it has to say what it says in one way alone (<see cref="JsonSpelling"/>).</param>
     /// <returns>Null where there is no body, or it is <c>null</c>.</returns>
     /// <exception cref="EngineException">InvalidParameter: not JSON by its header, not JSON, of other types, more than one document.</exception>
     /// <exception cref="BadHttpRequestException">413: longer than <see cref="MaxBytes"/>.</exception>
-    public static async Task<T?> ReadAsync<T>(HttpRequest request, JsonTypeInfo<T> type, CancellationToken cancellationToken) where T : class
+    public static async Task<T?> ReadAsync<T>(HttpRequest request, JsonTypeInfo<T> type, bool strict, CancellationToken cancellationToken) where T : class
     {
-        if (request.ContentLength > MaxBytes)
-        {
-            throw TooLarge();
-        }
-
-        bool empty = request.ContentLength is 0 || (request.ContentLength is null && !request.Headers.ContainsKey("Transfer-Encoding"));
+        bool empty = !HasBody(request);
         CheckContentType(request.ContentType, empty);
         if (empty)
         {
             return null;
         }
 
-        ReadOnlySequence<byte> body = default;
+        ReadOnlySequence<byte> body = await ReadWholeAsync(request, cancellationToken);
+        try
+        {
+            // In one piece: over several, Utf8JsonReader of .NET 10 fails with IndexOutOfRangeException on some malformed literals.
+            ReadOnlyMemory<byte> text = body.IsSingleSegment ? body.First : body.ToArray();
+            T? value = Parse(text.Span, type);
+            if (strict)
+            {
+                JsonSpelling.Check(text, type);
+            }
+
+            return value;
+        }
+        finally
+        {
+            request.BodyReader.AdvanceTo(body.End);
+        }
+    }
+
+    public static bool HasBody(HttpRequest request) => request.ContentLength > 0 || (request.ContentLength is null && request.Headers.ContainsKey("Transfer-Encoding"));
+
+    /// <summary>The whole body, however it is framed. It stays in the reader, which the caller has to advance over it.</summary>
+    /// <exception cref="BadHttpRequestException">413: longer than <see cref="MaxBytes"/>.</exception>
+    public static async Task<ReadOnlySequence<byte>> ReadWholeAsync(HttpRequest request, CancellationToken cancellationToken)
+    {
+        if (request.ContentLength > MaxBytes)
+        {
+            throw TooLarge();
+        }
+
         while (true)
         {
             ReadResult result = await request.BodyReader.ReadAsync(cancellationToken);
-            body = result.Buffer;
-            if (body.Length > MaxBytes)
+            if (result.Buffer.Length > MaxBytes)
             {
-                request.BodyReader.AdvanceTo(body.End);
+                request.BodyReader.AdvanceTo(result.Buffer.End);
                 throw TooLarge();
             }
 
             if (result.IsCompleted)
             {
-                break;
+                return result.Buffer;
             }
 
-            request.BodyReader.AdvanceTo(body.Start, body.End);
-        }
-
-        try
-        {
-            // In one piece: over several, Utf8JsonReader of .NET 10 fails with IndexOutOfRangeException on some malformed literals.
-            return Parse(body.IsSingleSegment ? body.FirstSpan : body.ToArray(), type);
-        }
-        finally
-        {
-            request.BodyReader.AdvanceTo(body.End);
+            request.BodyReader.AdvanceTo(result.Buffer.Start, result.Buffer.End);
         }
     }
 

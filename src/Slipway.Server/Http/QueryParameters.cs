@@ -1,20 +1,50 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.WebUtilities;
 using Slipway.Api;
 using Slipway.Engine;
 
 namespace Slipway.Server.Http;
 
-/// <summary>The query of a request, read as Docker reads it.</summary>
-internal readonly struct QueryParameters(IQueryCollection query)
+/// <summary>
+/// The query of a request, read as Docker reads it: names in their own spelling alone. (ASP.NET's collection passes over case; who looks at a request
+/// before it is executed would see another one.)
+/// </summary>
+internal readonly struct QueryParameters(QueryString query)
 {
     /// <summary>Empty where it is missing; the first where it comes more than once.</summary>
-    public string this[string name] => query[name] is { Count: > 0 } values ? values[0] ?? "" : "";
+    public string this[string name]
+    {
+        get
+        {
+            foreach (QueryStringEnumerable.EncodedNameValuePair parameter in new QueryStringEnumerable(query.Value))
+            {
+                if (parameter.DecodeName().Span.SequenceEqual(name))
+                {
+                    return parameter.DecodeValue().ToString();
+                }
+            }
+
+            return "";
+        }
+    }
 
     public string? Text(string name) => this[name] is { Length: > 0 } value ? value : null;
 
-    public IReadOnlyList<string> All(string name) => [.. query[name].OfType<string>()];
+    public IReadOnlyList<string> All(string name) => [.. Pairs().Where(parameter => parameter.Key == name).Select(parameter => parameter.Value)];
+
+    /// <summary>All parameters in order.</summary>
+    public List<KeyValuePair<string, string>> Pairs()
+    {
+        List<KeyValuePair<string, string>> pairs = [];
+        foreach (QueryStringEnumerable.EncodedNameValuePair parameter in new QueryStringEnumerable(query.Value))
+        {
+            pairs.Add(new(parameter.DecodeName().ToString(), parameter.DecodeValue().ToString()));
+        }
+
+        return pairs;
+    }
 
     /// <summary>Everything is true but a handful of words.</summary>
     public bool Flag(string name) => this[name].Trim().ToLowerInvariant() is not ("" or "0" or "no" or "false" or "none");

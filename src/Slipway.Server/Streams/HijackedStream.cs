@@ -50,8 +50,10 @@ internal sealed class HijackedStream
             await request.Http.Request.Body.CopyToAsync(Stream.Null, request.Stopping);
         }
 
+        bool upgrade = request.Http.Request.Headers.ContainsKey("Upgrade");
+        await request.AdmitStreamAsync(upgrade);
         HijackedStream stream = new(request, terminal);
-        string head = request.Http.Request.Headers.ContainsKey("Upgrade")
+        string head = upgrade
             ? $"HTTP/1.1 101 UPGRADED\r\nContent-Type: {ContentType(terminal, request.Version)}\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n"
             : $"HTTP/1.1 200 OK\r\nContent-Type: {RawStream}\r\n\r\n";
         await stream._pipe.Output.WriteAsync(Encoding.ASCII.GetBytes(head));

@@ -38,6 +38,7 @@ internal sealed class WebSocketAttachment
     /// <param name="answer">Of the handshake.</param>
     public static async Task<WebSocketAttachment> OpenAsync(ApiRequest request, byte[] answer)
     {
+        await request.AdmitStreamAsync(upgrade: true);
         WebSocketAttachment attachment = new(request);
         await attachment._pipe.Output.WriteAsync(answer);
         return attachment;

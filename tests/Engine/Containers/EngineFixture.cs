@@ -3,6 +3,7 @@ using System.Text;
 using Slipway.Api.Containers;
 using Slipway.Engine;
 using Slipway.Engine.Containers;
+using Slipway.Engine.Plugins;
 using Xunit;
 
 namespace Slipway.Tests.Engine.Containers;
@@ -24,7 +25,7 @@ public sealed class EngineFixture : IAsyncLifetime
         DataRoot = $"/var/lib/slipway-test-{Environment.ProcessId}-{_number}",
         ExecRoot = $"/run/slipway-test-{Environment.ProcessId}-{_number}",
         SecretsKeyFile = $"/run/slipway-test-{Environment.ProcessId}-{_number}/secrets.key",
-        PluginDirectory = $"/run/slipway-test-{Environment.ProcessId}-{_number}/plugins",
+        Plugins = new PluginDirectory($"/run/slipway-test-{Environment.ProcessId}-{_number}/plugins", []),
         Bridge = $"slwt{Environment.ProcessId % 100000}x{_number}",
         BridgeAddress = $"10.217.{_number}.1/24",
         SupervisorExecutable = AppContext.BaseDirectory.TrimEnd('/').Replace("/tests/Engine/", "/tests/SupervisorProcess/", StringComparison.Ordinal) + "/Slipway.Tests.SupervisorProcess",

@@ -254,6 +254,8 @@ public sealed class PolicyTests
         await SendAsync(client, "GET", "/v1.50/containers/json?all=1&filters=%7B%22label%22%3A%7B%22a%3Db%22%3Atrue%7D%2C%22status%22%3A%5B%22running%22%5D%7D");
         Assert.Equal(["a=b", "team=ci"], listed!["label"]);
         Assert.Equal(["running"], listed["status"]);
+        await SendAsync(client, "GET", "/v1.50/containers/json?Filters=%7B%7D&FILTERS=%7B%7D");
+        Assert.Equal(["team=ci"], listed["label"]);
     }
 
     [Fact]

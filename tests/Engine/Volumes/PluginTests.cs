@@ -23,8 +23,8 @@ public sealed class PluginTests(EngineFixture fixture) : IClassFixture<EngineFix
 
     private FakePlugin Start()
     {
-        Directory.CreateDirectory(fixture.Options.PluginDirectory);
-        return new FakePlugin($"{fixture.Options.PluginDirectory}/{_name}.sock", _root.FullName);
+        Directory.CreateDirectory(fixture.Options.Plugins.Sockets);
+        return new FakePlugin($"{fixture.Options.Plugins.Sockets}/{_name}.sock", _root.FullName);
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class PluginTests(EngineFixture fixture) : IClassFixture<EngineFix
         using (Socket stale = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified))
         {
             // There, but nobody listens.
-            stale.Bind(new UnixDomainSocketEndPoint($"{fixture.Options.PluginDirectory}/{_name}.sock"));
+            stale.Bind(new UnixDomainSocketEndPoint($"{fixture.Options.Plugins.Sockets}/{_name}.sock"));
             refused = await Assert.ThrowsAsync<EngineException>(() => Volumes.RemoveAsync("py", force: false, Cancellation));
             Assert.StartsWith("remove py: VolumeDriver.Remove: Connection refused", refused.Message, StringComparison.Ordinal);
         }

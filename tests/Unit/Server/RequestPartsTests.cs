@@ -1,6 +1,5 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.Primitives;
 using Slipway.Engine;
 using Slipway.Server.Http;
 using Slipway.Server.Streams;
@@ -94,5 +93,5 @@ public sealed class RequestPartsTests
         return Encoding.Latin1.GetString(output, 0, keys.Filter(Encoding.Latin1.GetBytes(typed), output));
     }
 
-    private static QueryParameters Query(string name, string value) => new(new QueryCollection(new Dictionary<string, StringValues> { [name] = value }));
+    private static QueryParameters Query(string name, string value) => new(QueryString.Create(name, value));
 }

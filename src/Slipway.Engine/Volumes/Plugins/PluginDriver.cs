@@ -1,8 +1,14 @@
+using System.Text.Json;
+using Slipway.Engine.Plugins;
+
 namespace Slipway.Engine.Volumes.Plugins;
 
 /// <summary>A driver that is another program: the calls <c>VolumeDriver.*</c> of Docker's plugin protocol.</summary>
 internal sealed class PluginDriver : IVolumeDriver, IDisposable
 {
+    /// <summary>A mount may have to wait for a server.</summary>
+    private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(2);
+
     private readonly PluginSocket _socket;
 
     private PluginDriver(PluginSocket socket, string scope) => (_socket, Scope) = (socket, scope);
@@ -13,10 +19,10 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
     /// <returns>Null where it is no driver of volumes.</returns>
     public static async Task<PluginDriver?> ActivateAsync(string path, CancellationToken cancellationToken)
     {
-        PluginSocket socket = new(path);
+        PluginSocket socket = new(path, s_timeout);
         try
         {
-            PluginAnswer greeting = await socket.CallAsync("Plugin.Activate", new PluginCall(), cancellationToken);
+            PluginAnswer greeting = await CallAsync(socket, "Plugin.Activate", new PluginCall(), cancellationToken);
             if (greeting.Implements?.Contains("VolumeDriver") != true)
             {
                 socket.Dispose();
@@ -34,19 +40,19 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
 
     public async Task<string> CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken)
     {
-        await _socket.CallAsync("VolumeDriver.Create", new PluginCall { Name = name, Opts = document.Options ?? new Dictionary<string, string>() }, cancellationToken);
-        PluginAnswer made = await _socket.CallAsync("VolumeDriver.Get", new PluginCall { Name = name }, cancellationToken);
+        await CallAsync(_socket, "VolumeDriver.Create", new PluginCall { Name = name, Opts = document.Options ?? new Dictionary<string, string>() }, cancellationToken);
+        PluginAnswer made = await CallAsync(_socket, "VolumeDriver.Get", new PluginCall { Name = name }, cancellationToken);
         return made.Volume?.Mountpoint ?? "";
     }
 
-    public Task RemoveAsync(string name, CancellationToken cancellationToken) => _socket.CallAsync("VolumeDriver.Remove", new PluginCall { Name = name }, cancellationToken);
+    public Task RemoveAsync(string name, CancellationToken cancellationToken) => CallAsync(_socket, "VolumeDriver.Remove", new PluginCall { Name = name }, cancellationToken);
 
     public async Task<string> MountAsync(string name, VolumeDocument document, string user, CancellationToken cancellationToken)
     {
         PluginAnswer answer;
         try
         {
-            answer = await _socket.CallAsync("VolumeDriver.Mount", new PluginCall { Name = name, ID = user }, cancellationToken);
+            answer = await CallAsync(_socket, "VolumeDriver.Mount", new PluginCall { Name = name, ID = user }, cancellationToken);
         }
         catch (EngineException exception)
         {
@@ -60,7 +66,7 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
 
     /// <summary>The plugin counts for itself who has the volume mounted.</summary>
     public Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast) =>
-        _socket.CallAsync("VolumeDriver.Unmount", new PluginCall { Name = name, ID = user }, CancellationToken.None);
+        CallAsync(_socket, "VolumeDriver.Unmount", new PluginCall { Name = name, ID = user }, CancellationToken.None);
 
     public bool OwnsFiles(VolumeDocument document) => false;
 
@@ -73,12 +79,34 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
     {
         try
         {
-            PluginAnswer answer = await socket.CallAsync("VolumeDriver.Capabilities", new PluginCall(), cancellationToken);
+            PluginAnswer answer = await CallAsync(socket, "VolumeDriver.Capabilities", new PluginCall(), cancellationToken);
             return answer.Capabilities?.Scope is "global" ? "global" : LocalDriver.LocalScope;
         }
         catch (EngineException)
         {
             return LocalDriver.LocalScope;
+        }
+    }
+
+    /// <exception cref="EngineException">System: the plugin does not answer, or answers with an error; the message begins with the method.</exception>
+    private static async Task<PluginAnswer> CallAsync(PluginSocket socket, string method, PluginCall call, CancellationToken cancellationToken)
+    {
+        PluginReply reply = await socket.PostAsync(method, JsonSerializer.SerializeToUtf8Bytes(call, PluginJson.Default.PluginCall), cancellationToken);
+        PluginAnswer answer = Parse(reply.Body) ?? new PluginAnswer { Err = reply.IsSuccess && reply.Body.Length == 0 ? "" : $"unexpected answer, status {reply.Status}" };
+        string error = string.IsNullOrEmpty(answer.Err) && !reply.IsSuccess ? $"status {reply.Status}" : answer.Err ?? "";
+        return error.Length == 0 ? answer : throw new EngineException(ErrorKind.System, $"{method}: {error}");
+    }
+
+    /// <summary>Null for what is no JSON object.</summary>
+    private static PluginAnswer? Parse(byte[] body)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(body, PluginJson.Default.PluginAnswer);
+        }
+        catch (JsonException)
+        {
+            return null;
         }
     }
 }
