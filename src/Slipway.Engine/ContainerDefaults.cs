@@ -29,6 +29,9 @@ public sealed record ContainerDefaults
     /// <summary><c>host</c> or <c>private</c>; empty: private on cgroup v2, host on v1.</summary>
     public string CgroupNamespace { get; init; } = "";
 
+    /// <summary>The name of a runtime.</summary>
+    public string Runtime { get; init; } = EngineOptions.OwnRuntime;
+
     /// <summary>At each start: no new privileges through set-user-id files.</summary>
     public bool NoNewPrivileges { get; init; }
 

@@ -74,6 +74,9 @@ public sealed record EngineOptions
     /// <summary>The name of the runtime that is built in.</summary>
     public const string OwnRuntime = "slipway";
 
+    /// <summary>Ours is called by its own name and by the one that scripts give to Docker's default.</summary>
+    public static bool IsOwnRuntime(string name) => name is OwnRuntime or "runc";
+
     /// <summary>Further runtimes of the host, by name (daemon.json, <c>runtimes</c>).</summary>
     public IReadOnlyDictionary<string, RuntimeDefinition> Runtimes { get; init; } = new Dictionary<string, RuntimeDefinition>();
 

@@ -1,4 +1,5 @@
 using System.Net;
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Events;
@@ -58,6 +59,9 @@ internal sealed record EngineServices : IAsyncDisposable
     public required SeccompCompiler Seccomp { get; init; }
 
     public required SupervisorLink Supervisor { get; init; }
+
+    /// <summary>Containers that another runtime of the host runs.</summary>
+    public ForeignRuntimes Foreign => field ??= new ForeignRuntimes(this);
 
     /// <summary>The /dev/shm of containers that others may join.</summary>
     public required SharedMemory SharedMemory { get; init; }

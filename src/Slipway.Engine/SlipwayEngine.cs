@@ -124,6 +124,7 @@ public sealed class SlipwayEngine : IEngine
             MaxConcurrentUploads = options.MaxConcurrentUploads,
             Runtimes = options.Runtimes,
             AuthorizationPlugins = options.AuthorizationPlugins,
+            Defaults = _services.Options.Defaults with { Runtime = options.Defaults.Runtime },
         };
         _services.Options = reloaded;
         _registries.Options = reloaded;

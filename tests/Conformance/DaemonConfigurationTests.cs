@@ -25,7 +25,7 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
         Assert.Equal(
             "true [https://mirror.example/] false /usr/bin/other",
             await daemon.Docker.Ok("info", "-f", "{{.Debug}} {{.RegistryConfig.Mirrors}} {{(index .RegistryConfig.IndexConfigs \"reg.example:5000\").Secure}} {{(index .Runtimes \"other\").Path}}"));
-        Assert.Contains("running containers with another runtime", (await daemon.Docker.Run("create", "--runtime", "other", "nosuch", "true")).Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("unknown or invalid runtime", (await daemon.Docker.Run("create", "--runtime", "other", "nosuch", "true")).Error, StringComparison.Ordinal);
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1;
         var events = await daemon.Docker.Ok("events", "--since", "0", "--until", now.ToString(CultureInfo.InvariantCulture), "--filter", "type=daemon", "--format", "{{.Action}} {{.Actor.Attributes.labels}} {{.Actor.Attributes.debug}}");
         Assert.Equal("reload [\"b=2\"] true", events);
@@ -48,7 +48,7 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
     [InlineData("""{"mtu":5}""", "mtu: 5")]
     [InlineData("""{"log-level":"loud"}""", "invalid logging level: loud")]
     [InlineData("""{"runtimes":{"x":{}}}""", "runtimes: x: a path is needed")]
-    [InlineData("""{"default-runtime":"kata"}""", "default-runtime: kata")]
+    [InlineData("""{"default-runtime":"kata"}""", "specified default runtime 'kata' does not exist")]
     [InlineData("""{"sockets":[{"path":"/run/x.sock","policy":{"verbs":["container.*"]}}]}""", "unknown verb \"container.*\"")]
     [InlineData("""{"sockets":[{"path":"/run/x.sock","mode":"99"}]}""", "invalid mode \"99\"")]
     [InlineData("""{"sockets":[{"path":"/run/x.sock","polcy":{}}]}""", "polcy")]

@@ -41,6 +41,7 @@ internal static class ContainerDirectives
                 : throw Invalid("default-ipc-mode", configuration.DefaultIpcMode, "it must be private or shareable"),
             CgroupNamespace = configuration.DefaultCgroupNamespace is null or "" or "host" or "private" ? configuration.DefaultCgroupNamespace ?? ""
                 : throw Invalid("default-cgroupns-mode", configuration.DefaultCgroupNamespace, "it must be host or private"),
+            Runtime = configuration.DefaultRuntime is { Length: > 0 } runtime and not "runc" ? runtime : EngineOptions.OwnRuntime,
             NoNewPrivileges = configuration.NoNewPrivileges ?? false,
             SeccompProfile = Profile(configuration.SeccompProfile),
             HostGateway = Address("host-gateway-ip", configuration.HostGateway),

@@ -105,14 +105,14 @@ internal static class DaemonRole
         Dictionary<string, RuntimeDefinition> runtimes = [];
         foreach ((string name, RuntimeDirectives runtime) in configuration.Runtimes ?? [])
         {
-            runtimes[name] = name == Engine.EngineOptions.OwnRuntime || name == "runc"
+            runtimes[name] = Engine.EngineOptions.IsOwnRuntime(name)
                 ? throw new CommandException($"runtime name '{name}' is reserved", 1)
                 : new RuntimeDefinition(runtime.Path ?? throw new CommandException($"runtimes: {name}: a path is needed", 1), runtime.Arguments ?? []);
         }
 
-        return configuration.DefaultRuntime is null or "" or Engine.EngineOptions.OwnRuntime or "runc"
+        return configuration.DefaultRuntime is not { Length: > 0 } preferred || Engine.EngineOptions.IsOwnRuntime(preferred) || runtimes.ContainsKey(preferred)
             ? runtimes
-            : throw new CommandException($"default-runtime: {configuration.DefaultRuntime}: running containers with another runtime is not supported yet", 1);
+            : throw new CommandException($"specified default runtime '{preferred}' does not exist", 1);
     }
 
     private static EngineOptions EngineOptions(DaemonConfiguration configuration)

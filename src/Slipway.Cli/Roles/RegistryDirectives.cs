@@ -50,6 +50,30 @@ internal sealed record RuntimeDirectives
 
     [JsonPropertyName("options")]
     public System.Text.Json.JsonElement? Options { get; init; }
+
+    /// <summary>The values of <c>--add-runtime</c>.</summary>
+    /// <exception cref="CommandException">One is no NAME=PATH.</exception>
+    public static Dictionary<string, RuntimeDirectives> Parse(IEnumerable<string> values)
+    {
+        Dictionary<string, RuntimeDirectives> runtimes = [];
+        foreach (string value in values)
+        {
+            int equals = value.IndexOf('=', StringComparison.Ordinal);
+            string name = equals < 0 ? "" : value[..equals].Trim();
+            string path = equals < 0 ? "" : value[(equals + 1)..].Trim();
+            if (name.Length == 0 || path.Length == 0)
+            {
+                throw new CommandException($"invalid runtime argument: {value}", 1);
+            }
+
+            if (!runtimes.TryAdd(name, new RuntimeDirectives { Path = path }))
+            {
+                throw new CommandException($"runtime '{name}' was already defined", 1);
+            }
+        }
+
+        return runtimes;
+    }
 }
 
 /// <summary>Settings of one registry (<c>registries</c>), which dockerd does not have.</summary>

@@ -1,4 +1,5 @@
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Process;
@@ -82,8 +83,8 @@ internal sealed partial class ContainerService
             {
                 oomKilled = group.OomKills() > 0;
 
-                // With the host's pid namespace the end of the first process does not end the others.
-                if (container.Snapshot.HostConfig.PidMode.Length > 0)
+                // With the host's pid namespace the end of the first process does not end the others; nor does that of a runtime's process.
+                if (container.Snapshot.HostConfig.PidMode.Length > 0 || ForeignRuntimes.IsForeign(container.Snapshot.HostConfig))
                 {
                     await group.KillAsync(_services.Time, CancellationToken.None);
                 }
@@ -93,6 +94,11 @@ internal sealed partial class ContainerService
         }
 
         await detached;
+        if (ForeignRuntimes.IsForeign(container.Snapshot.HostConfig))
+        {
+            await _services.Foreign.ReleaseAsync(container.Snapshot);
+        }
+
         if (container.Snapshot.HostConfig.IpcMode == NamespaceModes.Shareable)
         {
             _services.SharedMemory.Unmount(container.Id);

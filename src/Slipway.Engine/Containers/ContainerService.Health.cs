@@ -131,7 +131,7 @@ internal sealed partial class ContainerService
 
                 exited = container.Waits.Register(WaitCondition.NextExit, _stopping.Token);
                 string? stopSignal = container.Snapshot.Config.StopSignal;
-                SignalUnhealthyHeld(container, string.IsNullOrEmpty(stopSignal) ? Signals.Terminate : Signals.Parse(stopSignal));
+                await SignalUnhealthyHeldAsync(container, string.IsNullOrEmpty(stopSignal) ? Signals.Terminate : Signals.Parse(stopSignal));
             }
 
             int seconds = container.Snapshot.Config.StopTimeout ?? DefaultStopTimeout;
@@ -141,7 +141,7 @@ internal sealed partial class ContainerService
             {
                 if (IsSameRun())
                 {
-                    SignalUnhealthyHeld(container, Signals.Kill);
+                    await SignalUnhealthyHeldAsync(container, Signals.Kill);
                 }
             }
         }
@@ -157,11 +157,11 @@ internal sealed partial class ContainerService
         bool IsSameRun() => container.Snapshot.State is { IsLive: true } state && state.StartedAt == started;
     }
 
-    private void SignalUnhealthyHeld(Container container, int signal)
+    private async Task SignalUnhealthyHeldAsync(Container container, int signal)
     {
-        if (container.Pidfd is { } pidfd)
+        if (container.Pidfd is not null)
         {
-            Pidfd.SendSignal(pidfd, signal);
+            await SendSignalHeldAsync(container, signal);
             _events.Killed(container.Snapshot, signal);
         }
     }

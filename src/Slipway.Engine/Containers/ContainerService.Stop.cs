@@ -1,4 +1,6 @@
+using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Process;
@@ -260,13 +262,25 @@ internal sealed partial class ContainerService
             await StoreStateAsync(container);
         }
 
-        Pidfd.SendSignal(container.Pidfd ?? throw ContainerErrors.NotRunning(container.Id), signal);
+        await SendSignalHeldAsync(container, signal);
         if (stops && state.Phase == ContainerPhase.Paused)
         {
             await ThawHeldAsync(container);
         }
 
         _events.Killed(container.Snapshot, signal);
+    }
+
+    private Task SendSignalHeldAsync(Container container, int signal)
+    {
+        SafeFileHandle pidfd = container.Pidfd ?? throw ContainerErrors.NotRunning(container.Id);
+        if (ForeignRuntimes.IsForeign(container.Snapshot.HostConfig))
+        {
+            return _services.Foreign.SignalAsync(container, signal);
+        }
+
+        Pidfd.SendSignal(pidfd, signal);
+        return Task.CompletedTask;
     }
 
     private async Task ThawHeldAsync(Container container)

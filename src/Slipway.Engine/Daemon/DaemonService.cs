@@ -90,6 +90,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             Labels = [.. parts.Options.Labels],
             ServerVersion = EngineVersion.Current,
             Runtimes = Runtimes(),
+            DefaultRuntime = parts.Options.Defaults.Runtime,
 
             // A cgroup namespace is the default with cgroup v2 only, as in Docker.
             SecurityOptions =

@@ -8,7 +8,7 @@ internal static class ReloadEvent
     public static Dictionary<string, string> Attributes(EngineOptions options) => new()
     {
         ["debug"] = options.Debug ? "true" : "false",
-        ["default-runtime"] = EngineOptions.OwnRuntime,
+        ["default-runtime"] = options.Defaults.Runtime,
         ["insecure-registries"] = List(options.Registries.InsecureRegistries),
         ["labels"] = List(options.Labels),
         ["live-restore"] = "true",

@@ -3,6 +3,7 @@ using Slipway.Api.Containers;
 using Slipway.Api.Exec;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
@@ -36,22 +37,27 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
             StdinIsPipe = request.AttachStdin && attachment is not null,
         };
         (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot), services.Options.Defaults);
+        if (ForeignRuntimes.IsForeign(snapshot.HostConfig))
+        {
+            return await services.Foreign.ExecAsync(snapshot, exec.SupervisedId, process, plan => Request(container, exec, context, plan, attachment), cancellationToken);
+        }
+
         using Cgroup group = services.Cgroups.TryOpen(services.CgroupPath(snapshot)) ?? throw ContainerErrors.NotRunning(container.Id);
         context = context with { Cgroup = group.Prepare(), Seccomp = filter is null ? null : services.Seccomp.Compile(filter) };
         using CompiledPlan plan = ExecCompiler.Compile(process, context);
-        return await services.Supervisor.Current.LaunchAsync(
-            new LaunchRequest
-            {
-                Id = exec.SupervisedId,
-                ContainerId = container.Id,
-                Plan = plan.Plan,
-                Terminal = plan.Terminal,
-                OpenStdin = context.StdinIsPipe,
-                StdinOnce = true,
-                Attachments = attachment is null ? [] : [attachment],
-            },
-            cancellationToken);
+        return await services.Supervisor.Current.LaunchAsync(Request(container, exec, context, plan, attachment), cancellationToken);
     }
+
+    private static LaunchRequest Request(Container container, ExecProcess exec, ExecContext context, CompiledPlan plan, Attachment? attachment) => new()
+    {
+        Id = exec.SupervisedId,
+        ContainerId = container.Id,
+        Plan = plan.Plan,
+        Terminal = plan.Terminal,
+        OpenStdin = context.StdinIsPipe,
+        StdinOnce = true,
+        Attachments = attachment is null ? [] : [attachment],
+    };
 
     /// <summary>As the container has it, whatever the engine would give it today.</summary>
     private static UserNamespace? Users(string id, int pid)

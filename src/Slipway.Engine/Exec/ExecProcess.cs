@@ -10,6 +10,7 @@ internal sealed class ExecProcess(string id, string containerId, ExecCreateReque
 
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _started;
+    private volatile bool _failed;
 
     public string Id { get; } = id;
 
@@ -50,7 +51,22 @@ internal sealed class ExecProcess(string id, string containerId, ExecCreateReque
         Running = ExitCode is null;
     }
 
+    /// <summary>The start failed. A runtime of the host that could not start it has ended itself: its own exit code tells nothing.</summary>
+    public void Fail(int exitCode, DateTimeOffset at)
+    {
+        _failed = true;
+        Record(exitCode, at);
+    }
+
     public void End(int exitCode, DateTimeOffset at)
+    {
+        if (!_failed)
+        {
+            Record(exitCode, at);
+        }
+    }
+
+    private void Record(int exitCode, DateTimeOffset at)
     {
         ExitCode = exitCode;
         Running = false;

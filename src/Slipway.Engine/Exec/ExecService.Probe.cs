@@ -51,7 +51,7 @@ internal sealed partial class ExecService
         catch (Exception exception)
         {
             ends.Close();
-            exec.End(LaunchFailure.NotExecutableCode, _services.Time.GetUtcNow());
+            exec.Fail(LaunchFailure.NotExecutableCode, _services.Time.GetUtcNow());
             cancellationToken.ThrowIfCancellationRequested();
             return Result(-1, exception is OperationCanceledException
                 ? $"timed out starting health check for container {container.Id}"

@@ -78,7 +78,7 @@ internal sealed partial class ExecService : IExecs
         catch (Exception exception)
         {
             LaunchFailure failure = LaunchFailure.FromExec(exception);
-            exec.End(failure.ExitCode, _services.Time.GetUtcNow());
+            exec.Fail(failure.ExitCode, _services.Time.GetUtcNow());
             ends?.Close();
             if (ends is null)
             {

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Engine.Containers;
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Exec;
 using Slipway.Kernel.Cgroups;
@@ -80,7 +81,8 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
                 state = state with { PausedForCommit = false };
             }
 
-            container.Publish(state with { Phase = group?.IsFrozen() == true ? ContainerPhase.Paused : ContainerPhase.Running, Pid = process.Pid });
+            int pid = ForeignRuntimes.IsForeign(container.Snapshot.HostConfig) ? services.Foreign.BundleOf(container.Id).ReadPid(execId: null) ?? process.Pid : process.Pid;
+            container.Publish(state with { Phase = group?.IsFrozen() == true ? ContainerPhase.Paused : ContainerPhase.Running, Pid = pid });
             adopted.Add(container.Id);
         }
 
@@ -136,6 +138,7 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
         }
 
         services.SharedMemory.Sweep(adopted.Contains);
+        services.Foreign.Sweep(adopted.Contains);
         foreach (string id in services.Data.Snapshots.List().Where(id => containers.Index.Find(id) is null))
         {
             services.Data.Snapshots.Remove(id);

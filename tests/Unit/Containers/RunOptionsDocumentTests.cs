@@ -24,7 +24,7 @@ public sealed partial class RunOptionsDocumentTests
         ["--link-local-ip"] = "refused: no address but the network's",
         ["--network-alias"] = "on networks of one's own, as in Docker",
         ["--quiet"] = "the client's own: it leaves out the progress of the pull",
-        ["--runtime"] = "a registered runtime other than our own is listed by `docker info` but not run",
+        ["--runtime"] = "the name `runc` stands for our own runtime; Debian's is registered under another",
         ["--storage-opt"] = "refused as by Docker without project quotas",
         ["--tty"] = "shown by all tests of terminals, which drive the client in a pseudo-terminal (TerminalTests)",
         ["--use-api-socket"] = "the client's own: it mounts the API's socket, as `--mount` does",

@@ -42,7 +42,7 @@ internal static class HostConfigDefaults
         config.MemorySwap = config is { Memory: > 0, MemorySwap: 0 } ? config.Memory * 2 : config.MemorySwap;
         config.MaskedPaths ??= config.Privileged ? [] : [.. SystemPaths.Masked];
         config.ReadonlyPaths ??= config.Privileged ? [] : [.. SystemPaths.Readonly];
-        config.Runtime = string.IsNullOrEmpty(config.Runtime) ? "slipway" : config.Runtime;
+        config.Runtime = string.IsNullOrEmpty(config.Runtime) ? defaults.Runtime : config.Runtime;
         return config;
     }
 

@@ -119,17 +119,12 @@ internal static class HostConfigValidation
         }
     }
 
-    /// <summary>Ours is called by its own name and by the one that scripts give to Docker's default.</summary>
     private static void ValidateRuntime(string? name, IReadOnlyDictionary<string, RuntimeDefinition> runtimes)
     {
-        if (name is null or "" or EngineOptions.OwnRuntime or "runc")
+        if (!string.IsNullOrEmpty(name) && !EngineOptions.IsOwnRuntime(name) && !runtimes.ContainsKey(name))
         {
-            return;
+            throw ContainerErrors.Invalid($"unknown or invalid runtime name: {name}");
         }
-
-        throw runtimes.ContainsKey(name)
-            ? ContainerErrors.Unsupported($"--runtime {name}: running containers with another runtime")
-            : ContainerErrors.Invalid($"unknown or invalid runtime name: {name}");
     }
 
     /// <summary>In the words of Docker's overlay2 driver: sizes need project quotas, which layers here do not use.</summary>

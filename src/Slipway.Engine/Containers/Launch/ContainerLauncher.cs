@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Secrets;
@@ -53,6 +54,11 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     /// </summary>
     public async Task<string> ExplainAsync(ContainerSnapshot container)
     {
+        if (ForeignRuntimes.IsForeign(container.HostConfig))
+        {
+            throw ContainerErrors.Invalid($"container {container.Name} is run by the runtime {container.HostConfig.Runtime}, whose system calls only that knows");
+        }
+
         bool running = container.State.IsLive;
         string rootfsId = running ? Identifiers.New() : container.Id;
         Attempt attempt = new();
@@ -106,10 +112,23 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         attempt.Grouped = true;
         AttachedNetworks networks = attempt.Attaching is null ? AttachedNetworks.None : await attempt.Attaching;
         NetworkFiles.Write(directory, container, networks, services.HostGateway, linked);
-        using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
-        attempt.CloseSources();
-        attempt.Users?.Dispose();
-        LaunchedProcess process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
+        PlanContext context = Context(container, spec, attempt, sandbox, group);
+        LaunchedProcess process;
+        if (ForeignRuntimes.IsForeign(container.HostConfig))
+        {
+            ForeignRuntimes.Require(container.HostConfig, context.Init, attempt.Users is not null);
+            attempt.Bundled = true;
+            process = await services.Foreign.LaunchAsync(container, spec, context, plan => Request(container, plan, attachments));
+            attempt.CloseSources();
+        }
+        else
+        {
+            using CompiledPlan plan = PlanCompiler.Compile(spec, context);
+            attempt.CloseSources();
+            attempt.Users?.Dispose();
+            process = await services.Supervisor.Current.LaunchAsync(Request(container, plan, attachments), CancellationToken.None);
+        }
+
         return new LaunchedContainer(process, networks);
     }
 
@@ -304,6 +323,11 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
         }
 
+        if (attempt.Bundled)
+        {
+            await services.Foreign.ReleaseAsync(container);
+        }
+
         if (attempt.SharesMemory)
         {
             services.SharedMemory.Unmount(container.Id);
@@ -328,6 +352,9 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         public UserNamespace? Users { get; set; }
 
         public bool Grouped { get; set; }
+
+        /// <summary>Another runtime was given a bundle.</summary>
+        public bool Bundled { get; set; }
 
         /// <summary>Of the host, what is mounted at /dev/shm; null: a file system that only the container has.</summary>
         public string? SharedMemory { get; set; }

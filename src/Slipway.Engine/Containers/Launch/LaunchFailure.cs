@@ -1,3 +1,4 @@
+using Slipway.Engine.Containers.Foreign;
 using Slipway.Kernel;
 using Slipway.Networking;
 using Slipway.Runtime.Compilation;
@@ -41,6 +42,7 @@ internal sealed class LaunchFailure : Exception
         ConfinementException confinement => new LaunchFailure(ErrorKind.InvalidParameter, confinement.Message, OtherCode, confinement),
         LaunchException launch => Of(StartPrefix, launch),
         PlanException plan => Of(StartPrefix, plan, OtherCode),
+        ForeignRuntimeException foreign => Of("failed to create task for container: failed to create shim task: OCI runtime create failed: ", foreign, OtherCode),
         _ => new LaunchFailure(ErrorKind.System, $"failed to create task for container: {exception.Message}", OtherCode, exception),
     };
 
@@ -50,6 +52,7 @@ internal sealed class LaunchFailure : Exception
         LaunchFailure failure => failure,
         LaunchException launch => Of(ExecPrefix, launch),
         PlanException plan => Of(ExecPrefix, plan, NotExecutableCode),
+        ForeignRuntimeException foreign => Of("OCI runtime exec failed: ", foreign, NotExecutableCode),
         EngineException engine => new LaunchFailure(engine.Kind, engine.Message, NotExecutableCode, engine),
         _ => new LaunchFailure(ErrorKind.System, $"OCI runtime exec failed: exec failed: {exception.Message}", NotExecutableCode, exception),
     };
@@ -68,6 +71,17 @@ internal sealed class LaunchFailure : Exception
         PlanFailureKind.ExecutableNotPermitted => new LaunchFailure(ErrorKind.InvalidParameter, $"{prefix}{plan.Message}: unknown", NotExecutableCode, plan),
         _ => new LaunchFailure(ErrorKind.InvalidParameter, plan.Message, otherCode, plan),
     };
+
+    /// <summary>As Docker reads what a runtime says.</summary>
+    private static LaunchFailure Of(string prefix, ForeignRuntimeException foreign, int otherCode)
+    {
+        int code = Says("executable file not found") || Says("no such file or directory") || (Says("executable file") && Says("not found")) ? NotFoundCode
+            : Says("permission denied") || Says("is a directory") ? NotExecutableCode
+            : otherCode;
+        return new LaunchFailure(ErrorKind.InvalidParameter, $"{prefix}{foreign.Message}: unknown", code, foreign);
+
+        bool Says(string words) => foreign.Message.Contains(words, StringComparison.OrdinalIgnoreCase);
+    }
 
     private static string Program(LaunchException launch) => launch.Description["execve ".Length..];
 }
