@@ -31,6 +31,9 @@ internal sealed class Container(ContainerSnapshot snapshot)
     /// <summary>Its files while it does not run and somebody copies.</summary>
     public OfflineFiles OfflineFiles { get; } = new();
 
+    /// <summary>Who has the container paused for a while of the engine's own; null where nobody has.</summary>
+    public EnginePause? EnginePause { get; set; }
+
     /// <summary>The init process while it runs.</summary>
     public SafeFileHandle? Pidfd { get; set; }
 

@@ -45,7 +45,7 @@ internal sealed partial class ContainerService
         ContainerSnapshot snapshot = container.Snapshot;
         ContainerConfig config = StorageErrors.Of(() => ImageConfigOf(commit, snapshot));
         Image parent = FindImage(snapshot.ImageId, platform: null);
-        bool paused = commit.Pause && await TryPauseForCommitAsync(container, cancellationToken);
+        EnginePause? paused = commit.Pause ? await TryPauseForCommitAsync(container, cancellationToken) : null;
         try
         {
             Image image = await StorageErrors.OfAsync(() => CommitLayerAsync(commit, container, config, parent, name, cancellationToken));
@@ -60,9 +60,9 @@ internal sealed partial class ContainerService
         }
         finally
         {
-            if (paused)
+            if (paused is not null)
             {
-                await EndPauseForCommitAsync(container);
+                await EndPauseForCommitAsync(container, paused);
             }
         }
     }

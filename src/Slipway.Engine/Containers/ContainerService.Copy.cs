@@ -40,7 +40,7 @@ internal sealed partial class ContainerService
                     _events.Publish(container.Snapshot, "archive-path");
                     await CopyingAsync(reference, path, async () =>
                     {
-                        await copy.WriteToAsync(output, token);
+                        await WithClientAsync(files, output, copy.WriteToAsync, token);
                         return true;
                     });
                 },
@@ -64,7 +64,7 @@ internal sealed partial class ContainerService
         CopyOptions options = new(extraction.KeepKinds, extraction.OwnedByUser ? Owner(container.Snapshot, files.Root) : null, files.Maps);
         await CopyingAsync(reference, extraction.Path, async () =>
         {
-            await ContainerCopy.WriteAsync(files.Root, extraction.Path, tar, options, cancellationToken);
+            await WithClientAsync(files, tar, (stream, token) => ContainerCopy.WriteAsync(files.Root, extraction.Path, stream, options, token), cancellationToken);
             return true;
         });
         _events.Publish(container.Snapshot, "extract-to-dir");
@@ -93,9 +93,9 @@ internal sealed partial class ContainerService
                     });
                 }
             }
-            else if (await container.OfflineFiles.ShareAsync(() => TryOpenOfflineAsync(container), cancellationToken) is { } offline)
+            else if (await TryOpenOfflineAsync(container, cancellationToken) is { } offline)
             {
-                return new ContainerFiles(offline, Maps: null, container.OfflineFiles.ReleaseAsync);
+                return new ContainerFiles(offline.View, Maps: null, () => offline.DisposeAsync().AsTask(), offline);
             }
         }
     }
@@ -146,30 +146,48 @@ internal sealed partial class ContainerService
         return null;
     }
 
-    private async Task<OfflineFiles.LockedView?> TryOpenOfflineAsync(Container container)
+    /// <summary>Its files while it does not run; null where it does meanwhile.</summary>
+    private async Task<OfflineCopy?> TryOpenOfflineAsync(Container container, CancellationToken cancellationToken)
     {
-        AsyncLock.Holder holder = await container.LockAsync(CancellationToken.None);
-        try
+        using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
+        if (container.Snapshot.State.IsLive)
         {
-            if (container.Snapshot.State.IsLive)
-            {
-                holder.Dispose();
-                return null;
-            }
+            return null;
+        }
 
-            RequireWhole(container, "copy from or to");
-            NamespaceView view = await MountOfflineAsync(container.Snapshot);
-            return new OfflineFiles.LockedView(view, async () =>
+        RequireWhole(container, "copy from or to");
+        return await container.OfflineFiles.ShareAsync(async () =>
+        {
+            ContainerSnapshot snapshot = container.Snapshot;
+            NamespaceView view = await MountOfflineAsync(snapshot);
+            return new OfflineView(view, async () =>
             {
                 view.Dispose();
-                await _services.Volumes.UnmountAsync(container.Snapshot.Mounts, container.Id);
-                holder.Dispose();
+                await _services.Volumes.UnmountAsync(snapshot.Mounts, snapshot.Id);
             });
-        }
-        catch
+        });
+    }
+
+    /// <summary>Copies from or to a client, for as long as nobody needs the container while the client stands still.</summary>
+    private static async Task WithClientAsync(ContainerFiles files, Stream stream, Func<Stream, CancellationToken, Task> copy, CancellationToken cancellationToken)
+    {
+        if (files.Offline is not { } offline)
         {
-            holder.Dispose();
-            throw;
+            await copy(stream, cancellationToken);
+            return;
+        }
+
+        CopyClient client = new(stream);
+        offline.Follow(client);
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, offline.Interrupted);
+        await using CancellationTokenRegistration interrupting = client.InterruptWhen(offline.Interrupted);
+        try
+        {
+            await copy(client.Stream, end.Token);
+        }
+        catch (OperationCanceledException exception) when (offline.Interrupted.IsCancellationRequested)
+        {
+            throw new EngineException(ErrorKind.Conflict, "the copy was ended: it stood still, and the container was to be started or removed", exception);
         }
     }
 
@@ -237,7 +255,8 @@ internal sealed partial class ContainerService
 
     /// <param name="View">Root of what the container sees.</param>
     /// <param name="Maps">As of <see cref="LiveView"/>.</param>
-    private sealed record ContainerFiles(NamespaceView View, IdMaps? Maps, Func<Task> Close) : IAsyncDisposable
+    /// <param name="Offline">Set where the container does not run.</param>
+    private sealed record ContainerFiles(NamespaceView View, IdMaps? Maps, Func<Task> Close, OfflineCopy? Offline = null) : IAsyncDisposable
     {
         public RootDirectory Root => View.Root;
 

@@ -13,7 +13,7 @@ internal sealed partial class ContainerService
         RequireWhole(container, "explain");
         try
         {
-            return await _launcher.ExplainAsync(container.Snapshot);
+            return await _launcher.ExplainAsync(container.Snapshot, upperInUse: container.Snapshot.State.IsLive || container.OfflineFiles.InUse);
         }
         catch (Exception exception)
         {

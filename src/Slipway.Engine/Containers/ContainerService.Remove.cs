@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Copy;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 
@@ -46,6 +47,7 @@ internal sealed partial class ContainerService
                 if (!container.Snapshot.State.IsLive)
                 {
                     await CancelRestartHeldAsync(container);
+                    await container.OfflineFiles.EndAsync(_services.Time, options.Force ? TimeSpan.Zero : OfflineFiles.Patience);
                     await RemoveHeldAsync(container, options.Volumes);
                     return;
                 }
@@ -147,6 +149,7 @@ internal sealed partial class ContainerService
     {
         ContainerSnapshot snapshot = container.Snapshot;
         int exitCode = snapshot.State.ExitCode;
+        await container.OfflineFiles.EndAsync(_services.Time, OfflineFiles.Patience);
         container.Publish(snapshot.State with { Phase = ContainerPhase.Removing });
         container.Streams.Close();
         await _forwarding.EndAsync(container.Id);

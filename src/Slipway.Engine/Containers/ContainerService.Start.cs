@@ -1,3 +1,4 @@
+using Slipway.Engine.Containers.Copy;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Health;
 using Slipway.Engine.Containers.Launch;
@@ -42,6 +43,7 @@ internal sealed partial class ContainerService
         container.EndedAsUnhealthy = false;
         LaunchedContainer launched;
         ILogSink? sink = null;
+        await container.OfflineFiles.EndAsync(_services.Time, OfflineFiles.Patience);
         try
         {
             sink = await _forwarding.ConnectAsync(container.Snapshot);

@@ -136,24 +136,31 @@ internal sealed partial class ContainerService
         _events.Publish(container.Snapshot, "pause");
     }
 
-    /// <summary>Pauses a container that runs; false where it does not, or is paused already.</summary>
-    private async Task<bool> TryPauseForCommitAsync(Container container, CancellationToken cancellationToken)
+    /// <summary>Pauses a container that runs, or joins those for whom it is paused; null where it does not run, or a user has paused it.</summary>
+    private async Task<EnginePause?> TryPauseForCommitAsync(Container container, CancellationToken cancellationToken)
     {
         using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
-        if (container.Snapshot.State.Phase != ContainerPhase.Running)
+        switch (container.Snapshot.State)
         {
-            return false;
+            case { Phase: ContainerPhase.Running }:
+                await PauseHeldAsync(container, forCommit: true, cancellationToken);
+                container.EnginePause = new EnginePause();
+                break;
+            case { Phase: ContainerPhase.Paused, PausedForCommit: true } when container.EnginePause is not null:
+                break;
+            default:
+                return null;
         }
 
-        await PauseHeldAsync(container, forCommit: true, cancellationToken);
-        return true;
+        container.EnginePause.Holders++;
+        return container.EnginePause;
     }
 
-    /// <summary>Lets a container go on that a commit has paused, unless it was ended or let go meanwhile.</summary>
-    private async Task EndPauseForCommitAsync(Container container)
+    /// <summary>Lets a container go on that was paused for a commit, unless others need the pause too, or it was ended or let go meanwhile.</summary>
+    private async Task EndPauseForCommitAsync(Container container, EnginePause pause)
     {
         using AsyncLock.Holder holder = await container.LockAsync(CancellationToken.None);
-        if (container.Snapshot.State is { Phase: ContainerPhase.Paused, PausedForCommit: true })
+        if (--pause.Holders == 0 && container.EnginePause == pause && container.Snapshot.State is { Phase: ContainerPhase.Paused, PausedForCommit: true })
         {
             await ThawHeldAsync(container);
             _events.Publish(container.Snapshot, "unpause");
@@ -169,9 +176,9 @@ internal sealed partial class ContainerService
         {
             foreach (string id in containers)
             {
-                if (_index.Find(id) is { } container && await TryPauseForCommitAsync(container, cancellationToken))
+                if (_index.Find(id) is { } container && await TryPauseForCommitAsync(container, cancellationToken) is { } pause)
                 {
-                    paused.Add(container);
+                    paused.Add(container, pause);
                 }
             }
 
@@ -186,15 +193,15 @@ internal sealed partial class ContainerService
 
     private sealed class PausedContainers(ContainerService service) : IAsyncDisposable
     {
-        private readonly List<Container> _containers = [];
+        private readonly List<(Container Container, EnginePause Pause)> _containers = [];
 
-        public void Add(Container container) => _containers.Add(container);
+        public void Add(Container container, EnginePause pause) => _containers.Add((container, pause));
 
         public async ValueTask DisposeAsync()
         {
-            foreach (Container container in _containers)
+            foreach ((Container container, EnginePause pause) in _containers)
             {
-                await service.EndPauseForCommitAsync(container);
+                await service.EndPauseForCommitAsync(container, pause);
             }
         }
     }
@@ -290,6 +297,7 @@ internal sealed partial class ContainerService
             group.Thaw();
         }
 
+        container.EnginePause = null;
         container.Publish(container.Snapshot.State with { Phase = ContainerPhase.Running, PausedForCommit = false });
         await StoreStateAsync(container);
         WatchHealthHeld(container);

@@ -30,6 +30,9 @@ internal sealed class VolumeEntry(string name)
     /// <summary>Ids of those that have it mounted.</summary>
     public HashSet<string> Mounted { get; } = [];
 
+    /// <summary>How often it was mounted for somebody since the engine started.</summary>
+    public long Mounts { get; set; }
+
     /// <summary>Completes when a copy of it is done; nobody mounts it before. Null where none is made.</summary>
     public TaskCompletionSource? Copying { get; set; }
 

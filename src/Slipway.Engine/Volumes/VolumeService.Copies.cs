@@ -18,7 +18,8 @@ internal sealed partial class VolumeService
     public async Task<Volume> CopyAsync(string name, VolumeCopyRequest request, CancellationToken cancellationToken)
     {
         string copy = string.IsNullOrEmpty(request.Name) ? CopyName(name) : VolumeNames.Check(request.Name);
-        await using Borrowed source = await BorrowAsync(name, holdsMounts: true, cancellationToken);
+        await using Pauses pauses = new();
+        await using Borrowed source = await BorrowStillAsync(name, request.Pause ? pauses : null, cancellationToken);
         VolumeDocument document = CopyDocument(source.Volume, request);
         LocalMount.Validate(document.Options);
         using Held held = await LockAsync(copy, cancellationToken);
@@ -27,13 +28,8 @@ internal sealed partial class VolumeService
             throw VolumeErrors.Exists("create", copy);
         }
 
-        DateTimeOffset now;
-        await using (request.Pause ? await PauseUsers(source.Others, cancellationToken) : null)
-        {
-            now = _time.GetUtcNow();
-            await TranslateAsync(_store.CopyAsync(new HostPath(source.Path), new VolumeRow(copy, now, document.ToBytes()), document.Size, cancellationToken));
-        }
-
+        DateTimeOffset now = _time.GetUtcNow();
+        await TranslateAsync(_store.CopyAsync(new HostPath(source.Path), new VolumeRow(copy, now, document.ToBytes()), document.Size, cancellationToken));
         held.Volume.Created = now;
         held.Volume.Path = _store.DataPath(copy);
         held.Volume.Document = document;
@@ -117,6 +113,38 @@ internal sealed partial class VolumeService
         };
     }
 
+    /// <summary>
+    /// Mounts a volume to be copied, with those paused that have it mounted. Pausing takes the locks of containers, and who holds one may be waiting to mount
+    /// this very volume: so nothing of the volume is held meanwhile, and where another has mounted it since, all is done again.
+    /// </summary>
+    /// <param name="pauses">Gets what is to be ended after the volume is given back; null: nobody is paused.</param>
+    private async Task<Borrowed> BorrowStillAsync(string name, Pauses? pauses, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            long mounts = 0;
+            if (pauses is not null)
+            {
+                (mounts, string[] users) = await UsersAsync(name, cancellationToken);
+                pauses.Add(await PauseUsers(users, cancellationToken));
+            }
+
+            Borrowed source = await BorrowAsync(name, holdsMounts: true, cancellationToken);
+            if (pauses is null || source.MountsBefore == mounts)
+            {
+                return source;
+            }
+
+            await source.DisposeAsync();
+        }
+    }
+
+    private async Task<(long Mounts, string[] Users)> UsersAsync(string name, CancellationToken cancellationToken)
+    {
+        using Held held = await LockForMountAsync(name, cancellationToken);
+        return (held.Volume.Mounts, [.. held.Volume.Mounted]);
+    }
+
     /// <summary>Mounts a volume for the engine's own reading. It is in use meanwhile: nobody removes or renames it.</summary>
     /// <param name="holdsMounts">Who wants to mount it waits until it is given back.</param>
     private async Task<Borrowed> BorrowAsync(string name, bool holdsMounts, CancellationToken cancellationToken)
@@ -128,12 +156,12 @@ internal sealed partial class VolumeService
             throw VolumeErrors.NoSuchVolume(name);
         }
 
-        string[] others = [.. volume.Mounted];
+        long mounts = volume.Mounts;
         string user = Identifiers.New();
         string path = await MountHeldAsync(volume, user, cancellationToken);
         volume.AddUser(user);
         volume.Copying = holdsMounts ? new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously) : volume.Copying;
-        return new Borrowed(this, volume, user, path, others, holdsMounts);
+        return new Borrowed(this, volume, user, path, mounts, holdsMounts);
     }
 
     private async ValueTask GiveBackAsync(Borrowed borrowed)
@@ -177,9 +205,25 @@ internal sealed partial class VolumeService
     }
 
     /// <param name="Path">Where the content lies.</param>
-    /// <param name="Others">The containers that have it mounted.</param>
-    private sealed record Borrowed(VolumeService Service, VolumeEntry Volume, string User, string Path, IReadOnlyList<string> Others, bool HoldsMounts) : IAsyncDisposable
+    /// <param name="MountsBefore">Those of the entry before this one.</param>
+    private sealed record Borrowed(VolumeService Service, VolumeEntry Volume, string User, string Path, long MountsBefore, bool HoldsMounts) : IAsyncDisposable
     {
         public ValueTask DisposeAsync() => Service.GiveBackAsync(this);
+    }
+
+    /// <summary>Containers that are paused until this is disposed.</summary>
+    private sealed class Pauses : IAsyncDisposable
+    {
+        private readonly List<IAsyncDisposable> _pauses = [];
+
+        public void Add(IAsyncDisposable pause) => _pauses.Add(pause);
+
+        public async ValueTask DisposeAsync()
+        {
+            foreach (IAsyncDisposable pause in _pauses)
+            {
+                await pause.DisposeAsync();
+            }
+        }
     }
 }

@@ -246,6 +246,7 @@ internal sealed partial class VolumeService
         }
 
         volume.Mounted.Add(container);
+        volume.Mounts++;
         return volume.Path;
     }
 

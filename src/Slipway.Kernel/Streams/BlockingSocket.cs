@@ -22,6 +22,14 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
     private const int CollectMicroseconds = 200;
 
     private bool _trickles;
+    private volatile bool _interrupted;
+    private long _moved;
+
+    /// <summary>Bytes sent and received.</summary>
+    public long Moved => Volatile.Read(ref _moved);
+
+    /// <summary>From another thread: the peer is waited for no more.</summary>
+    public void Interrupt() => _interrupted = true;
 
     /// <returns>Bytes received; 0 at the peer's end.</returns>
     /// <exception cref="KernelException">Of the connection: ECONNRESET.</exception>
@@ -34,6 +42,7 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
             if (count >= 0)
             {
                 _trickles = count < Trickle;
+                Volatile.Write(ref _moved, _moved + count);
                 return count;
             }
 
@@ -57,6 +66,7 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
             if (count >= 0)
             {
                 bytes = bytes[count..];
+                Volatile.Write(ref _moved, _moved + count);
             }
             else
             {
@@ -69,6 +79,8 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
     /// <returns>How much of <paramref name="count"/> the file had.</returns>
     public long SendFile(SafeFileHandle file, long count)
     {
+        // sendfile(2) knows no MSG_DONTWAIT: in a socket that blocks it waits for the peer, and hears of no token.
+        DescriptorIO.SetNonBlocking(socket);
         long offset = 0;
         while (offset < count)
         {
@@ -87,6 +99,10 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
             if (sent < 0)
             {
                 WaitAfter("sendfile", (int)-sent, write: true);
+            }
+            else
+            {
+                Volatile.Write(ref _moved, _moved + sent);
             }
         }
 
@@ -127,6 +143,11 @@ public sealed class BlockingSocket(SafeHandle socket, CancellationToken cancella
         do
         {
             cancellationToken.ThrowIfCancellationRequested();
+            if (_interrupted)
+            {
+                throw new OperationCanceledException();
+            }
+
             ready = write ? Readiness.WaitToWrite(socket, LookMilliseconds) : Readiness.WaitToRead(socket, LookMilliseconds);
         }
         while (!ready);

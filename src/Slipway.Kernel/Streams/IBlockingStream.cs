@@ -8,6 +8,11 @@ namespace Slipway.Kernel.Streams;
 /// </summary>
 public interface IBlockingStream
 {
+    /// <summary>Bytes that have gone through; for another thread, which sees by it whether the peer keeps this one waiting.</summary>
+    long Moved { get; }
+
+    /// <summary>From another thread: ends a wait for the peer, and every later one, with <see cref="OperationCanceledException"/>.</summary>
+    void Interrupt();
 }
 
 /// <summary>A stream that takes a file's bytes without their passing through the process.</summary>

@@ -39,6 +39,10 @@ internal sealed class DirectRequestBody : ReadOnlyStream, IBlockingStream
         _end = received.Length;
     }
 
+    public long Moved => _socket.Moved;
+
+    public void Interrupt() => _socket.Interrupt();
+
     /// <summary>Null where the body has to be read the usual way: it has a length, or comes over TLS, or waits to be asked for, or the client is gone.</summary>
     public static async Task<DirectRequestBody?> TryOpenAsync(HttpRequest request, IRawConnection connection, CancellationToken cancellationToken)
     {

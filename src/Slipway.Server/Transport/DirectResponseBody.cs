@@ -36,6 +36,8 @@ internal sealed class DirectResponseBody : Stream, IBlockingStream, IFileSink
         _socket = new BlockingSocket(connection.Handle, cancellationToken);
     }
 
+    public long Moved => _socket.Moved;
+
     public override bool CanRead => false;
 
     public override bool CanSeek => false;
@@ -103,6 +105,8 @@ internal sealed class DirectResponseBody : Stream, IBlockingStream, IFileSink
     }
 
     public override void Flush() => Send([]);
+
+    public void Interrupt() => _socket.Interrupt();
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 

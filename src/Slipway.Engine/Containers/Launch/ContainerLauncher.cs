@@ -49,10 +49,10 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     }
 
     /// <summary>
-    /// The plan that starts the container, as text; nothing is started, and nothing stays. Of a running one the plan is made over an
+    /// The plan that starts the container, as text; nothing is started, and nothing stays. Of one that runs or is copied from the plan is made over an
     /// upper directory of its own: one directory in two mounts would be undefined (overlayfs.rst, "Sharing and copying layers").
     /// </summary>
-    public async Task<string> ExplainAsync(ContainerSnapshot container)
+    public async Task<string> ExplainAsync(ContainerSnapshot container, bool upperInUse)
     {
         if (ForeignRuntimes.IsForeign(container.HostConfig))
         {
@@ -60,7 +60,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         }
 
         bool running = container.State.IsLive;
-        string rootfsId = running ? Identifiers.New() : container.Id;
+        string rootfsId = upperInUse ? Identifiers.New() : container.Id;
         Attempt attempt = new();
         try
         {
@@ -86,7 +86,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         finally
         {
             await UndoAsync(container, attempt);
-            if (running)
+            if (upperInUse)
             {
                 services.Data.Snapshots.Remove(rootfsId);
             }
