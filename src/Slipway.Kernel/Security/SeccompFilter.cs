@@ -154,11 +154,17 @@ public sealed unsafe class SeccompFilter : SafeHandleZeroOrMinusOneIsInvalid
     /// <exception cref="KernelException">E2BIG: longer than the kernel takes.</exception>
     public byte[] Export()
     {
-        byte[] program = Read();
+        byte[] program = FilterCompaction.Compact(ExportWhole());
+        return program.Length <= MaximumInstructions * InstructionSize
+            ? program
+            : throw new KernelException($"compile a seccomp filter of {program.Length / InstructionSize} instructions", Errno.E2BIG);
+    }
+
+    /// <summary>The program as the library writes it, after what answers to unknown calls.</summary>
+    internal byte[] ExportWhole()
+    {
         byte[] prelude = _defaultAction.CarriesOut ? [] : UnknownCallPrelude.Generate(_lastCalls);
-        return prelude.Length + program.Length <= MaximumInstructions * InstructionSize
-            ? [.. prelude, .. program]
-            : throw new KernelException($"compile a seccomp filter of {(prelude.Length + program.Length) / InstructionSize} instructions", Errno.E2BIG);
+        return [.. prelude, .. Read()];
     }
 
     protected override bool ReleaseHandle()

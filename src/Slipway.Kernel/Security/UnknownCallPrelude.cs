@@ -11,15 +11,6 @@ internal readonly record struct FilterInstruction(ushort Code, byte IfTrue, byte
 /// <summary>Instructions put before a filter that answer ENOSYS to calls with a number above the highest the filter names, as runc does.</summary>
 internal static class UnknownCallPrelude
 {
-    // Documentation/networking/filter.rst: load a word of struct seccomp_data, jumps, return.
-    private const ushort Load = 0x20;
-    private const ushort JumpIfEqual = 0x15;
-    private const ushort JumpIfGreater = 0x25;
-    private const ushort JumpIfGreaterOrEqual = 0x35;
-    private const ushort Return = 0x06;
-    private const uint NumberOffset = 0;
-    private const uint ArchitectureOffset = 4;
-
     private const uint AUDIT_ARCH_X86_64 = 0xC000003E;
 
     // libseccomp's word for x32, which the kernel shows as x86-64 with this bit in the call's number.
@@ -39,19 +30,19 @@ internal static class UnknownCallPrelude
             }
 
             FilterInstruction[] section = architecture != AUDIT_ARCH_X86_64
-                ? [new(JumpIfGreater, 0, 1, (uint)last), new(Return, 0, 0, notImplemented)]
+                ? [new(FilterCode.JumpIfGreater, 0, 1, (uint)last), new(FilterCode.Return, 0, 0, notImplemented)]
                 : lastCalls.TryGetValue(SCMP_ARCH_X32, out int lastX32) && lastX32 >= 0
                 ?
                 [
-                    new(JumpIfGreaterOrEqual, 1, 0, X32Bit),
-                    new(JumpIfGreater, 1, 2, (uint)last),
-                    new(JumpIfGreater, 0, 1, X32Bit | (uint)lastX32),
-                    new(Return, 0, 0, notImplemented),
+                    new(FilterCode.JumpIfGreaterOrEqual, 1, 0, X32Bit),
+                    new(FilterCode.JumpIfGreater, 1, 2, (uint)last),
+                    new(FilterCode.JumpIfGreater, 0, 1, X32Bit | (uint)lastX32),
+                    new(FilterCode.Return, 0, 0, notImplemented),
                 ]
-                : [new(JumpIfGreaterOrEqual, 2, 0, X32Bit), new(JumpIfGreater, 0, 1, (uint)last), new(Return, 0, 0, notImplemented)];
-            program.Add(new(Load, 0, 0, ArchitectureOffset));
-            program.Add(new(JumpIfEqual, 0, (byte)(section.Length + 1), architecture));
-            program.Add(new(Load, 0, 0, NumberOffset));
+                : [new(FilterCode.JumpIfGreaterOrEqual, 2, 0, X32Bit), new(FilterCode.JumpIfGreater, 0, 1, (uint)last), new(FilterCode.Return, 0, 0, notImplemented)];
+            program.Add(new(FilterCode.Load, 0, 0, FilterCode.ArchitectureOffset));
+            program.Add(new(FilterCode.JumpIfEqual, 0, (byte)(section.Length + 1), architecture));
+            program.Add(new(FilterCode.Load, 0, 0, FilterCode.NumberOffset));
             program.AddRange(section);
         }
 

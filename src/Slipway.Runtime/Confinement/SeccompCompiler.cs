@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using System.Text;
 using Slipway.Kernel;
@@ -31,8 +32,23 @@ public sealed class SeccompCompiler
 
     private readonly ConcurrentDictionary<string, Lazy<SeccompProgram>> _programs = new(StringComparer.Ordinal);
 
+    /// <summary>By the object, so that the profile nearly every container has is not hashed for each.</summary>
+    private readonly ConditionalWeakTable<SeccompSpec, SeccompProgram> _known = [];
+
     /// <exception cref="ConfinementException">The profile names an unknown action, architecture or flag, or cannot be compiled.</exception>
     public SeccompProgram Compile(SeccompSpec spec)
+    {
+        if (_known.TryGetValue(spec, out SeccompProgram? known))
+        {
+            return known;
+        }
+
+        SeccompProgram compiled = CompileContent(spec);
+        _known.AddOrUpdate(spec, compiled);
+        return compiled;
+    }
+
+    private SeccompProgram CompileContent(SeccompSpec spec)
     {
         string key = Key(spec);
         if (_programs.Count >= MemoryEntries && !_programs.ContainsKey(key))
@@ -60,35 +76,41 @@ public sealed class SeccompCompiler
         try
         {
             using SeccompFilter filter = new(Action(spec.DefaultAction, spec.DefaultErrnoRet, isDefault: true), [.. spec.Architectures.Select(ArchitectureName)]);
-            List<SeccompCondition> conditions = [];
-            foreach (SeccompRule rule in spec.Syscalls)
-            {
-                SeccompAction action = Action(rule.Action, rule.ErrnoRet, isDefault: false);
-                conditions.Clear();
-                conditions.AddRange(rule.Args.Select(Condition));
-
-                // Several conditions on one argument have always been alternatives; on different ones all must hold.
-                bool alternatives = conditions.DistinctBy(condition => condition.Argument).Count() < conditions.Count;
-                foreach (string name in rule.Names)
-                {
-                    if (!alternatives)
-                    {
-                        filter.TryAdd(name, action, [.. conditions]);
-                        continue;
-                    }
-
-                    foreach (SeccompCondition condition in conditions)
-                    {
-                        filter.TryAdd(name, action, [condition]);
-                    }
-                }
-            }
-
+            AddRules(filter, spec.Syscalls);
             return new SeccompProgram(filter.Export(), Flags(spec.Flags));
         }
         catch (Exception exception) when (exception is KernelException or ArgumentException)
         {
             throw new ConfinementException($"seccomp profile: {exception.Message}", exception);
+        }
+    }
+
+    /// <exception cref="ConfinementException">A rule names an unknown action or operator.</exception>
+    /// <exception cref="KernelException">A rule is not possible.</exception>
+    internal static void AddRules(SeccompFilter filter, IEnumerable<SeccompRule> rules)
+    {
+        List<SeccompCondition> conditions = [];
+        foreach (SeccompRule rule in rules)
+        {
+            SeccompAction action = Action(rule.Action, rule.ErrnoRet, isDefault: false);
+            conditions.Clear();
+            conditions.AddRange(rule.Args.Select(Condition));
+
+            // Several conditions on one argument have always been alternatives; on different ones all must hold.
+            bool alternatives = conditions.DistinctBy(condition => condition.Argument).Count() < conditions.Count;
+            foreach (string name in rule.Names)
+            {
+                if (!alternatives)
+                {
+                    filter.TryAdd(name, action, [.. conditions]);
+                    continue;
+                }
+
+                foreach (SeccompCondition condition in conditions)
+                {
+                    filter.TryAdd(name, action, [condition]);
+                }
+            }
         }
     }
 

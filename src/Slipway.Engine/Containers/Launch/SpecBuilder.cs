@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
@@ -33,7 +34,11 @@ internal sealed record LaunchInputs(
 /// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>
 internal static class SpecBuilder
 {
+    private const int MaximumCapabilitySets = 64;
+
     private const string DefaultPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+    private static readonly ConcurrentDictionary<string, SeccompSpec?> _defaultSeccomp = new(StringComparer.Ordinal);
 
     /// <exception cref="EngineException">A device of the host is missing, or the seccomp profile is not valid.</exception>
     public static Spec Build(ContainerSnapshot container, LaunchInputs inputs)
@@ -141,9 +146,30 @@ internal static class SpecBuilder
             return null;
         }
 
-        SeccompProfile profile = named is { } text and not SecurityOptions.BuiltIn ? SeccompProfileReader.Parse(text) : SeccompProfile.Default;
-        return profile.Resolve(capabilities.Bounding, RuntimeInformation.OSArchitecture, System.Environment.OSVersion.Version);
+        return named is { } text and not SecurityOptions.BuiltIn
+            ? Resolve(SeccompProfileReader.Parse(text), capabilities.Bounding)
+            : DefaultSeccomp(capabilities.Bounding);
     }
+
+    /// <summary>The default profile for a bounding set: the same object again, by which <see cref="SeccompCompiler"/> knows it.</summary>
+    private static SeccompSpec? DefaultSeccomp(IReadOnlyCollection<string> bounding)
+    {
+        string key = string.Join(' ', bounding);
+        if (_defaultSeccomp.TryGetValue(key, out SeccompSpec? known))
+        {
+            return known;
+        }
+
+        if (_defaultSeccomp.Count >= MaximumCapabilitySets)
+        {
+            _defaultSeccomp.Clear();
+        }
+
+        return _defaultSeccomp.GetOrAdd(key, _ => Resolve(SeccompProfile.Default, bounding));
+    }
+
+    private static SeccompSpec? Resolve(SeccompProfile profile, IReadOnlyCollection<string> bounding) =>
+        profile.Resolve(bounding, RuntimeInformation.OSArchitecture, System.Environment.OSVersion.Version);
 
     /// <param name="shared">Namespaces of other containers to join: type to path.</param>
     internal static IReadOnlyList<NamespaceSpec> Namespaces(HostConfig host, IReadOnlyDictionary<string, string> shared)
