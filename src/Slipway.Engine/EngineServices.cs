@@ -124,8 +124,8 @@ internal sealed record EngineServices : IAsyncDisposable
                 opened.Add(share);
             }
 
-            ContainerCgroups cgroups = new(CgroupHierarchy.Detect());
             string cgroupParent = CgroupParentOf(options);
+            ContainerCgroups cgroups = new(CgroupHierarchy.Detect(), time, cgroupParent);
             return new EngineServices
             {
                 Options = options,

@@ -151,7 +151,7 @@ public sealed class SlipwayEngine : IEngine
         await _services.Networks.CleanUpAsync(cancellationToken);
         await _services.Network.CleanupAsync(cancellationToken);
         await _services.Supervisor.Current.ShutdownAsync(cancellationToken);
-        _services.Cgroups.Root(_services.CgroupParent).TryDelete();
+        _services.Cgroups.RemoveRoot(_services.CgroupParent);
         await _services.DisposeAsync();
     }
 

@@ -115,41 +115,97 @@ public sealed class CgroupRoot : IDisposable
     public Cgroup Create(string name)
     {
         CheckName(name);
-        SafeFileHandle[] directories = new SafeFileHandle[_directories.Length];
-        int made = 0;
+        return new Cgroup(this, name, Make(name, new SafeFileHandle?[_directories.Length], _ => true));
+    }
+
+    /// <summary>
+    /// Makes groups ahead of need, which <see cref="TryName"/> gives to a container. Only v1 hierarchies let a group be renamed
+    /// (cgroup1_rename in kernel/cgroup/cgroup-v1.c), so there are none in the unified one; null where that is all there is.
+    /// </summary>
+    /// <exception cref="KernelException">They cannot be made; none is left.</exception>
+    public Cgroup? CreateSpare(string name)
+    {
+        CheckName(name);
+        return Mode == CgroupMode.V2 ? null : new Cgroup(this, name, Make(name, new SafeFileHandle?[_directories.Length], branch => !branch.Mount.IsUnified));
+    }
+
+    /// <summary>Makes spare groups a container's. False: they could not be, and are gone.</summary>
+    /// <exception cref="KernelException">The container has groups already (EEXIST), or its group in the unified hierarchy cannot be made.</exception>
+    public bool TryName(Cgroup spare, string name)
+    {
+        CheckName(name);
+        string before = spare.Name;
+        for (int i = 0; i < _directories.Length; i++)
+        {
+            if (!_hierarchy.Branches[i].Mount.IsUnified && CgroupNative.RenameAt(_directories[i], before, _directories[i], name) != 0)
+            {
+                int errno = Marshal.GetLastPInvokeError();
+                for (int j = 0; j < _directories.Length; j++)
+                {
+                    if (!_hierarchy.Branches[j].Mount.IsUnified)
+                    {
+                        _ = CgroupNative.UnlinkAt(_directories[j], j < i ? name : before, CgroupNative.AT_REMOVEDIR);
+                    }
+                }
+
+                spare.Dispose();
+                return errno == Errno.EEXIST ? throw new KernelException($"make control group \"{Describe(i, name)}\"", errno) : false;
+            }
+        }
+
         try
         {
-            for (; made < directories.Length; made++)
-            {
-                if (CgroupNative.MkdirAt(_directories[made], name, 0x1ED) != 0)
-                {
-                    throw new KernelException($"make control group \"{Describe(made, name)}\"", Marshal.GetLastPInvokeError());
-                }
-
-                directories[made] = CgroupFiles.TryOpenDirectory(_directories[made], name)
-                    ?? throw new KernelException($"open control group \"{Describe(made, name)}\"", Errno.ENOENT);
-                if (_hierarchy.Branches[made].HasCpuset)
-                {
-                    InheritCpuset(_directories[made], directories[made]);
-                }
-            }
-
+            Make(name, spare.Named(name), branch => branch.Mount.IsUnified);
+            return true;
         }
         catch
         {
+            spare.Dispose();
+            TryDelete(name);
+            throw;
+        }
+    }
+
+    /// <summary>Makes groups in some of the hierarchies, and opens them. What fails leaves none of them.</summary>
+    private SafeFileHandle?[] Make(string name, SafeFileHandle?[] directories, Func<CgroupHierarchy.Branch, bool> wanted)
+    {
+        List<int> made = [];
+        try
+        {
             for (int i = 0; i < directories.Length; i++)
             {
-                directories[i]?.Dispose();
-                if (i < made || directories[i] is not null)
+                if (!wanted(_hierarchy.Branches[i]))
                 {
-                    _ = CgroupNative.UnlinkAt(_directories[i], name, CgroupNative.AT_REMOVEDIR);
+                    continue;
                 }
+
+                if (CgroupNative.MkdirAt(_directories[i], name, 0x1ED) != 0)
+                {
+                    throw new KernelException($"make control group \"{Describe(i, name)}\"", Marshal.GetLastPInvokeError());
+                }
+
+                made.Add(i);
+                SafeFileHandle directory = CgroupFiles.TryOpenDirectory(_directories[i], name)
+                    ?? throw new KernelException($"open control group \"{Describe(i, name)}\"", Errno.ENOENT);
+                directories[i] = directory;
+                if (_hierarchy.Branches[i].HasCpuset)
+                {
+                    InheritCpuset(_directories[i], directory);
+                }
+            }
+
+            return directories;
+        }
+        catch
+        {
+            foreach (int i in made)
+            {
+                directories[i]?.Dispose();
+                _ = CgroupNative.UnlinkAt(_directories[i], name, CgroupNative.AT_REMOVEDIR);
             }
 
             throw;
         }
-
-        return new Cgroup(this, name, directories);
     }
 
     /// <summary>Opens what there is of a container's groups, or null where no hierarchy has one.</summary>

@@ -9,9 +9,13 @@ namespace Slipway.Runtime.Confinement;
 /// The control groups of all containers, by <see cref="LinuxSpec.CgroupsPath"/>: made with their limits, joined, updated, frozen, removed.
 /// Safe for concurrent use by different containers.
 /// </summary>
-public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
+/// <param name="sparing">The parent group below which groups are kept ready; null: none are.</param>
+public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider time, string? sparing = null) : IDisposable
 {
     private readonly ConcurrentDictionary<string, Lazy<CgroupRoot>> _roots = new(StringComparer.Ordinal);
+    private readonly string? _sparing = sparing?.Trim('/');
+    private readonly Lock _lock = new();
+    private SpareCgroups? _spares;
 
     public CgroupHierarchy Hierarchy { get; } = hierarchy;
 
@@ -25,12 +29,13 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
         Cgroup group;
         try
         {
-            group = root.Create(name);
+            group = Spares(root)?.TryTake(name) ?? root.Create(name);
         }
         catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.ENODEV)
         {
             // Somebody has removed the parent, which nobody was in, behind the descriptors.
             _roots.TryRemove(root.Path, out _);
+            Forget(root);
             root = Root(root.Path);
             group = root.Create(name);
         }
@@ -126,14 +131,49 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy) : IDisposable
         }
     }
 
+    /// <summary>Removes the group that holds containers' groups, if it holds none.</summary>
+    public void RemoveRoot(string path)
+    {
+        CgroupRoot root = Root(path);
+        Forget(root);
+        root.TryDelete();
+    }
+
     public void Dispose()
     {
+        _spares?.Dispose();
         foreach (Lazy<CgroupRoot> root in _roots.Values.Where(root => root.IsValueCreated))
         {
             root.Value.Dispose();
         }
 
         Hierarchy.Dispose();
+    }
+
+    private SpareCgroups? Spares(CgroupRoot root)
+    {
+        if (root.Path != _sparing)
+        {
+            return null;
+        }
+
+        lock (_lock)
+        {
+            return _spares ??= new SpareCgroups(root, time);
+        }
+    }
+
+    /// <summary>Those kept ready below a parent that is gone are gone with it.</summary>
+    private void Forget(CgroupRoot root)
+    {
+        if (root.Path == _sparing)
+        {
+            lock (_lock)
+            {
+                _spares?.Dispose();
+                _spares = null;
+            }
+        }
     }
 
     private (CgroupRoot Root, string Name) Locate(string cgroupsPath)

@@ -13,7 +13,7 @@ public abstract class CgroupFixture : IAsyncLifetime
 
     protected CgroupFixture()
     {
-        Cgroups = new ContainerCgroups(CgroupHierarchy.Detect());
+        Cgroups = new ContainerCgroups(CgroupHierarchy.Detect(), TimeProvider.System);
         Root = Cgroups.Root($"slipway-confine-test-{Environment.ProcessId}-{GetType().Name}");
     }
 
