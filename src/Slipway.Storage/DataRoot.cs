@@ -36,7 +36,7 @@ public sealed class DataRoot : IAsyncDisposable
         _temporary = new TemporaryDirectory(root);
         _content = new ContentStore(root, _temporary);
         _layers = new LayerStore(root, _temporary, options.Limits);
-        _snapshots = new SnapshotStore(root, _temporary, _layers, options.Limits);
+        _snapshots = new SnapshotStore(root, _temporary, _layers, options.Limits, options.TimeProvider);
         _database = new StateDatabase((root / "state.db").Value, new DiskReserve(root));
         _images = new ImageStore(_database, _content, _layers, options);
         _ledger = new DiskLedger(root, _database, _temporary, _images, options.TimeProvider);

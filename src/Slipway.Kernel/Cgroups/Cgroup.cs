@@ -23,7 +23,7 @@ public sealed class Cgroup : IDisposable
     }
 
     /// <summary>Below the <see cref="CgroupRoot"/>.</summary>
-    public string Name { get; private set; }
+    public string Name { get; }
 
     /// <summary>Relative to the top of every hierarchy: <c>slipway/ab12…</c>.</summary>
     public string Path => $"{_root.Path}/{Name}";
@@ -106,13 +106,6 @@ public sealed class Cgroup : IDisposable
             tasks.ForEach(task => task.Dispose());
             throw;
         }
-    }
-
-    /// <summary>The groups have another name now. Returns their directories, to add what there was none of.</summary>
-    internal SafeFileHandle?[] Named(string name)
-    {
-        Name = name;
-        return _directories;
     }
 
     /// <summary>Processes in the group and in those below it, as this process' pid namespace numbers them.</summary>

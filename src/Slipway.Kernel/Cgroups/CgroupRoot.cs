@@ -120,51 +120,70 @@ public sealed class CgroupRoot : IDisposable
 
     /// <summary>
     /// Makes groups ahead of need, which <see cref="TryName"/> gives to a container. Only v1 hierarchies let a group be renamed
-    /// (cgroup1_rename in kernel/cgroup/cgroup-v1.c), so there are none in the unified one; null where that is all there is.
+    /// (cgroup1_rename in kernel/cgroup/cgroup-v1.c), so there are none in the unified one; false where that is all there is.
     /// </summary>
     /// <exception cref="KernelException">They cannot be made; none is left.</exception>
-    public Cgroup? CreateSpare(string name)
+    public bool TryCreateSpare(string name)
     {
         CheckName(name);
-        return Mode == CgroupMode.V2 ? null : new Cgroup(this, name, Make(name, new SafeFileHandle?[_directories.Length], branch => !branch.Mount.IsUnified));
+        if (Mode == CgroupMode.V2)
+        {
+            return false;
+        }
+
+        foreach (SafeFileHandle? directory in Make(name, new SafeFileHandle?[_directories.Length], branch => !branch.Mount.IsUnified))
+        {
+            directory?.Dispose();
+        }
+
+        return true;
     }
 
-    /// <summary>Makes spare groups a container's. False: they could not be, and are gone.</summary>
-    /// <exception cref="KernelException">The container has groups already (EEXIST), or its group in the unified hierarchy cannot be made.</exception>
-    public bool TryName(Cgroup spare, string name)
+    /// <summary>Makes spare groups a container's. Null: they could not be, and are gone.</summary>
+    /// <exception cref="KernelException">The container has groups already (EEXIST), or its group in the unified hierarchy cannot be made; the spare ones are gone.</exception>
+    public Cgroup? TryName(string spare, string name)
     {
+        CheckName(spare);
         CheckName(name);
-        string before = spare.Name;
-        for (int i = 0; i < _directories.Length; i++)
+        int errno = 0;
+        int renamed = 0;
+        for (; renamed < _directories.Length && errno == 0; renamed++)
         {
-            if (!_hierarchy.Branches[i].Mount.IsUnified && CgroupNative.RenameAt(_directories[i], before, _directories[i], name) != 0)
+            if (!_hierarchy.Branches[renamed].Mount.IsUnified && CgroupNative.RenameAt(_directories[renamed], spare, _directories[renamed], name) != 0)
             {
-                int errno = Marshal.GetLastPInvokeError();
-                for (int j = 0; j < _directories.Length; j++)
-                {
-                    if (!_hierarchy.Branches[j].Mount.IsUnified)
-                    {
-                        _ = CgroupNative.UnlinkAt(_directories[j], j < i ? name : before, CgroupNative.AT_REMOVEDIR);
-                    }
-                }
-
-                spare.Dispose();
-                return errno == Errno.EEXIST ? throw new KernelException($"make control group \"{Describe(i, name)}\"", errno) : false;
+                errno = Marshal.GetLastPInvokeError();
             }
         }
 
-        try
+        if (errno == 0)
         {
-            Make(name, spare.Named(name), branch => branch.Mount.IsUnified);
-            return true;
+            SafeFileHandle?[] directories = Renamed(name);
+            try
+            {
+                return new Cgroup(this, name, Make(name, directories, branch => branch.Mount.IsUnified));
+            }
+            catch
+            {
+                Array.ForEach(directories, directory => directory?.Dispose());
+                TryDelete(name);
+                throw;
+            }
         }
-        catch
+
+        for (int i = 0; i < _directories.Length; i++)
         {
-            spare.Dispose();
-            TryDelete(name);
-            throw;
+            if (!_hierarchy.Branches[i].Mount.IsUnified)
+            {
+                _ = CgroupNative.UnlinkAt(_directories[i], i < renamed - 1 ? name : spare, CgroupNative.AT_REMOVEDIR);
+            }
         }
+
+        return errno == Errno.EEXIST ? throw new KernelException($"make control group \"{Describe(renamed - 1, name)}\"", errno) : null;
     }
+
+    /// <summary>The directories of groups that were spare ones.</summary>
+    private SafeFileHandle?[] Renamed(string name) =>
+        [.. _directories.Select((directory, i) => _hierarchy.Branches[i].Mount.IsUnified ? null : CgroupFiles.TryOpenDirectory(directory, name))];
 
     /// <summary>Makes groups in some of the hierarchies, and opens them. What fails leaves none of them.</summary>
     private SafeFileHandle?[] Make(string name, SafeFileHandle?[] directories, Func<CgroupHierarchy.Branch, bool> wanted)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Slipway.Kernel;
 using Slipway.Kernel.Cgroups;
+using Slipway.Kernel.Threading;
 using Slipway.Oci.Runtime;
 
 namespace Slipway.Runtime.Confinement;
@@ -12,10 +13,13 @@ namespace Slipway.Runtime.Confinement;
 /// <param name="sparing">The parent group below which groups are kept ready; null: none are.</param>
 public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider time, string? sparing = null) : IDisposable
 {
+    /// <summary>What the name of a spare group begins with. An engine that finds one of another's run removes it, as everything that is no container's.</summary>
+    internal const string SparePrefix = "spare-";
+
     private readonly ConcurrentDictionary<string, Lazy<CgroupRoot>> _roots = new(StringComparer.Ordinal);
     private readonly string? _sparing = sparing?.Trim('/');
     private readonly Lock _lock = new();
-    private SpareCgroups? _spares;
+    private SparePool<string>? _spares;
 
     public CgroupHierarchy Hierarchy { get; } = hierarchy;
 
@@ -29,7 +33,7 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider tim
         Cgroup group;
         try
         {
-            group = Spares(root)?.TryTake(name) ?? root.Create(name);
+            group = TakeSpare(root, name) ?? root.Create(name);
         }
         catch (KernelException e) when (e.Errno is Errno.ENOENT or Errno.ENODEV)
         {
@@ -150,17 +154,27 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider tim
         Hierarchy.Dispose();
     }
 
-    private SpareCgroups? Spares(CgroupRoot root)
+    /// <summary>Groups kept ready, as the container's; null where there are none.</summary>
+    private Cgroup? TakeSpare(CgroupRoot root, string name)
     {
-        if (root.Path != _sparing)
+        if (root.Path != _sparing || root.Mode == CgroupMode.V2)
         {
             return null;
         }
 
+        SparePool<string> spares;
         lock (_lock)
         {
-            return _spares ??= new SpareCgroups(root, time);
+            spares = _spares ??= new SparePool<string>(() => MakeSpare(root), spare => root.TryDelete(spare), time);
         }
+
+        return spares.TryTake() is { } spare ? root.TryName(spare, name) : null;
+    }
+
+    private static string? MakeSpare(CgroupRoot root)
+    {
+        string name = $"{SparePrefix}{Guid.NewGuid():N}";
+        return root.TryCreateSpare(name) ? name : null;
     }
 
     /// <summary>Those kept ready below a parent that is gone are gone with it.</summary>

@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
+using Slipway.Kernel.Threading;
 using Slipway.Kernel.Users;
 using Slipway.Oci;
 using Slipway.Storage.Content;
@@ -27,7 +28,10 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     private readonly LayerStore _layers;
     private readonly UnpackLimits _limits;
 
-    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, UnpackLimits limits)
+    /// <summary>Directories of containers to come, by their names among what is temporary.</summary>
+    private readonly SparePool<string> _spares;
+
+    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, UnpackLimits limits, TimeProvider time)
     {
         (_temporary, _layers, _limits) = (temporary, layers, limits);
         _path = root / "containers";
@@ -47,6 +51,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
 
         mark!.Dispose();
+        _spares = new SparePool<string>(Make, Drop, time);
     }
 
     public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null)
@@ -148,7 +153,11 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
 
     public IReadOnlyList<string> List() => [.. new DirectoryListing(_containers).Select(entry => Encoding.UTF8.GetString(entry.Name))];
 
-    public void Dispose() => _containers.Dispose();
+    public void Dispose()
+    {
+        _spares.Dispose();
+        _containers.Dispose();
+    }
 
     /// <summary>The container's directory, made whole before it gets its name: upper looks like the root of the layer below it.</summary>
     private SafeFileHandle Open(string containerId, SafeFileHandle below)
@@ -158,19 +167,55 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
             return container!;
         }
 
-        var name = _temporary.NewName("container");
-        DirectoryEntry.CreateDirectory(_temporary.Descriptor, name, DataRoot.DirectoryMode);
+        var name = _spares.TryTake() ?? Make();
         using (var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory))
         {
-            DirectoryEntry.CreateDirectory(directory, Work, 0x1c0);
-            DirectoryEntry.CreateDirectory(directory, Upper, RootMode);
             var status = FileStatus.Of(below);
-            DirectoryEntry.ChangeOwner(directory, Upper, status.UserId, status.GroupId);
-            DirectoryEntry.ChangeMode(directory, Upper, status.Permissions);
+            if (status.UserId != 0 || status.GroupId != 0)
+            {
+                DirectoryEntry.ChangeOwner(directory, Upper, status.UserId, status.GroupId);
+            }
+
+            if (status.Permissions != RootMode)
+            {
+                DirectoryEntry.ChangeMode(directory, Upper, status.Permissions);
+            }
         }
 
         DirectoryEntry.Rename(_temporary.Descriptor, name, _containers, containerId, RenameFlags.NoReplace);
         return DirectoryEntry.Open(_containers, containerId, OpenFlags.Directory);
+    }
+
+    /// <summary>A container's directory that is not yet one's: upper is root's.</summary>
+    private string Make()
+    {
+        var name = _temporary.NewName("spare");
+        DirectoryEntry.CreateDirectory(_temporary.Descriptor, name, DataRoot.DirectoryMode);
+        try
+        {
+            using var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory);
+            DirectoryEntry.CreateDirectory(directory, Work, 0x1c0);
+            DirectoryEntry.CreateDirectory(directory, Upper, RootMode);
+            DirectoryEntry.ChangeMode(directory, Upper, RootMode);
+            return name;
+        }
+        catch (KernelException)
+        {
+            Drop(name);
+            throw;
+        }
+    }
+
+    private void Drop(string name)
+    {
+        try
+        {
+            TreeRemoval.Remove(_temporary.Descriptor, name);
+        }
+        catch (KernelException)
+        {
+            // An empty directory, which the next start clears away with all that is temporary.
+        }
     }
 
     /// <summary>An id is an id and no path (GHSA-4c29-8rgm-jvjj).</summary>

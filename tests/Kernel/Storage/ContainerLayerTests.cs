@@ -183,7 +183,7 @@ public sealed class ContainerLayerTests : IAsyncLifetime
         }
 
         Assert.Equal(12_345, _temporary.Root.Snapshots.UpperSize(Container));
-        Assert.Equal(await _temporary.DuAsync(), (await _temporary.Root.Ledger.ReadAsync(Cancellation)).Sum(entry => entry.Bytes));
+        await _temporary.LedgerAgreesAsync();
     }
 
     [Fact]

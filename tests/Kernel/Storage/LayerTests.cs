@@ -147,6 +147,28 @@ public sealed class LayerTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task So_does_a_containers_layer_that_was_made_ahead()
+    {
+        var archive = ImageBuilder.Archive(null, new TarBuilder().Add(new TarEntry { Name = "./"u8.ToArray(), Type = TarEntryType.Directory, Mode = 0x1f8, Uid = 3, Gid = 4 }).ToArray());
+        var image = (await _temporary.Root.Images.LoadAsync(new MemoryStream(archive), null, null, Cancellation))[0].Image;
+        _temporary.Root.Snapshots.MountRootfs(image.ChainIds, Container, readOnly: false).Dispose();
+        for (var i = 0; i < 1000 && _temporary.Spares().Length == 0; i++)
+        {
+            await Task.Delay(10, Cancellation);
+        }
+
+        var ready = _temporary.Spares();
+        Assert.NotEmpty(ready);
+        using var rootfs = new RootDirectory(_temporary.Root.Snapshots.MountRootfs(image.ChainIds, new string('d', 64), readOnly: false));
+        Assert.Single(ready.Except(_temporary.Spares()));
+        var root = FileStatus.Of(rootfs.Descriptor);
+        Assert.Equal((0x1f8u, 3u, 4u), (root.Permissions, root.UserId, root.GroupId));
+
+        await _temporary.CloseAsync();
+        Assert.Empty(_temporary.Spares());
+    }
+
+    [Fact]
     public async Task Writes_of_a_container_go_to_its_own_layer()
     {
         var archive = ImageBuilder.Archive("two:1", new TarBuilder().File("f", "image").ToArray());

@@ -38,12 +38,29 @@ public sealed class TemporaryDataRoot : IAsyncDisposable
         _root = null;
     }
 
-    /// <summary>What is in the store, so that a test can see that nothing was left behind.</summary>
+    /// <summary>What is in the store, so that a test can see that nothing was left behind. Directories kept ready for containers to come are not.</summary>
     public string[] Contents() =>
-        [.. new[] { "blobs/sha256", "layers", "tmp", "containers" }.SelectMany(directory => Directory.EnumerateFileSystemEntries(System.IO.Path.Combine(Path, directory)))];
+        [.. new[] { "blobs/sha256", "layers", "tmp", "containers" }.SelectMany(directory => Directory.EnumerateFileSystemEntries(System.IO.Path.Combine(Path, directory))).Except(Spares())];
+
+    public string[] Spares() => Directory.GetDirectories(System.IO.Path.Combine(Path, "tmp"), "spare-*");
+
+    /// <summary>The ledger's bytes are what du(1) says, at a moment in which nothing is made ready for containers to come.</summary>
+    public async Task LedgerAgreesAsync()
+    {
+        while (true)
+        {
+            var before = await DuAsync();
+            var ledger = (await Root.Ledger.ReadAsync(TestContext.Current.CancellationToken)).Sum(entry => entry.Bytes);
+            if (await DuAsync() == before)
+            {
+                Assert.Equal(before, ledger);
+                return;
+            }
+        }
+    }
 
     /// <summary>What du(1) says the data root takes, in bytes.</summary>
-    public async Task<long> DuAsync()
+    private async Task<long> DuAsync()
     {
         using var du = System.Diagnostics.Process.Start(new ProcessStartInfo("du", ["-s", "-B1", Path]) { RedirectStandardOutput = true })!;
         var output = await du.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
