@@ -352,7 +352,7 @@ public sealed class LogDriverTests(SharedEngine engine) : EngineTest(engine)
     public async Task Labels_variables_and_tag_are_details_of_the_log()
     {
         var name = await Ran("echo x", "--label", "team=blue", "-e", "STAGE=a b", "--log-opt", "labels=team", "--log-opt", "env=STAGE", "--log-opt", "tag={{upper .ImageName}}");
-        Assert.Equal("STAGE=a%20b,tag=ALPINE,team=blue x\n", (await Docker.Run("logs", "--details", name)).Ok().Output);
+        Assert.Equal("STAGE=a+b,tag=ALPINE,team=blue x\n", (await Docker.Run("logs", "--details", name)).Ok().Output);
         Assert.Contains("can't evaluate field Nosuch", (await Docker.Run("create", "--log-opt", "tag={{.Nosuch}}", "alpine")).Error, StringComparison.Ordinal);
     }
 

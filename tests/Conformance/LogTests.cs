@@ -112,8 +112,95 @@ public sealed class LogTests(SharedEngine engine) : EngineTest(engine)
     [Theory]
     [InlineData("max-size=x")]
     [InlineData("nosuch=1")]
+    [InlineData("mode=fast")]
+    [InlineData("max-buffer-size=1m")]
+    [InlineData("compress=perhaps")]
+    [InlineData("labels-regex=(")]
+    [InlineData("tag={{.Nosuch}}")]
     public async Task Bad_log_option_is_an_error(string option) =>
         (await Docker.Run("run", "--rm", "--log-opt", option, "alpine", "true")).Exited(125);
+
+    [Theory]
+    [InlineData("json-file", "unknown log opt 'nosuch' for json-file log driver")]
+    [InlineData("local", "unknown log opt 'nosuch' for log driver local")]
+    [InlineData("syslog", "unknown log opt 'nosuch' for syslog log driver")]
+    [InlineData("fluentd", "unknown log opt 'nosuch' for fluentd log driver")]
+    [InlineData("journald", "unknown log opt 'nosuch' for journald log driver")]
+    public async Task An_unknown_log_option_is_named(string driver, string text) =>
+        (await Docker.Run("run", "--rm", "--log-driver", driver, "--log-opt", "nosuch=1", "alpine", "true")).Says(text).Exited(125);
+
+    [Fact]
+    public async Task Labels_variables_and_tag_are_recorded_with_each_line_and_told_with_details()
+    {
+        var name = Container();
+        await Docker.Ok(
+            "run", "--name", name, "--label", "team=blue & green", "--label", "tier.web=1", "--label", "other=x", "-e", "STAGE=prod", "-e", "STAMP=9", "-e", "HIDDEN=h",
+            "--log-opt", "labels=team,none", "--log-opt", "labels-regex=^tier", "--log-opt", "env=STAGE", "--log-opt", "env-regex=^STAM", "--log-opt", "tag={{.Name}}",
+            "alpine", "sh", "-c", "echo one; echo two >&2");
+        Assert.Equal(
+            $"STAGE=prod,STAMP=9,tag={name},team=blue+%26+green,tier.web=1 one\n",
+            (await Docker.Run("logs", "--details", name)).Ok().Output);
+        Assert.Equal("one\n", (await Docker.Run("logs", name)).Ok().Output);
+        if (IsSlipway)
+        {
+            var lines = await File.ReadAllLinesAsync(await Docker.Inspect(name, "{{.LogPath}}"), Cancellation);
+            Assert.Equal(2, lines.Length);
+            Assert.All(lines, line => Assert.Contains($$""","attrs":{"STAGE":"prod","STAMP":"9","tag":"{{name}}","team":"blue \u0026 green","tier.web":"1"},"time":""", line, StringComparison.Ordinal));
+        }
+    }
+
+    [Fact]
+    public async Task Attributes_that_are_too_long_for_every_line_are_refused()
+    {
+        Assert.SkipUnless(IsSlipway, "dockerd writes them whatever their length");
+        var result = await Docker.Run("run", "--name", Container(), "-e", "LONG=" + new string('x', 9000), "--log-opt", "env=LONG", "alpine", "true");
+        result.Says("more than 8192: name fewer in log-opts").Exited(125);
+    }
+
+    [Theory]
+    [InlineData("json-file")]
+    [InlineData("local")]
+    public async Task Rotated_files_are_compressed_and_read(string driver)
+    {
+        var name = Container();
+        await Docker.Ok(
+            "run", "--name", name, "--log-driver", driver, "--log-opt", "max-size=200k", "--log-opt", "max-file=40", "--log-opt", "compress=true", "alpine", "sh", "-c", "seq 30000");
+        var id = await Docker.Inspect(name, "{{.Id}}");
+        var folder = DataRoot is null ? null : $"{DataRoot}/containers/{id}";
+        await Docker.Until(output => output == "30000\n", ["logs", "-n", "1", name]);
+        Assert.Equal(Enumerable.Range(1, 30000).Select(i => i.ToString(System.Globalization.CultureInfo.InvariantCulture)), (await Docker.Run("logs", name)).Ok().Lines);
+        Assert.Equal("25001", (await Docker.Run("logs", "-n", "5000", name)).Ok().Lines[0]);
+        if (folder is not null)
+        {
+            var limit = DateTimeOffset.UtcNow + Programs.Limit(30);
+            while (Rotated().Any(file => !file.EndsWith(".gz", StringComparison.Ordinal)))
+            {
+                Assert.True(DateTimeOffset.UtcNow < limit, string.Join(' ', Rotated()));
+                await Task.Delay(50, Cancellation);
+            }
+
+            Assert.True(Rotated().Count() > 5);
+            Assert.Equal(30000, (await Docker.Run("logs", name)).Ok().Lines.Length);
+        }
+
+        IEnumerable<string> Rotated() => Directory.GetFiles(folder!).Where(file => file.Contains(".log.", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_cannot_be_compressed_is_refused() => (await Docker.Run(
+        "run", "--name", Container(), "--log-opt", "compress=true", "--log-opt", "max-file=1", "--log-opt", "max-size=1m", "alpine", "true"))
+        .Says("compress cannot be true when max-file is less than 2 or max-size is not set").Exited(125);
+
+    [Fact]
+    public async Task Output_is_logged_in_both_modes()
+    {
+        foreach (string[] mode in (string[][])[["--log-opt", "mode=blocking"], ["--log-opt", "mode=non-blocking", "--log-opt", "max-buffer-size=4m"]])
+        {
+            var name = Container(mode[1][5..8]);
+            await Docker.Ok(["run", "--name", name, .. mode, "alpine", "seq", "20000"]);
+            Assert.Equal(20000, (await Docker.Run("logs", name)).Ok().Lines.Length);
+        }
+    }
 
     [Fact]
     public async Task Reader_that_stops_reading_holds_up_nobody_else()

@@ -98,7 +98,7 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static X509Certificate2 Authority(string name)
+    internal static X509Certificate2 Authority(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         CertificateRequest request = new($"CN={name}", key, HashAlgorithmName.SHA256);
@@ -107,7 +107,7 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
         return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(30));
     }
 
-    private static void Issue(string folder, string name, X509Certificate2 authority, bool server)
+    internal static void Issue(string folder, string name, X509Certificate2 authority, bool server)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         CertificateRequest request = new($"CN={name}", key, HashAlgorithmName.SHA256);
@@ -120,5 +120,5 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
         File.WriteAllText($"{folder}/{name}-key.pem", key.ExportPkcs8PrivateKeyPem());
     }
 
-    private static void Write(string folder, string name, X509Certificate2 certificate) => File.WriteAllText($"{folder}/{name}.pem", certificate.ExportCertificatePem());
+    internal static void Write(string folder, string name, X509Certificate2 certificate) => File.WriteAllText($"{folder}/{name}.pem", certificate.ExportCertificatePem());
 }

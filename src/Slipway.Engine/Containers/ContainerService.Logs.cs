@@ -49,15 +49,11 @@ internal sealed partial class ContainerService
     /// <summary>The attributes that the log driver was told to record with each line; they are the container's, the same for all.</summary>
     private static string Details(ContainerSnapshot container)
     {
-        LogSubject subject = LogSubject.Of(container);
-        SortedDictionary<string, string> attributes = subject.Attributes();
-        if (subject.Option("tag") is not null)
-        {
-            attributes["tag"] = subject.Tag();
-        }
-
-        return string.Join(',', attributes.Select(attribute => $"{Uri.EscapeDataString(attribute.Key)}={Uri.EscapeDataString(attribute.Value)}"));
+        return string.Join(',', LogSubject.Of(container).Details().Select(attribute => $"{Escape(attribute.Key)}={Escape(attribute.Value)}"));
     }
+
+    /// <summary>As in the query of an address: Go's url.QueryEscape.</summary>
+    private static string Escape(string text) => Uri.EscapeDataString(text).Replace("%20", "+", StringComparison.Ordinal);
 
     private async IAsyncEnumerable<LogLine> LinesAsync(
         Container container, LogReadOptions read, LogsOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)

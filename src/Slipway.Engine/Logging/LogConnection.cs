@@ -28,6 +28,9 @@ internal sealed class LogConnection(LogEndpoint endpoint, Func<SslClientAuthenti
         }
 
         Close();
+
+        // First: a file that cannot be read is told whether anybody listens or not.
+        SslClientAuthenticationOptions? secure = endpoint.IsTls ? tls!() : null;
         Socket socket = endpoint.IsUnix
             ? new Socket(AddressFamily.Unix, endpoint.SocketType, ProtocolType.Unspecified)
             : new Socket(endpoint.SocketType, endpoint.IsDatagram ? ProtocolType.Udp : ProtocolType.Tcp);
@@ -44,10 +47,10 @@ internal sealed class LogConnection(LogEndpoint endpoint, Func<SslClientAuthenti
                 await socket.ConnectAsync(host, port, limit.Token);
             }
 
-            if (endpoint.IsTls)
+            if (secure is not null)
             {
                 SslStream secured = new(new NetworkStream(socket, ownsSocket: false));
-                await secured.AuthenticateAsClientAsync(tls!(), limit.Token);
+                await secured.AuthenticateAsClientAsync(secure, limit.Token);
                 _stream = secured;
             }
 

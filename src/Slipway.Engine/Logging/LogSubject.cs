@@ -1,11 +1,15 @@
+using System.Text;
 using System.Text.RegularExpressions;
 using Slipway.Engine.Containers.State;
+using Slipway.Runtime.Logs;
 
 namespace Slipway.Engine.Logging;
 
 /// <summary>The container whose output is logged, as drivers tell it to their receivers, and the driver's options.</summary>
 internal sealed record LogSubject
 {
+    private static readonly string[] s_attributed = ["labels", "labels-regex", "env", "env-regex", "tag"];
+
     private static readonly TimeSpan s_matchTimeout = TimeSpan.FromSeconds(1);
 
     public required string Id { get; init; }
@@ -46,6 +50,33 @@ internal sealed record LogSubject
     public string? Option(string name) => Options.TryGetValue(name, out string? value) && value.Length > 0 ? value : null;
 
     public string Tag() => TagTemplate.Render(Option("tag") ?? TagTemplate.Default, this);
+
+    /// <summary>What each record of a json-file log has besides: the attributes, and the tag where one is named.</summary>
+    /// <exception cref="EngineException">InvalidParameter: more than a record may carry.</exception>
+    public string RecordedAttributes()
+    {
+        if (!s_attributed.Any(option => Option(option) is not null))
+        {
+            return "";
+        }
+
+        string text = LogAttributes.Encode(Details());
+        int length = Encoding.UTF8.GetByteCount(text);
+        return length <= LogAttributes.MaxLength ? text
+            : throw new EngineException(ErrorKind.InvalidParameter, $"the labels, variables and tag of each log record would take {length} bytes, more than {LogAttributes.MaxLength}: name fewer in log-opts");
+    }
+
+    /// <summary><see cref="Attributes"/>, and the tag where one is named.</summary>
+    public SortedDictionary<string, string> Details()
+    {
+        SortedDictionary<string, string> details = Attributes();
+        if (Option("tag") is not null)
+        {
+            details["tag"] = Tag();
+        }
+
+        return details;
+    }
 
     /// <summary>
     /// The labels and variables that <c>labels</c>, <c>labels-regex</c>, <c>env</c> and <c>env-regex</c> name, by key in order.

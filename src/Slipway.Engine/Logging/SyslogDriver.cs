@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net.Security;
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Slipway.Runtime.Logs;
@@ -132,15 +133,32 @@ internal sealed class SyslogDriver : ILogSink
         else if (subject.Option("syslog-tls-ca-cert") is { } authority)
         {
             X509ChainPolicy policy = new() { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-            policy.CustomTrustStore.ImportFromPemFile(authority);
+            Read(authority, () => policy.CustomTrustStore.ImportFromPemFile(authority));
+            if (policy.CustomTrustStore.Count == 0)
+            {
+                throw new IOException($"failed to append certificates from PEM file: \"{authority}\"");
+            }
+
             options.CertificateChainPolicy = policy;
         }
 
         if (subject.Option("syslog-tls-cert") is { } certificate)
         {
-            options.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificate, subject.Option("syslog-tls-key"))];
+            Read(certificate, () => options.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificate, subject.Option("syslog-tls-key"))]);
         }
 
         return options;
+    }
+
+    private static void Read(string file, Action read)
+    {
+        try
+        {
+            read();
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"could not read certificate \"{file}\": {exception.Message}", exception);
+        }
     }
 }

@@ -24,12 +24,15 @@ internal static class JsonLogFormat
     private static readonly SearchValues<byte> s_escaped = SearchValues.Create(
         [.. Enumerable.Range(0, 256).Where(b => b < 0x20 || b >= 0x80 || "\"\\<>&".Contains((char)b, StringComparison.Ordinal)).Select(b => (byte)b)]);
 
-    public static void WriteRecord(ByteBuffer output, LogStream stream, ReadOnlySpan<byte> text, bool newline, DateTimeOffset time)
+    /// <param name="attributes">Between stream and time, as <see cref="LogAttributes.Encode"/> has made it; empty for none.</param>
+    public static void WriteRecord(ByteBuffer output, LogStream stream, ReadOnlySpan<byte> text, bool newline, DateTimeOffset time, ReadOnlySpan<byte> attributes = default)
     {
         output.Append("{\"log\":\""u8);
         WriteEscaped(output, text);
         output.Append(newline ? "\\n\",\"stream\":\""u8 : "\",\"stream\":\""u8);
-        output.Append(stream == LogStream.Stdout ? "stdout\",\"time\":\""u8 : "stderr\",\"time\":\""u8);
+        output.Append(stream == LogStream.Stdout ? "stdout\","u8 : "stderr\","u8);
+        output.Append(attributes);
+        output.Append("\"time\":\""u8);
         WriteTime(output, time);
         output.Append("\"}\n"u8);
     }
@@ -57,7 +60,7 @@ internal static class JsonLogFormat
         output.Advance(length);
     }
 
-    private static void WriteEscaped(ByteBuffer output, ReadOnlySpan<byte> text)
+    internal static void WriteEscaped(ByteBuffer output, ReadOnlySpan<byte> text)
     {
         while (!text.IsEmpty)
         {

@@ -83,14 +83,14 @@ internal sealed class LogChain : IDisposable
     private const int MaxLineBytes = 1024 * 1024;
 
     private readonly LogFileSet _set;
-    private readonly LinkedList<SafeFileHandle> _files;
+    private readonly LinkedList<LogFile> _files;
     private byte[] _buffer = new byte[BlockBytes];
     private int _start;
     private int _end;
     private long _position;
     private bool _skipping;
 
-    private LogChain(LogFileSet set, LinkedList<SafeFileHandle> files, long position)
+    private LogChain(LogFileSet set, LinkedList<LogFile> files, long position)
     {
         _set = set;
         _files = files;
@@ -103,14 +103,14 @@ internal sealed class LogChain : IDisposable
     /// </summary>
     public static async Task<LogChain?> OpenAsync(LogFileSet set, int? tail, DateTimeOffset? since, CancellationToken cancellationToken)
     {
-        var files = new LinkedList<SafeFileHandle>();
+        var files = new LinkedList<LogFile>();
         try
         {
             int missing = tail ?? int.MaxValue;
             long position = 0;
-            for (int index = 0; set.TryOpenRead(index) is SafeFileHandle file; index++)
+            for (int index = 0; set.TryOpenRead(index) is LogFile file; index++)
             {
-                if (files.First is { Value: SafeFileHandle newer } && FileStatus.Of(file).IsSameFile(FileStatus.Of(newer)))
+                if (files.First is { Value: LogFile newer } && file.Identity == newer.Identity)
                 {
                     // It was renamed between the two openings.
                     file.Dispose();
@@ -120,13 +120,13 @@ internal sealed class LogChain : IDisposable
                 files.AddFirst(file);
                 if (tail is not null)
                 {
-                    (position, missing) = await SeekBackAsync(file, missing, cancellationToken).ConfigureAwait(false);
+                    (position, missing) = await SeekBackAsync(file.Handle, missing, cancellationToken).ConfigureAwait(false);
                     if (missing == 0)
                     {
                         break;
                     }
                 }
-                else if (since is DateTimeOffset time && await LogTimeSearch.FindAsync(set, file, time, cancellationToken).ConfigureAwait(false) is long found)
+                else if (since is DateTimeOffset time && await LogTimeSearch.FindAsync(set, file.Handle, time, cancellationToken).ConfigureAwait(false) is long found)
                 {
                     position = found;
                     break;
@@ -149,7 +149,7 @@ internal sealed class LogChain : IDisposable
 
     /// <summary>Reads one file from an offset.</summary>
     /// <param name="file">Stays the caller's.</param>
-    public static LogChain At(LogFileSet set, SafeFileHandle file, long offset) => new(set, new LinkedList<SafeFileHandle>([Descriptors.Duplicate(file)]), offset);
+    public static LogChain At(LogFileSet set, SafeFileHandle file, long offset) => new(set, new LinkedList<LogFile>([new LogFile(Descriptors.Duplicate(file), default)]), offset);
 
     /// <summary>Where in its file the next line begins.</summary>
     public long Offset => _position - (_end - _start);
@@ -177,7 +177,7 @@ internal sealed class LogChain : IDisposable
 
             MakeRoom();
             searched = _end;
-            int count = await RandomAccess.ReadAsync(_files.First!.Value, _buffer.AsMemory(_end), _position, cancellationToken).ConfigureAwait(false);
+            int count = await RandomAccess.ReadAsync(_files.First!.Value.Handle, _buffer.AsMemory(_end), _position, cancellationToken).ConfigureAwait(false);
             if (count > 0)
             {
                 _end += count;
@@ -198,7 +198,7 @@ internal sealed class LogChain : IDisposable
     /// <summary>At the end of the newest file that is open: whether there is more to read because the log was rotated.</summary>
     public bool Advance()
     {
-        if (FindNewer() is not SafeFileHandle newer)
+        if (FindNewer() is not LogFile newer)
         {
             return false;
         }
@@ -210,9 +210,9 @@ internal sealed class LogChain : IDisposable
 
     public void Dispose() => Close(_files);
 
-    private static void Close(LinkedList<SafeFileHandle> files)
+    private static void Close(LinkedList<LogFile> files)
     {
-        foreach (SafeFileHandle file in files)
+        foreach (LogFile file in files)
         {
             file.Dispose();
         }
@@ -255,17 +255,17 @@ internal sealed class LogChain : IDisposable
     }
 
     /// <summary>The file that followed the newest one that is open, or null where that is still the current one.</summary>
-    private SafeFileHandle? FindNewer()
+    private LogFile? FindNewer()
     {
-        FileStatus own = FileStatus.Of(_files.Last!.Value);
+        LogFileIdentity own = _files.Last!.Value.Identity;
         while (true)
         {
             int index = 0;
             int count = 0;
             bool found = false;
-            for (; _set.Status(count) is FileStatus status; count++)
+            for (; _set.Identify(count) is LogFileIdentity identity; count++)
             {
-                if (status.IsSameFile(own))
+                if (identity == own)
                 {
                     (index, found) = (count, true);
                     break;
@@ -278,13 +278,13 @@ internal sealed class LogChain : IDisposable
             }
 
             // Not found: rotation has deleted it; the oldest that is left comes next.
-            SafeFileHandle? newer = _set.TryOpenRead(found ? index - 1 : count - 1);
+            LogFile? newer = _set.TryOpenRead(found ? index - 1 : count - 1);
             if (newer is null)
             {
                 return null;
             }
 
-            if (!found || _set.Status(index) is FileStatus again && again.IsSameFile(own))
+            if (!found || _set.Identify(index) is LogFileIdentity again && again == own)
             {
                 return newer;
             }

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Streams;
@@ -6,8 +7,8 @@ using Slipway.Runtime.Supervision;
 namespace Slipway.Runtime.Logs;
 
 /// <summary>
-/// Writes Docker's json-file log and rotates it. No byte is lost: what the disk does not take stays in memory, and
-/// <see cref="HasBacklog"/> asks the caller to stop reading the process' output until <see cref="Flush"/> has written it.
+/// Writes Docker's json-file log and rotates it. No byte is lost unless that is asked for (<see cref="LogTarget.DropBeyond"/>): what the disk does not
+/// take stays in memory, and <see cref="IsBlocked"/> asks the caller to stop reading the process' output until <see cref="Flush"/> has written it.
 /// One thread only.
 /// </summary>
 /// <remarks>
@@ -21,6 +22,8 @@ internal sealed class JsonLogWriter : IDisposable
     private readonly LogFileSet _files;
     private readonly TimeProvider _time;
     private readonly ByteBuffer _batch;
+    private readonly LogCompressor? _compressor;
+    private readonly byte[] _attributes;
     private readonly ByteBuffer _backlog = new();
     private readonly LineSplitter _stdout = new(LogStream.Stdout);
     private readonly LineSplitter _stderr = new(LogStream.Stderr);
@@ -30,9 +33,12 @@ internal sealed class JsonLogWriter : IDisposable
     private DateTimeOffset _now;
 
     /// <param name="batch">Scratch memory, which writers of one thread share; empty between calls.</param>
+    /// <param name="compressor">Who compresses rotated files, where that is asked for.</param>
     /// <exception cref="KernelException">The file cannot be opened.</exception>
-    public JsonLogWriter(LogTarget target, TimeProvider time, ByteBuffer batch)
+    public JsonLogWriter(LogTarget target, TimeProvider time, ByteBuffer batch, LogCompressor? compressor = null)
     {
+        _compressor = target.Compress ? compressor : null;
+        _attributes = Encoding.UTF8.GetBytes(target.Attributes);
         _target = target;
         _time = time;
         _batch = batch;
@@ -45,6 +51,9 @@ internal sealed class JsonLogWriter : IDisposable
 
     /// <summary>The disk took less than was logged.</summary>
     public bool HasBacklog => _backlog.Length > 0;
+
+    /// <summary>Nothing more must be logged before <see cref="Flush"/> has written what waits.</summary>
+    public bool IsBlocked => HasBacklog && _target.DropBeyond is null;
 
     /// <summary>Logs what was read from a stream now.</summary>
     public void Append(LogStream stream, ReadOnlySpan<byte> data)
@@ -88,7 +97,7 @@ internal sealed class JsonLogWriter : IDisposable
             }
         }
 
-        JsonLogFormat.WriteRecord(_batch, stream, text, newline, _now);
+        JsonLogFormat.WriteRecord(_batch, stream, text, newline, _now, _attributes);
     }
 
     private void WriteBatch()
@@ -97,9 +106,14 @@ internal sealed class JsonLogWriter : IDisposable
         if (Flush())
         {
             _batch.Consume(WriteSome(_batch.Written));
+            _backlog.Append(_batch.Written);
+        }
+        else if (!(_backlog.Length + _batch.Length > _target.DropBeyond))
+        {
+            // Else they are dropped: whole records, the newest, as dockerd's ring does.
+            _backlog.Append(_batch.Written);
         }
 
-        _backlog.Append(_batch.Written);
         _batch.Clear();
     }
 
@@ -139,6 +153,7 @@ internal sealed class JsonLogWriter : IDisposable
         _file.Dispose();
         _file = fresh;
         _size = RandomAccess.GetLength(_file);
+        _compressor?.Compress(_files);
     }
 
     /// <summary>A writer that was killed may have left a line without its end; what follows must not continue it.</summary>
@@ -149,9 +164,9 @@ internal sealed class JsonLogWriter : IDisposable
             return;
         }
 
-        using SafeFileHandle? reader = _files.TryOpenRead(0);
+        using LogFile? reader = _files.TryOpenRead(0);
         Span<byte> last = stackalloc byte[1];
-        if (reader is not null && RandomAccess.Read(reader, last, _size - 1) == 1 && last[0] != (byte)'\n')
+        if (reader is not null && RandomAccess.Read(reader.Handle, last, _size - 1) == 1 && last[0] != (byte)'\n')
         {
             _backlog.Append((byte)'\n');
             Flush();

@@ -77,7 +77,17 @@ public sealed record LaunchRequest
 /// <param name="Path">Absolute path of the current file; rotated ones are <c>Path.1</c> (newest) and up.</param>
 /// <param name="MaxSize">Bytes at which the file is rotated.</param>
 /// <param name="MaxFiles">Files kept, the current one included; at least 1.</param>
-public sealed record LogTarget(string Path, long MaxSize, int MaxFiles);
+public sealed record LogTarget(string Path, long MaxSize, int MaxFiles)
+{
+    /// <summary>What every record has besides (<see cref="Logs.LogAttributes.Encode"/>).</summary>
+    public string Attributes { get; init; } = "";
+
+    /// <summary>Files are compressed once they have been rotated: <c>Path.1.gz</c>.</summary>
+    public bool Compress { get; init; }
+
+    /// <summary>Bytes that wait for the disk, beyond which records are dropped; null: none is dropped, and the process is held back.</summary>
+    public int? DropBeyond { get; init; }
+}
 
 /// <summary>
 /// A client stream. Output comes as Docker's multiplexed frames (8-byte header: stream, 0, 0, 0, big-endian length), or raw where

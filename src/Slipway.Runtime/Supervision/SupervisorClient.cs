@@ -203,13 +203,26 @@ public sealed class SupervisorClient : ISupervisor
         LaunchFlags flags = (request.Terminal is null ? 0 : LaunchFlags.Terminal)
             | (request.OpenStdin ? LaunchFlags.OpenStdin : 0)
             | (request.StdinOnce ? LaunchFlags.StdinOnce : 0)
-            | (request.Log is null ? 0 : LaunchFlags.Log);
+            | (request.Log is null ? 0 : LaunchFlags.Log)
+            | (request.Log is { Attributes.Length: > 0 } ? LaunchFlags.LogAttributes : 0)
+            | (request.Log is { Compress: true } ? LaunchFlags.LogCompress : 0)
+            | (request.Log is { DropBeyond: not null } ? LaunchFlags.LogDrops : 0);
         message.Text(request.Id);
         message.Text(request.ContainerId);
         message.Byte((byte)flags);
         message.Text(request.Log?.Path);
         message.Int64(request.Log?.MaxSize ?? 0);
         message.Int32(request.Log?.MaxFiles ?? 0);
+        if ((flags & LaunchFlags.LogAttributes) != 0)
+        {
+            message.Text(request.Log!.Attributes);
+        }
+
+        if ((flags & LaunchFlags.LogDrops) != 0)
+        {
+            message.Int32(request.Log!.DropBeyond!.Value);
+        }
+
         message.UInt16((ushort)request.Attachments.Count);
         foreach (Attachment attachment in request.Attachments)
         {

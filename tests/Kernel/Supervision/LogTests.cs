@@ -83,6 +83,41 @@ public sealed class LogTests
         }
     }
 
+    [Fact]
+    public async Task On_a_full_disk_a_process_that_must_not_wait_loses_whole_records()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        string disk = Directory.CreateDirectory(Path.Combine(supervisor.Root, "disk")).FullName;
+        Run("mount", "-t", "tmpfs", "-o", "size=256k", "slipway-launch-test", disk);
+        try
+        {
+            string log = Path.Combine(disk, "a.log");
+            LaunchRequest request = SupervisorThread.Shell("a", "seq 1 100000") with { Log = new LogTarget(log, -1, 1) { DropBeyond = 64 * 1024 } };
+            (LaunchedProcess process, _) = await supervisor.LaunchAsync(request);
+            process.Pidfd.Dispose();
+            Assert.Equal(0, (await supervisor.ExitAsync("a")).ExitCode);
+            Run("mount", "-o", "remount,size=32m", disk);
+            List<string> texts;
+            do
+            {
+                await Task.Delay(50, None);
+                string[] lines = await File.ReadAllLinesAsync(log, None);
+                texts = [.. lines[..^1].Select(line => JsonDocument.Parse(line).RootElement.GetProperty("log").GetString()!)];
+            }
+            while (new FileInfo(log).Length <= 256 * 1024);
+
+            // The oldest are there, in order; what did not fit is missing as a whole.
+            int[] numbers = [.. texts.Select(text => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture))];
+            Assert.Equal(Enumerable.Range(1, 1000), numbers[..1000]);
+            Assert.Equal(numbers.Order(), numbers);
+            Assert.InRange(numbers.Length, 2000, 50_000);
+        }
+        finally
+        {
+            Run("umount", "-l", disk);
+        }
+    }
+
     private static void Run(string program, params string[] arguments)
     {
         using System.Diagnostics.Process process = System.Diagnostics.Process.Start(program, arguments);

@@ -8,14 +8,19 @@ namespace Slipway.Engine.Containers.Create;
 /// <param name="Enabled">Whether output is recorded on disk: always, but with the driver <c>none</c>. Remote drivers are fed from that record.</param>
 /// <param name="IsReadable">Whether <c>docker logs</c> may read it.</param>
 /// <param name="MaxSize">Bytes of one file.</param>
-internal readonly record struct LogOptions(bool Enabled, bool IsReadable, long MaxSize, int MaxFiles)
+/// <param name="Compress">Whether rotated files are compressed.</param>
+/// <param name="DropBeyond">Bytes that may wait for the disk before records are dropped; null: the container waits.</param>
+internal readonly record struct LogOptions(bool Enabled, bool IsReadable, long MaxSize, int MaxFiles, bool Compress, int? DropBeyond)
 {
+    /// <summary>Of <c>mode=non-blocking</c>, as in Docker.</summary>
+    private const int DefaultBuffer = 1_000_000;
+
     public const string JsonFile = "json-file";
     public const string Local = "local";
     public const string None = "none";
 
     /// <exception cref="EngineException">InvalidParameter, in Docker's words.</exception>
-    public static void Validate(LogConfig config) => Parse(config, 1, 1);
+    public static void Validate(LogConfig config) => Parse(config, 1, 2);
 
     /// <summary>Reads a configuration; the defaults are the engine's own, because logs are always bounded.</summary>
     /// <exception cref="EngineException">InvalidParameter, in Docker's words.</exception>
@@ -39,9 +44,12 @@ internal readonly record struct LogOptions(bool Enabled, bool IsReadable, long M
 
     private static LogOptions Parse(string driver, Dictionary<string, string> options, long defaultMaxSize, int defaultMaxFiles)
     {
-        ValidateDelivery(options);
+        int? dropBeyond = Buffer(options);
         Dictionary<string, string> own = [];
         bool readable = true;
+
+        // As in Docker: the driver local compresses unless it is told not to, json-file the other way.
+        bool compress = driver == Local;
         long maxSize = defaultMaxSize;
         int maxFiles = defaultMaxFiles;
         bool remote = LogDrivers.IsRemote(driver);
@@ -52,12 +60,9 @@ internal readonly record struct LogOptions(bool Enabled, bool IsReadable, long M
                 case "mode" or "max-buffer-size":
                     break;
 
-                // Whether rotated files are compressed is Docker's to say of its own files; these are bounded as they are.
                 case "compress" when !remote:
-                    _ = GoText.Boolean(value);
-                    break;
                 case "cache-compress":
-                    _ = GoText.Boolean(value);
+                    compress = GoText.Boolean(value);
                     break;
                 case "max-size" when !remote:
                 case "cache-max-size":
@@ -95,11 +100,18 @@ internal readonly record struct LogOptions(bool Enabled, bool IsReadable, long M
             throw new FormatException(driver == Local ? $"unknown log opt '{unknown}' for log driver local" : $"unknown log opt '{unknown}' for {driver} log driver");
         }
 
-        return new LogOptions(Enabled: true, readable, maxSize, maxFiles);
+        if (driver == JsonFile && compress && (maxFiles == 1 || maxSize == long.MaxValue))
+        {
+            throw new FormatException("compress cannot be true when max-file is less than 2 or max-size is not set");
+        }
+
+        return new LogOptions(Enabled: true, readable, maxSize, maxFiles, compress && maxFiles > 1, dropBeyond);
     }
 
-    /// <summary>How a driver takes records from the container: here that never holds it back, so both modes are the same.</summary>
-    private static void ValidateDelivery(Dictionary<string, string> options)
+    /// <summary>
+    /// How much may wait before records are dropped (<c>mode=non-blocking</c>). What a container waits for here is the disk alone: receivers of remote drivers hold nobody back.
+    /// </summary>
+    private static int? Buffer(Dictionary<string, string> options)
     {
         string? mode = options.GetValueOrDefault("mode");
         if (mode is not (null or "" or "blocking" or "non-blocking"))
@@ -116,12 +128,14 @@ internal readonly record struct LogOptions(bool Enabled, bool IsReadable, long M
 
             try
             {
-                _ = GoText.Size(size);
+                return (int)Math.Min(int.MaxValue, GoText.Size(size));
             }
             catch (FormatException exception)
             {
                 throw new FormatException($"error parsing option max-buffer-size: {exception.Message}", exception);
             }
         }
+
+        return mode == "non-blocking" ? DefaultBuffer : null;
     }
 }

@@ -4,6 +4,7 @@ using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Logging;
 using Slipway.Engine.Secrets;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Files;
@@ -262,7 +263,12 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             Terminal = plan.Terminal,
             OpenStdin = container.Config.OpenStdin,
             StdinOnce = container.Config.StdinOnce,
-            Log = log.Enabled ? new LogTarget(ContainerLog.Path(services.ContainerDirectory(container.Id), container.Id), log.MaxSize, log.MaxFiles) : null,
+            Log = !log.Enabled ? null : new LogTarget(ContainerLog.Path(services.ContainerDirectory(container.Id), container.Id), log.MaxSize, log.MaxFiles)
+            {
+                Attributes = LogSubject.Of(container).RecordedAttributes(),
+                Compress = log.Compress,
+                DropBeyond = log.DropBeyond,
+            },
             Attachments = attachments,
         };
     }

@@ -86,7 +86,7 @@ internal sealed class ContainerProcess : IReadinessHandler, ILoopTask
 
     private bool IsTerminal => _outputs[0].IsTerminal;
 
-    private bool IsHeldBack => _log is { HasBacklog: true } || _clients.Exists(client => client.IsCongested);
+    private bool IsHeldBack => _log is { IsBlocked: true } || _clients.Exists(client => client.IsCongested);
 
     /// <param name="socket">Owned.</param>
     public void Attach(SafeFileHandle socket, AttachmentFlags flags)

@@ -47,6 +47,8 @@ internal sealed class LaunchMessage : IDisposable
             string path = message.Text();
             long maxSize = message.Int64();
             int maxFiles = message.Int32();
+            string attributes = (flags & LaunchFlags.LogAttributes) != 0 ? message.Text() : "";
+            int? dropBeyond = (flags & LaunchFlags.LogDrops) != 0 ? message.Int32() : null;
             ushort attachments = message.UInt16();
             int terminals = (flags & LaunchFlags.Terminal) != 0 ? 1 : 0;
             int fixedDescriptors = 1 + terminals + attachments;
@@ -66,7 +68,12 @@ internal sealed class LaunchMessage : IDisposable
                 Id = id,
                 ContainerId = containerId,
                 Flags = flags,
-                Log = (flags & LaunchFlags.Log) != 0 ? new LogTarget(path, maxSize, maxFiles) : null,
+                Log = (flags & LaunchFlags.Log) == 0 ? null : new LogTarget(path, maxSize, maxFiles)
+                {
+                    Attributes = attributes,
+                    Compress = (flags & LaunchFlags.LogCompress) != 0,
+                    DropBeyond = dropBeyond,
+                },
                 Plan = ReadPlan(descriptors[0]),
                 Terminal = terminals == 1 ? descriptors[1] : null,
                 Attachments = clients,

@@ -16,6 +16,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
     private static readonly TimeSpan s_cancelAgain = TimeSpan.FromMilliseconds(100);
 
     private readonly ByteBuffer _logBatch = new();
+    private readonly LogCompressor _logCompressor = new();
     private readonly byte[] _packet = new byte[ProtocolLimits.MaxPacket];
     private readonly List<EngineConnection> _engines = [];
     private readonly Dictionary<string, ContainerProcess> _processes = new(StringComparer.Ordinal);
@@ -127,7 +128,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
             }
 
             streams = ProcessStreams.Create(message);
-            log = message.Log is null ? null : new JsonLogWriter(message.Log, loop.Time, _logBatch);
+            log = message.Log is null ? null : new JsonLogWriter(message.Log, loop.Time, _logBatch, _logCompressor);
             Forget(message.Id);
             journal.Reserve(message.Id);
             reserved = true;

@@ -68,6 +68,9 @@ internal enum LaunchFlags : byte
     OpenStdin = 2,
     StdinOnce = 4,
     Log = 8,
+    LogAttributes = 16,
+    LogCompress = 32,
+    LogDrops = 64,
 }
 
 [Flags]
