@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 from engines import Engine
@@ -61,54 +62,60 @@ def body(client, head, rest):
             yield memoryview(buffer)[:count]
 
 
-def serve(client, upstream, folder, answers):
-    pending = b""
-    while True:
-        head, pending = read_head(client, pending)
-        if head is None:
-            return
-        line = head.split(b"\r\n", 1)[0]
-        if line in answers:
-            for _ in body(client, head, pending):
-                pass
-        else:
-            engine = socket.socket(socket.AF_UNIX)
-            engine.connect(upstream)
+class Answers:
+    """By request line; each waits for the first of its kind, which asks the engine."""
+
+    def __init__(self, upstream, folder):
+        self.upstream, self.folder, self.files, self.lock = upstream, folder, {}, threading.Lock()
+
+    def serve(self, client):
+        pending = b""
+        while True:
+            head, pending = read_head(client, pending)
+            if head is None:
+                return
+            line = head.split(b"\r\n", 1)[0]
+            with self.lock:
+                if line not in self.files:
+                    self.files[line] = self.ask(client, head, pending)
+                    pending = None
+            if pending is not None:
+                for _ in body(client, head, pending):
+                    pass
+            pending = b""
+            client.sendfile(self.files[line])
+
+    def ask(self, client, head, rest):
+        """Passes the request on and keeps the answer as it is on the wire. The connection to the engine ends with it, the client's does not."""
+        with socket.socket(socket.AF_UNIX) as engine:
+            engine.connect(self.upstream)
             engine.sendall(re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", head) + b"\r\nConnection: close\r\n\r\n")
-            for piece in body(client, head, pending):
+            for piece in body(client, head, rest):
                 engine.sendall(piece)
-            file = os.path.join(folder, f"{os.getpid()}-{len(answers)}")
-            with open(file, "wb") as kept:
-                while data := engine.recv(CHUNK):
-                    kept.write(data)
-            answers[line] = file
-            with open(os.path.join(folder, "index"), "a") as index:
-                index.write(f"{line.decode()}\t{file}\n")
-        with open(answers[line], "rb") as kept:
-            client.sendfile(kept)
-        return  # The answers say so: Connection: close.
+            kept = open(os.path.join(self.folder, f"answer{len(self.files)}"), "w+b", buffering=0)
+            first, after = read_head(engine, b"")
+            kept.write(re.sub(rb"(?i)\r\nconnection: [^\r]*", b"", first) + b"\r\n\r\n" + after)
+            while data := engine.recv(CHUNK):
+                kept.write(data)
+        return kept
 
 
 def main(upstream, folder):
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.path.join(folder, "replay.sock"))
     listener.listen(512)
-    while True:
-        client, _ = listener.accept()
-        if os.fork() == 0:
-            index = pathlib.Path(folder, "index")
-            answers = dict(line.encode().split(b"\t") for line in index.read_text().splitlines()) if index.exists() else {}
+    answers = Answers(upstream, folder)
+
+    def talk(client):
+        with client:
             try:
-                serve(client, upstream, folder, answers)
+                answers.serve(client)
             except (BrokenPipeError, ConnectionResetError):
                 pass  # The CLI had read enough.
-            os._exit(0)
-        client.close()
-        try:
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-        except ChildProcessError:
-            pass
+
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=talk, args=(client,), daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -36,6 +36,10 @@ public static class Descriptors
         0x65735543, // the control file system of FUSE
     }.ToFrozenSet();
 
+    /// <summary>Held open, so that reopening a file does not look up <c>/proc</c>, <c>self</c> and the directory each time.</summary>
+    private static readonly Lazy<SafeFileHandle> s_ownDescriptors =
+        new(() => NativeOpen.Open(NativeOpen.CurrentDirectory, "/proc/self/fd"u8, OpenFlags.Path | OpenFlags.Directory, 0, Resolution.None));
+
     /// <summary>The magic number of the file system the file lies on (statfs(2), f_type).</summary>
     public static unsafe long FileSystemType(SafeFileHandle file)
     {
@@ -90,8 +94,9 @@ public static class Descriptors
     [SkipLocalsInit]
     public static SafeFileHandle Reopen(SafeFileHandle file, OpenFlags flags)
     {
-        Span<byte> path = stackalloc byte[MaximumProcPath];
-        return NativeOpen.Open(NativeOpen.CurrentDirectory, path[..FormatProcPath(file, path)], flags, 0, Resolution.None);
+        Span<byte> name = stackalloc byte[MaximumProcPath];
+        Utf8Formatter.TryFormat((int)file.DangerousGetHandle(), name, out int length);
+        return NativeOpen.Open(s_ownDescriptors.Value, name[..length], flags, 0, Resolution.None);
     }
 
     /// <summary>
@@ -165,6 +170,30 @@ public static class Descriptors
             else if (Marshal.GetLastPInvokeError() is int errno and not Errno.EINTR)
             {
                 throw new KernelException("write", errno);
+            }
+        }
+    }
+
+    /// <summary>Reads at an offset (pread(2)): one call where .NET's own first asks what kind of file it is.</summary>
+    /// <returns>Bytes read; 0 at the end.</returns>
+    public static unsafe int ReadAt(SafeFileHandle file, Span<byte> buffer, long offset)
+    {
+        while (true)
+        {
+            nint count;
+            fixed (byte* start = buffer)
+            {
+                count = NativeFiles.PRead(file, start, buffer.Length, offset);
+            }
+
+            if (count >= 0)
+            {
+                return (int)count;
+            }
+
+            if (Marshal.GetLastPInvokeError() is int errno and not Errno.EINTR)
+            {
+                throw new KernelException("read", errno);
             }
         }
     }

@@ -117,15 +117,43 @@ public static unsafe class ExtendedAttributes
         }
 
         Check(errno, "listxattr", name, "");
-        var names = new List<byte[]>();
-        for (var rest = new ReadOnlySpan<byte>(list, (int)length); !rest.IsEmpty;)
+        return length == 0 ? [] : Names(new ReadOnlySpan<byte>(list, (int)length));
+    }
+
+    /// <summary>The names of all attributes of an open file, as bytes; none where the file system has none.</summary>
+    /// <param name="file">No O_PATH descriptor.</param>
+    [SkipLocalsInit]
+    public static IReadOnlyList<byte[]> List(SafeFileHandle file)
+    {
+        byte* list = stackalloc byte[MaximumSize];
+        nint length = NativeFiles.FListXattr(file, list, MaximumSize);
+        int errno = length < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (errno == Errno.EOPNOTSUPP)
         {
-            int end = rest.IndexOf((byte)0);
-            names.Add(rest[..end].ToArray());
-            rest = rest[(end + 1)..];
+            return [];
         }
 
-        return names;
+        Check(errno, "flistxattr", "", "");
+        return length == 0 ? [] : Names(new ReadOnlySpan<byte>(list, (int)length));
+    }
+
+    /// <summary>An attribute's value of an open file, or null where it is not set.</summary>
+    /// <param name="file">No O_PATH descriptor.</param>
+    [SkipLocalsInit]
+    public static byte[]? Get(SafeFileHandle file, PathName attribute)
+    {
+        byte* key = stackalloc byte[MaximumName];
+        TerminateAttribute(attribute, key);
+        byte* value = stackalloc byte[MaximumSize];
+        nint length = NativeFiles.FGetXattr(file, key, value, MaximumSize);
+        int errno = length < 0 ? Marshal.GetLastPInvokeError() : 0;
+        if (errno is Errno.ENODATA or Errno.EOPNOTSUPP)
+        {
+            return null;
+        }
+
+        Check(errno, "fgetxattr", "", attribute);
+        return new Span<byte>(value, (int)length).ToArray();
     }
 
     /// <summary>Removes an attribute; ENODATA where it is not set.</summary>
@@ -150,6 +178,19 @@ public static unsafe class ExtendedAttributes
         }
 
         Check(errno, "removexattr", name, attribute);
+    }
+
+    private static List<byte[]> Names(ReadOnlySpan<byte> list)
+    {
+        var names = new List<byte[]>();
+        while (!list.IsEmpty)
+        {
+            int end = list.IndexOf((byte)0);
+            names.Add(list[..end].ToArray());
+            list = list[(end + 1)..];
+        }
+
+        return names;
     }
 
     private const int ProcEntryLength = Descriptors.MaximumProcPath + PathName.MaximumLength;

@@ -83,6 +83,15 @@ internal static unsafe partial class NativeFiles
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     internal static partial int Ioctl(SafeHandle file, nuint request, void* argument);
 
+    [LibraryImport("libc", EntryPoint = "pread64", SetLastError = true)]
+    internal static partial nint PRead(SafeHandle file, byte* buffer, nint size, long offset);
+
+    [LibraryImport("libc", EntryPoint = "flistxattr", SetLastError = true)]
+    internal static partial nint FListXattr(SafeHandle file, byte* list, nint size);
+
+    [LibraryImport("libc", EntryPoint = "fgetxattr", SetLastError = true)]
+    internal static partial nint FGetXattr(SafeHandle file, byte* attribute, byte* value, nint size);
+
     [LibraryImport("libc", EntryPoint = "pwrite64", SetLastError = true)]
     internal static partial nint PWrite(SafeHandle file, byte* buffer, nint size, long offset);
 

@@ -17,6 +17,9 @@ public enum OpenFlags
     NonBlocking = 0x800,
     Directory = 0x10000,
     NoFollow = 0x20000,
+
+    /// <summary>O_NOATIME: reading leaves no trace; EPERM where the file is somebody else's and the caller may not act for him.</summary>
+    NoAccessTime = 0x40000,
     CloseOnExec = 0x80000,
 
     /// <summary>O_PATH: names the file without opening it; no driver or FIFO notices.</summary>

@@ -39,6 +39,12 @@ public abstract class TreeWalk(int maxDepth)
     /// <summary>Everything but directories.</summary>
     protected abstract void Visit(in WalkedFile file);
 
+    /// <summary>A name whose file nobody has looked at yet.</summary>
+    /// <param name="path">As <see cref="WalkedFile.Path"/>.</param>
+    /// <param name="type">What the directory says it is, or said: never a directory.</param>
+    /// <returns>Whether that was all; else the file is looked at and visited.</returns>
+    protected virtual bool VisitListed(SafeFileHandle directory, ReadOnlySpan<byte> path, FileType type) => false;
+
     /// <summary>A directory, before what is in it.</summary>
     /// <returns>False to pass over its content; <see cref="Leave"/> is not called then.</returns>
     protected abstract bool Enter(in WalkedFile directory);
@@ -54,15 +60,15 @@ public abstract class TreeWalk(int maxDepth)
     protected void Walk(SafeFileHandle root, CancellationToken cancellationToken)
     {
         var levels = new Stack<Level>();
-        levels.Push(new Level(Descriptors.Duplicate(root), [], default, NamesOf(root)));
+        levels.Push(new Level(Descriptors.Duplicate(root), [], default, EntriesOf(root)));
         try
         {
             while (levels.TryPeek(out Level? level))
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (level.TakeName() is { } name)
+                if (level.TakeEntry() is { } entry)
                 {
-                    Meet(levels, level, name);
+                    Meet(levels, level, entry.Name, entry.Type);
                     continue;
                 }
 
@@ -82,9 +88,14 @@ public abstract class TreeWalk(int maxDepth)
         }
     }
 
-    private void Meet(Stack<Level> levels, Level level, byte[] name)
+    private void Meet(Stack<Level> levels, Level level, byte[] name, FileType type)
     {
         byte[] path = level.Path.Length == 0 ? name : [.. level.Path, (byte)'/', .. name];
+        if (type is not (FileType.None or FileType.Directory) && VisitListed(level.Directory, path, type))
+        {
+            return;
+        }
+
         if (TryStatus(level.Directory, name) is not { } status)
         {
             return;
@@ -125,7 +136,7 @@ public abstract class TreeWalk(int maxDepth)
 
         if (Enter(file))
         {
-            levels.Push(new Level(child!, path, status, policy == MountPolicy.ShowEmpty ? [] : NamesOf(child!)));
+            levels.Push(new Level(child!, path, status, policy == MountPolicy.ShowEmpty ? [] : EntriesOf(child!)));
         }
         else
         {
@@ -148,19 +159,14 @@ public abstract class TreeWalk(int maxDepth)
         }
     }
 
-    private static List<byte[]> NamesOf(SafeFileHandle directory)
+    private static List<ListedEntry> EntriesOf(SafeFileHandle directory)
     {
-        var names = new List<byte[]>();
-        foreach (ListedEntry entry in new DirectoryListing(directory))
-        {
-            names.Add(entry.Name);
-        }
-
-        names.Sort((left, right) => left.AsSpan().SequenceCompareTo(right));
-        return names;
+        List<ListedEntry> entries = [.. new DirectoryListing(directory)];
+        entries.Sort(static (left, right) => left.Name.AsSpan().SequenceCompareTo(right.Name));
+        return entries;
     }
 
-    private sealed class Level(SafeFileHandle directory, byte[] path, FileStatus status, List<byte[]> names)
+    private sealed class Level(SafeFileHandle directory, byte[] path, FileStatus status, List<ListedEntry> entries)
     {
         private int _next;
 
@@ -170,6 +176,6 @@ public abstract class TreeWalk(int maxDepth)
 
         public FileStatus Status { get; } = status;
 
-        public byte[]? TakeName() => _next < names.Count ? names[_next++] : null;
+        public ListedEntry? TakeEntry() => _next < entries.Count ? entries[_next++] : null;
     }
 }

@@ -22,8 +22,7 @@ public sealed class TarWriter(Stream destination)
     public void WriteEntry(TarEntry entry)
     {
         FinishData();
-        var pax = Pax(entry);
-        if (pax.Length > 0)
+        if (Pax(entry) is { Length: > 0 } pax)
         {
             WriteHeader(entry with { Name = [.. "PaxHeaders.0/"u8, .. Cut(entry.Name)], Mode = 0x1a4, Uid = 0, Gid = 0, LinkName = [], DeviceMajor = 0, DeviceMinor = 0 }, 'x', pax.Length);
             destination.Write(pax);

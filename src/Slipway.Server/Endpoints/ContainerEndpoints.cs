@@ -22,7 +22,10 @@ internal static class ContainerEndpoints
         {
             Filters = request.Query.Filters(),
         };
-        return request.WriteJsonAsync([.. request.Engine.Containers.List(options)], EngineJson.Wire.ListContainerSummary);
+        IReadOnlyList<ContainerSummary> containers = request.Engine.Containers.List(options);
+        return JsonShapes.Has<List<ContainerSummary>>(request.Version)
+            ? request.WriteJsonAsync([.. containers], EngineJson.Wire.ListContainerSummary)
+            : request.WriteJsonListAsync([.. containers.Select(KeptJson.Of)]);
     }
 
     public static async Task Create(ApiRequest request)

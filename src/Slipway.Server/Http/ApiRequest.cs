@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.IO.Pipelines;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
@@ -58,6 +60,27 @@ internal sealed record ApiRequest(
     public Task AdmitStreamAsync(bool upgrade) => Http.Features.Get<GuardedAnswer>() is { } answer
         ? answer.JudgeAsync(upgrade ? StatusCodes.Status101SwitchingProtocols : StatusCodes.Status200OK)
         : Task.CompletedTask;
+
+    /// <summary>A list whose items are JSON already.</summary>
+    public async Task WriteJsonListAsync(IReadOnlyList<byte[]> items)
+    {
+        Response.ContentType = JsonBody.ContentType;
+        Response.ContentLength = items.Sum(item => (long)item.Length) + Math.Max(items.Count - 1, 0) + "[]\n"u8.Length;
+        PipeWriter body = Response.BodyWriter;
+        body.Write("["u8);
+        for (int i = 0; i < items.Count; i++)
+        {
+            if (i > 0)
+            {
+                body.Write(","u8);
+            }
+
+            body.Write(items[i]);
+        }
+
+        body.Write("]\n"u8);
+        await body.FlushAsync(Http.RequestAborted);
+    }
 
     public Task NoContent() => Answer(StatusCodes.Status204NoContent);
 

@@ -31,16 +31,18 @@ internal static class JsonShapes
         new(typeof(List<ContainerSummary>), new ApiVersion(1, 48), root => ForEach(root, item => ForEachNetwork(item, (network, _) => network.Remove("GwPriority")))),
     ];
 
+    /// <summary>Whether a document of this type looked otherwise in that version.</summary>
+    public static bool Has<T>(ApiVersion version) => Array.Exists(s_shapes, shape => shape.Type == typeof(T) && version < shape.Below);
+
     public static byte[] Serialize<T>(T value, JsonTypeInfo<T> type, ApiVersion version)
     {
         byte[] document = JsonSerializer.SerializeToUtf8Bytes(value, type);
-        Shape[] shapes = [.. s_shapes.Where(shape => shape.Type == typeof(T) && version < shape.Below)];
-        if (shapes.Length == 0 || JsonNode.Parse(document) is not { } root)
+        if (!Has<T>(version) || JsonNode.Parse(document) is not { } root)
         {
             return document;
         }
 
-        foreach (Shape shape in shapes)
+        foreach (Shape shape in s_shapes.Where(shape => shape.Type == typeof(T) && version < shape.Below))
         {
             shape.Apply(root);
         }

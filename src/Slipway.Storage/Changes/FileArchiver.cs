@@ -27,6 +27,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     private readonly byte[] _prefix = prefix ?? [];
     private readonly byte[] _buffer = new byte[BufferSize];
     private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
+    private OpenFlags _reading = OpenFlags.ReadOnly | OpenFlags.NoAccessTime;
 
     /// <summary>A directory; what is in it is the caller's matter.</summary>
     public void AddDirectory(SafeFileHandle parent, ReadOnlySpan<byte> path, in FileStatus status) =>
@@ -40,28 +41,67 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     /// <summary>Anything but a directory. Sockets are left out: they mean nothing without the process that listens.</summary>
     public void AddFile(in WalkedFile file, CancellationToken cancellationToken)
     {
-        if (file.Status.LinkCount > 1 && _linked.TryGetValue((file.Status.Device, file.Status.Inode), out var first))
+        if (file.Status.IsRegularFile)
         {
-            _tar.WriteEntry(Entry(file.Directory, file.Path, file.Status) with { Type = TarEntryType.HardLink, LinkName = first, Xattrs = [] });
+            TryAddRegular(file.Directory, file.Path, cancellationToken);
+            return;
+        }
+
+        if (TryAddLink(file.Path, file.Status))
+        {
             return;
         }
 
         try
         {
-            if (!TryAdd(file, cancellationToken))
+            if (!TryAdd(file))
             {
                 return;
             }
         }
         catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ESTALE or Errno.EINVAL)
         {
-            // Removed meanwhile, or no link any more, before anything of it was written: an entry is started when its file is open.
+            // Removed meanwhile, or no link any more, before anything of it was written.
             return;
         }
 
-        if (file.Status.LinkCount > 1)
+        Remember(file.Path, file.Status);
+    }
+
+    /// <summary>A file that is a regular one by what its directory lists, which saves looking at it once more than opening it safely takes.</summary>
+    /// <returns>False where it is another kind of file; nothing is written then. One that is gone is passed over.</returns>
+    public bool TryAddRegular(SafeFileHandle directory, ReadOnlySpan<byte> path, CancellationToken cancellationToken)
+    {
+        SafeFileHandle? data = null;
+        try
         {
-            _linked[(file.Status.Device, file.Status.Inode)] = [.. _prefix, .. file.Path];
+            // Named first, then looked at, then opened: whatever has the name by now, only a regular file is opened.
+            using var named = DirectoryEntry.Open(directory, NameOf(path), OpenFlags.Path);
+            var status = FileStatus.Of(named);
+            if (!status.IsRegularFile)
+            {
+                return false;
+            }
+
+            if (TryAddLink(path, status))
+            {
+                return true;
+            }
+
+            data = Open(named);
+            _tar.WriteEntry(Described(status, Xattrs(data)) with { Name = [.. _prefix, .. path], Size = status.Size });
+            Remember(path, status);
+            WriteData(data, status.Size, cancellationToken);
+            return true;
+        }
+        catch (KernelException error) when (data is null && error.Errno is Errno.ENOENT or Errno.ESTALE or Errno.EINVAL)
+        {
+            // Removed meanwhile, before anything of it was written: an entry is started when its file is open.
+            return true;
+        }
+        finally
+        {
+            data?.Dispose();
         }
     }
 
@@ -71,12 +111,32 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
 
     public void Finish() => _tar.Finish();
 
-    private bool TryAdd(in WalkedFile file, CancellationToken cancellationToken)
+    private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> path) => path[(path.LastIndexOf((byte)'/') + 1)..];
+
+    /// <summary>A further name of a file that is in the archive.</summary>
+    private bool TryAddLink(ReadOnlySpan<byte> path, in FileStatus status)
+    {
+        if (status.LinkCount < 2 || !_linked.TryGetValue((status.Device, status.Inode), out var first))
+        {
+            return false;
+        }
+
+        _tar.WriteEntry(Described(status, []) with { Name = [.. _prefix, .. path], Type = TarEntryType.HardLink, LinkName = first });
+        return true;
+    }
+
+    private void Remember(ReadOnlySpan<byte> path, in FileStatus status)
+    {
+        if (status.LinkCount > 1)
+        {
+            _linked[(status.Device, status.Inode)] = [.. _prefix, .. path];
+        }
+    }
+
+    private bool TryAdd(in WalkedFile file)
     {
         switch (file.Status.Type)
         {
-            case FileType.RegularFile:
-                return TryAddRegular(file, cancellationToken);
             case FileType.SymbolicLink:
                 var target = DirectoryEntry.ReadLink(file.Directory, file.Name);
                 _tar.WriteEntry(Entry(file.Directory, file.Path, file.Status) with { Type = TarEntryType.SymbolicLink, LinkName = target, Mode = 0x1ff });
@@ -97,30 +157,35 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
         }
     }
 
-    private bool TryAddRegular(in WalkedFile file, CancellationToken cancellationToken)
+    /// <summary>Copying a file is no use of it that its access time should tell, or be written to disk for.</summary>
+    private SafeFileHandle Open(SafeFileHandle named)
     {
-        // Named first, then looked at, then opened: whatever has the name by now, only a regular file is opened.
-        using var named = DirectoryEntry.Open(file.Directory, file.Name, OpenFlags.Path);
-        var status = FileStatus.Of(named);
-        if (!status.IsRegularFile)
+        try
         {
-            return false;
+            return Descriptors.Reopen(named, _reading);
         }
-
-        using var data = Descriptors.Reopen(named, OpenFlags.ReadOnly);
-        _tar.WriteEntry(Entry(file.Directory, file.Path, status) with { Size = status.Size });
-        if (status.Size >= SentWhole && output is IFileSink sink)
+        catch (KernelException error) when (error.Errno == Errno.EPERM && _reading.HasFlag(OpenFlags.NoAccessTime))
         {
-            sink.WriteFile(data, status.Size);
+            // A file system that judges by its own server who may ask for that.
+            _reading = OpenFlags.ReadOnly;
+            return Descriptors.Reopen(named, _reading);
+        }
+    }
+
+    private void WriteData(SafeFileHandle data, long size, CancellationToken cancellationToken)
+    {
+        if (size >= SentWhole && output is IFileSink sink)
+        {
+            sink.WriteFile(data, size);
             _tar.DataWritten();
-            return true;
+            return;
         }
 
-        for (long offset = 0; offset < status.Size;)
+        for (long offset = 0; offset < size;)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var wanted = (int)Math.Min(_buffer.Length, status.Size - offset);
-            var count = RandomAccess.Read(data, _buffer.AsSpan(0, wanted), offset);
+            var wanted = (int)Math.Min(_buffer.Length, size - offset);
+            var count = Descriptors.ReadAt(data, _buffer.AsSpan(0, wanted), offset);
             if (count == 0)
             {
                 // Cut while it was read; the header has promised its size.
@@ -131,12 +196,10 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
             _tar.WriteData(_buffer.AsSpan(0, count));
             offset += count;
         }
-
-        return true;
     }
 
     private TarEntry Entry(SafeFileHandle directory, ReadOnlySpan<byte> path, in FileStatus status) =>
-        Described(status, Xattrs(directory, path[(path.LastIndexOf((byte)'/') + 1)..])) with { Name = [.. _prefix, .. path] };
+        Described(status, Xattrs(directory, NameOf(path))) with { Name = [.. _prefix, .. path] };
 
     private TarEntry Described(in FileStatus status, IReadOnlyList<TarXattr> xattrs) => new()
     {
@@ -151,7 +214,6 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     /// <summary>Whole seconds, as Docker's archives have.</summary>
     private static TarTime Time(in FileStatus status) => new(status.ModificationTime.Seconds, 0);
 
-    /// <summary>All but what means something on this host only: the overlay's own marks, and labels of its security module.</summary>
     private static List<TarXattr> Xattrs(SafeFileHandle directory, ReadOnlySpan<byte> name)
     {
         var xattrs = new List<TarXattr>();
@@ -159,8 +221,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
         {
             foreach (var attribute in ExtendedAttributes.List(directory, name))
             {
-                if (!attribute.AsSpan().StartsWith("trusted.overlay."u8) && !attribute.AsSpan().StartsWith("user.overlay."u8) && !attribute.AsSpan().SequenceEqual("security.selinux"u8)
-                    && ExtendedAttributes.Get(directory, name, attribute) is { } value)
+                if (IsTaken(attribute) && ExtendedAttributes.Get(directory, name, attribute) is { } value)
                 {
                     xattrs.Add(new TarXattr(attribute, value));
                 }
@@ -173,4 +234,18 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
 
         return xattrs;
     }
+
+    private static IReadOnlyList<TarXattr> Xattrs(SafeFileHandle file)
+    {
+        var attributes = ExtendedAttributes.List(file);
+        return attributes.Count == 0 ? [] : [.. from attribute in attributes
+                                                where IsTaken(attribute)
+                                                let value = ExtendedAttributes.Get(file, attribute)
+                                                where value is not null
+                                                select new TarXattr(attribute, value)];
+    }
+
+    /// <summary>All but what means something on this host only: the overlay's own marks, and labels of its security module.</summary>
+    private static bool IsTaken(ReadOnlySpan<byte> attribute) =>
+        !attribute.StartsWith("trusted.overlay."u8) && !attribute.StartsWith("user.overlay."u8) && !attribute.SequenceEqual("security.selinux"u8);
 }

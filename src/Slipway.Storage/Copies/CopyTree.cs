@@ -43,6 +43,9 @@ internal sealed class CopyTree : TreeWalk
         archiver.Finish();
     }
 
+    protected override bool VisitListed(SafeFileHandle directory, ReadOnlySpan<byte> path, FileType type) =>
+        type == FileType.RegularFile && _archiver.TryAddRegular(directory, path, _cancellationToken);
+
     protected override void Visit(in WalkedFile file) => _archiver.AddFile(file, _cancellationToken);
 
     protected override bool Enter(in WalkedFile directory)

@@ -64,6 +64,29 @@ public sealed class LifecycleTests(EngineFixture fixture) : IClassFixture<Engine
     }
 
     [Fact]
+    public async Task A_list_keeps_what_has_not_changed_and_nothing_else()
+    {
+        string id = await fixture.CreateAsync(EngineFixture.Request("sleep", "1000"), "listed1");
+        ContainerSummary created = Listed();
+        Assert.Same(created, Listed());
+
+        await Containers.RenameAsync(id, "listed2", Cancellation);
+        Assert.Equal(["/listed2"], Listed().Names);
+        Assert.Equal("created", Listed().State);
+        await Containers.StartAsync(id, Cancellation);
+        Assert.Equal("running", Listed().State);
+        Assert.StartsWith("Up ", Listed().Status, StringComparison.Ordinal);
+        Assert.NotEmpty(Listed().NetworkSettings.Networks.Values.Single()!.NetworkID);
+        await Containers.KillAsync(id, null, Cancellation);
+        Assert.StartsWith("Exited (137) ", Listed().Status, StringComparison.Ordinal);
+        Assert.Equal(["/listed1"], created.Names);
+        Assert.Equal("Created", created.Status);
+        await Containers.RemoveAsync(id, Force, Cancellation);
+
+        ContainerSummary Listed() => Containers.List(new ContainerListOptions(All: true)).Single(container => container.Id == id);
+    }
+
+    [Fact]
     public async Task Names_are_unique_and_can_be_changed()
     {
         string first = await fixture.CreateAsync(EngineFixture.Request("true"), "one1");

@@ -69,8 +69,8 @@ internal sealed class ContainerFilter
     /// <summary>States or exit codes are asked for: containers that do not run are listed too.</summary>
     public bool NamesStates => _filters.Has("status") || _filters.Has("exited") || _filters.Has("before") || _filters.Has("since");
 
-    public bool Includes(ContainerSnapshot container) =>
-        Any("id", value => container.Id.StartsWith(value, StringComparison.Ordinal))
+    public bool Includes(ContainerSnapshot container) => _filters.IsEmpty
+        || (Any("id", value => container.Id.StartsWith(value, StringComparison.Ordinal))
         && (_parsed.Names.Count == 0 || _parsed.Names.Any(name => name.IsMatch("/" + container.Name) || name.IsMatch(container.Name)))
         && _filters["label"].All(label => HasLabel(container, label))
         && Any("status", value => container.State.Phase.Word() == value)
@@ -83,7 +83,7 @@ internal sealed class ContainerFilter
         && Any("volume", value => container.Mounts.Any(mount => mount.VolumeName == value || mount.Destination == value || mount.Source == value))
         && Any("network", value => container.RequestedEndpoints.ContainsKey(value))
         && (_parsed.Publish.Count == 0 || container.State.Attached.All.Any(entry => entry.Value.Ports.Any(port => _parsed.Publish.Contains((port.ContainerPort, port.Protocol)))))
-        && (_parsed.Expose.Count == 0 || PortSpecs.Exposed(container.Config).Any(_parsed.Expose.Contains));
+        && (_parsed.Expose.Count == 0 || PortSpecs.Exposed(container.Config).Any(_parsed.Expose.Contains)));
 
     private bool Any(string key, Func<string, bool> matches) => !_filters.Has(key) || _filters[key].Any(matches);
 

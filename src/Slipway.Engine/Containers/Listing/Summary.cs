@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Text;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
@@ -6,19 +7,45 @@ using Slipway.Engine.Containers.State;
 
 namespace Slipway.Engine.Containers.Listing;
 
-/// <summary>Items of <c>docker ps</c>.</summary>
+/// <summary>
+/// Items of <c>docker ps</c>. What is listed again and looks as it did is the same object again, so that who writes it out can keep that too: it must
+/// not be changed.
+/// </summary>
 /// <param name="linkNames">The names that links give to containers, by id.</param>
 internal sealed class Summary(EngineServices services, ILookup<string, string> linkNames)
 {
     private static readonly SearchValues<char> ShellCharacters = SearchValues.Create(" \t\n'\"\\|&;<>()$`*?[]#~=%!{}");
 
-    private readonly DateTimeOffset _now = services.Time.GetUtcNow();
+    /// <summary>What was listed last of a container in this state. The rest of a summary follows from the snapshot alone.</summary>
+    private static readonly ConditionalWeakTable<ContainerSnapshot, ContainerSummary> s_listed = [];
 
-    public ContainerSummary Of(ContainerSnapshot container, bool size) => new()
+    private readonly DateTimeOffset _now = services.Time.GetUtcNow();
+    private readonly Dictionary<string, string?> _imageIds = [];
+
+    public ContainerSummary Of(ContainerSnapshot container, bool size)
+    {
+        string image = ImageName(container);
+        string status = StatusText.Of(container.State, _now);
+        if (size)
+        {
+            return Make(container, image, status, size);
+        }
+
+        if (!s_listed.TryGetValue(container, out ContainerSummary? summary)
+            || summary.Status != status || summary.Image != image || !summary.Names.Skip(1).SequenceEqual(linkNames[container.Id]))
+        {
+            summary = Make(container, image, status, size);
+            s_listed.AddOrUpdate(container, summary);
+        }
+
+        return summary;
+    }
+
+    private ContainerSummary Make(ContainerSnapshot container, string image, string status, bool size) => new()
     {
         Id = container.Id,
         Names = ["/" + container.Name, .. linkNames[container.Id]],
-        Image = ImageName(container),
+        Image = image,
         ImageID = container.ImageId,
         Command = Command(container.Config),
         Created = container.Created.ToUnixTimeSeconds(),
@@ -27,7 +54,7 @@ internal sealed class Summary(EngineServices services, ILookup<string, string> l
         SizeRootFs = size ? services.Data.Snapshots.UpperSize(container.Id) + (services.Data.Images.Find(container.ImageId)?.Size ?? 0) : null,
         Labels = container.Config.Labels ?? [],
         State = container.State.Phase.Word(),
-        Status = StatusText.Of(container.State, _now),
+        Status = status,
         HostConfig = new SummaryHostConfig { NetworkMode = container.HostConfig.NetworkMode, Annotations = container.HostConfig.Annotations },
         NetworkSettings = new SummaryNetworkSettings { Networks = NetworkView.Networks(container, services) },
         Mounts = MountView.Of(container),
@@ -48,8 +75,16 @@ internal sealed class Summary(EngineServices services, ILookup<string, string> l
     }
 
     /// <summary>The name the container was made from, while it still names that image; else the image's id.</summary>
-    private string ImageName(ContainerSnapshot container) =>
-        services.Data.Images.Find(container.Config.Image) is { } image && image.Id.ToString() == container.ImageId ? container.Config.Image : container.ImageId;
+    private string ImageName(ContainerSnapshot container)
+    {
+        string name = container.Config.Image;
+        if (!_imageIds.TryGetValue(name, out string? id))
+        {
+            _imageIds[name] = id = services.Data.Images.Find(name)?.Id.ToString();
+        }
+
+        return id == container.ImageId ? name : container.ImageId;
+    }
 
     private static List<PortSummary> Ports(ContainerSnapshot container)
     {
