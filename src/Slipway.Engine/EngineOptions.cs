@@ -80,6 +80,9 @@ public sealed record EngineOptions
     /// <summary>Further runtimes of the host, by name (daemon.json, <c>runtimes</c>).</summary>
     public IReadOnlyDictionary<string, RuntimeDefinition> Runtimes { get; init; } = new Dictionary<string, RuntimeDefinition>();
 
+    /// <summary>Where specifications of the Container Device Interface lie; a later one goes before those above it. Empty: devices are not injected.</summary>
+    public IReadOnlyList<string> CdiSpecDirectories { get; init; } = ["/etc/cdi", "/var/run/cdi"];
+
     /// <summary>Whether containers that do not say get an init (<c>--init</c> of the daemon).</summary>
     public bool Init { get; init; }
 

@@ -118,8 +118,13 @@ public sealed record SystemInfo
 
     public List<string> CDISpecDirs { get; set; } = [];
 
+    public List<DiscoveredDevice>? DiscoveredDevices { get; set; }
+
     public List<string>? Warnings { get; set; }
 }
+
+/// <param name="Source">The driver that gives it.</param>
+public sealed record DiscoveredDevice(string Source, string ID);
 
 public sealed record PluginsInfo
 {

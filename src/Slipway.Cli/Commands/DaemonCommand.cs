@@ -40,13 +40,14 @@ internal static class DaemonCommand
         Option<string[]> authorizationPlugins = new("--authorization-plugin") { Description = "Authorization plugins to load" };
         Option<string[]> runtimes = new("--add-runtime") { Description = "Register an additional OCI compatible runtime (NAME=PATH)" };
         Option<string?> defaultRuntime = new("--default-runtime") { Description = "Default OCI runtime for containers (default \"slipway\")" };
+        Option<string[]> cdiDirectories = new("--cdi-spec-dir") { Description = "CDI specification directories to use" };
         Option<bool> init = new("--init") { Description = "Run an init in the container to forward signals and reap processes" };
         Option<bool> debug = new("--debug", "-D") { Description = "Enable debug mode" };
         Option<bool> cleanUp = new("--cleanup") { Description = "Stop all containers, remove what the engine made in the kernel, and end" };
         Command command = new("daemon", "Run the engine")
         {
             configFile, dataRoot, execRoot, pidFile, group, bridge, bip, cgroupParent, labels, logOptions,
-            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, usernsRemap, usernsAccounts, runtimes, defaultRuntime, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, authorizationPlugins, debug, cleanUp,
+            mirrors, insecure, downloads, uploads, attempts, httpProxy, httpsProxy, noProxy, diskBudget, logDriver, logLevel, usernsRemap, usernsAccounts, runtimes, defaultRuntime, cdiDirectories, init, tls, tlsVerify, tlsAuthority, tlsCertificate, tlsKey, authorizationPlugins, debug, cleanUp,
         };
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -85,6 +86,7 @@ internal static class DaemonCommand
                     UsernsRemap = result.GetValue(usernsRemap),
                     UsernsAccounts = result.GetValue(usernsAccounts),
                     Runtimes = result.GetValue(runtimes) is { Length: > 0 } added ? RuntimeDirectives.Parse(added) : null,
+                    CdiSpecDirectories = result.GetValue(cdiDirectories) is { Length: > 0 } directories ? [.. directories] : null,
                     DefaultRuntime = result.GetValue(defaultRuntime),
                     Init = result.GetValue(init) ? true : null,
                     Debug = result.GetValue(debug) ? true : null,

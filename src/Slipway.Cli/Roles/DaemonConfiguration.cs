@@ -156,6 +156,13 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("default-runtime")]
     public string? DefaultRuntime { get; init; }
 
+    [JsonPropertyName("cdi-spec-dirs")]
+    public List<string>? CdiSpecDirectories { get; init; }
+
+    /// <summary>Only <c>cdi</c> means something here.</summary>
+    [JsonPropertyName("features")]
+    public Dictionary<string, bool>? Features { get; init; }
+
     /// <summary>Slipway's own: the file with the key of secrets.</summary>
     [JsonPropertyName("secrets-key-file")]
     public string? SecretsKeyFile { get; init; }
@@ -231,6 +238,8 @@ internal sealed record DaemonConfiguration
             LogDriver = Pick(LogDriver, file.LogDriver, "log-driver"),
             LogLevel = Pick(LogLevel, file.LogLevel, "log-level"),
             Runtimes = Pick(Runtimes, file.Runtimes, "runtimes"),
+            CdiSpecDirectories = Pick(CdiSpecDirectories, file.CdiSpecDirectories, "cdi-spec-dirs"),
+            Features = file.Features,
             DefaultRuntime = Pick(DefaultRuntime, file.DefaultRuntime, "default-runtime"),
             Debug = Debug ?? file.Debug,
             SecretsKeyFile = file.SecretsKeyFile,

@@ -115,6 +115,14 @@ internal static class DaemonRole
             : throw new CommandException($"specified default runtime '{preferred}' does not exist", 1);
     }
 
+    private static List<string> CdiDirectories(DaemonConfiguration configuration)
+    {
+        List<string> directories = configuration.CdiSpecDirectories ?? [.. new EngineOptions().CdiSpecDirectories];
+        return configuration.Features?.GetValueOrDefault("cdi", true) == false ? []
+            : directories.Find(directory => !Path.IsPathFullyQualified(directory)) is { } relative ? throw new CommandException($"cdi-spec-dirs: {relative}: it must be absolute", 1)
+            : directories;
+    }
+
     private static EngineOptions EngineOptions(DaemonConfiguration configuration)
     {
         EngineOptions options = new()
@@ -131,6 +139,7 @@ internal static class DaemonRole
             Init = configuration.Init ?? false,
             Debug = LogLevel(configuration) == EngineLogLevel.Debug,
             Runtimes = Runtimes(configuration),
+            CdiSpecDirectories = CdiDirectories(configuration),
             LogDriver = configuration.LogDriver ?? "json-file",
             SecretsKeyFile = configuration.SecretsKeyFile is { } key ? Path.GetFullPath(key) : Engine.EngineOptions.DefaultSecretsKeyFile,
             DiskBudget = configuration.DiskBudget is { } budget ? Quantities.Bytes(budget) : null,

@@ -11,8 +11,8 @@ internal static class ForeignDirectives
     /// <summary>Without an object here, or always so.</summary>
     private static readonly HashSet<string> s_harmless = new(StringComparer.Ordinal)
     {
-        "allow-nondistributable-artifacts", "bridge-accept-fwmark", "builder", "cdi-spec-dirs", "containerd", "containerd-namespace", "containerd-plugins-namespace",
-        "default-address-pools", "default-network-opts", "deprecated-key-path", "experimental", "features", "init-path", "live-restore", "log-format",
+        "allow-nondistributable-artifacts", "bridge-accept-fwmark", "builder", "containerd", "containerd-namespace", "containerd-plugins-namespace",
+        "default-address-pools", "default-network-opts", "deprecated-key-path", "experimental", "init-path", "live-restore", "log-format",
         "min-api-version", "network-control-plane-mtu", "network-diagnostic-port", "node-generic-resources", "oom-score-adjust", "raw-logs", "shutdown-timeout", "storage-opts",
         "swarm-default-advertise-addr", "userland-proxy", "userland-proxy-path",
     };

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Slipway.Api;
 using Slipway.Api.Daemon;
+using Slipway.Engine.Containers.Cdi;
 using Slipway.Runtime.Confinement;
 
 namespace Slipway.Engine.Daemon;
@@ -99,6 +100,8 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
                 .. (ReadOnlySpan<string>)(parts.Options.UsernsRemap.Length > 0 ? ["name=userns"] : []),
                 .. (ReadOnlySpan<string>)(parts.CgroupVersion == 2 ? ["name=cgroupns"] : []),
             ],
+            CDISpecDirs = [.. parts.Options.CdiSpecDirectories],
+            DiscoveredDevices = [.. CdiRegistry.Read(parts.Options.CdiSpecDirectories).Devices.Keys.Order(StringComparer.Ordinal).Select(name => new DiscoveredDevice("cdi", name))],
             Warnings = Warnings(limits, forwarding),
         };
     }

@@ -18,6 +18,8 @@ public sealed record Spec
 
     public IReadOnlyDictionary<string, string>? Annotations { get; init; }
 
+    public HooksSpec? Hooks { get; init; }
+
     public required LinuxSpec Linux { get; init; }
 }
 

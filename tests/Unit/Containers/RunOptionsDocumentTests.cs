@@ -16,7 +16,7 @@ public sealed partial class RunOptionsDocumentTests
         ["--cgroup-parent"] = "a relative path is taken from the top of the hierarchies as an absolute one is; the top itself is refused",
         ["--cpu-rt-period"] = "refused as by Docker on a kernel without real-time group scheduling, whatever the kernel has",
         ["--cpu-rt-runtime"] = "refused as by Docker on a kernel without real-time group scheduling, whatever the kernel has",
-        ["--gpus"] = "refused as by Docker without a GPU driver",
+        ["--gpus"] = "by CDI (docs/devices.md); hooks of a specification need a runtime of the host",
         ["--help"] = "the client's own",
         ["--ip"] = "on networks of one's own, as in Docker",
         ["--ip6"] = "refused: networks have IPv4 only",

@@ -36,11 +36,6 @@ internal static class ResourceValidation
             throw ContainerErrors.Invalid("kernel does not support CPU real-time scheduler");
         }
 
-        if (resources.DeviceRequests is { Count: > 0 })
-        {
-            throw new EngineException(ErrorKind.System, $"could not select device driver \"{resources.DeviceRequests[0].Driver}\" with capabilities: [{string.Join(' ', (resources.DeviceRequests[0].Capabilities ?? []).Select(all => $"[{string.Join(' ', all)}]"))}]");
-        }
-
         ValidateParent(resources.CgroupParent, forUpdate);
     }
 

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
+using Slipway.Engine.Containers.Cdi;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Links;
@@ -151,7 +152,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     private Spec BuildSpec(ContainerSnapshot container, Attempt attempt, string directory, IReadOnlyList<string> linkVariables)
     {
         ResolvedUser user = UserLookup.Resolve(new RootDirectory(attempt.Rootfs!), container.Config.User, container.HostConfig.GroupAdd ?? []);
-        return SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables, attempt));
+        Spec spec = SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables, attempt));
+        return CdiInjection.Apply(spec, container.HostConfig, services.Options.CdiSpecDirectories);
     }
 
     /// <param name="id">Whose upper directory it gets.</param>

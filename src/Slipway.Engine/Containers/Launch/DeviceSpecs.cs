@@ -82,6 +82,9 @@ internal sealed record DeviceSpecs(IReadOnlyList<DeviceSpec> Nodes, IReadOnlyLis
             : throw new EngineException(ErrorKind.System, $"error gathering device information while adding custom device \"{path}\": not a device node");
     }
 
+    /// <summary>A device of the host under the path it has in the container; null where there is none.</summary>
+    internal static DeviceSpec? OfHost(string path, string target) => Status(path) is { } status ? Node(target, status) : null;
+
     /// <summary>All device nodes below a directory of the host; links are passed over.</summary>
     private static IEnumerable<(string Path, DeviceSpec Node)> Below(string directory, string target)
     {
