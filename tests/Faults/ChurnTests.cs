@@ -5,20 +5,15 @@ namespace Slipway.Tests.Faults;
 /// <summary>Many containers, at once and one after another: all succeed and nothing is left behind.</summary>
 public sealed class ChurnTests() : FaultTest("churn")
 {
+    /// <summary>In one test, since what is kept ready after a burst goes a minute later, which is waited for once.</summary>
     [Fact]
-    public async Task Fifty_at_once()
+    public async Task Fifty_that_end_and_fifty_that_run_at_once()
     {
         var before = await Footprint.Settled(Engine);
         var results = await Task.WhenAll(Enumerable.Range(0, 50).Select(i => Docker.RunFor(Programs.Limit(120), "run", "--rm", "alpine", "sh", "-c", $"echo {i}; exit {i}")));
         Assert.Equal(Enumerable.Range(0, 50), results.Select(result => result.ExitCode));
         Assert.Equal(Enumerable.Range(0, 50).Select(i => $"{i}\n"), results.Select(result => result.Output));
-        (await Footprint.Settled(Engine, before)).EqualTo(before);
-    }
 
-    [Fact]
-    public async Task Fifty_running_at_once_have_addresses_of_their_own()
-    {
-        var before = await Footprint.Settled(Engine);
         var ids = await Start(50, "sleep 1000");
         Assert.Equal(50, (await Docker.Run("ps", "-q")).Lines.Length);
         var addresses = (await Docker.Run(["inspect", "-f", "{{.NetworkSettings.Networks.bridge.IPAddress}}", .. ids])).Ok().Lines;
@@ -28,11 +23,12 @@ public sealed class ChurnTests() : FaultTest("churn")
         Assert.Empty(await Footprint.Traces(Engine, ids));
     }
 
+    /// <summary>As many as there are faults in ten other tests: 500 in the long form.</summary>
     [Fact]
-    public async Task Five_hundred_in_sequence()
+    public async Task Hundreds_in_sequence()
     {
         var before = await Footprint.Settled(Engine);
-        for (var i = 0; i < 500; i++)
+        for (var i = 0; i < 10 * Rounds.Of(15); i++)
         {
             Assert.Equal($"{i}", await Docker.Ok("run", "--rm", "alpine", "echo", $"{i}"));
         }

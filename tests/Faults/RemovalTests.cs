@@ -5,7 +5,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>A container is removed while others ask for something of it: whoever comes too late brings nothing of it back.</summary>
 public sealed class RemovalTests() : FaultTest("remov")
 {
-    private const int InCi = 20;
+    private const int InCi = 8;
 
     [Fact]
     public async Task Nothing_comes_back_of_a_container_that_is_removed_while_it_is_explained_copied_and_started()

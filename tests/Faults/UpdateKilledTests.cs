@@ -7,7 +7,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>kill -9 of the engine while the mounts and ports of a running container are changed.</summary>
 public sealed class UpdateKilledTests() : FaultTest("ukill")
 {
-    private const int InCi = 20;
+    private const int InCi = 12;
 
     [Fact]
     public async Task What_is_recorded_is_what_the_container_has()

@@ -5,7 +5,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>kill -9 of the engine while volumes of a size are made, and volumes are copied and renamed.</summary>
 public sealed class VolumeCopyKilledTests() : FaultTest("vckil")
 {
-    private const int InCi = 20;
+    private const int InCi = 12;
     private const int Files = 200;
 
     [Fact]

@@ -5,7 +5,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>kill -9 of the engine at any instant of a volume's life.</summary>
 public sealed class VolumeKilledTests() : FaultTest("vkill")
 {
-    private const int InCi = 20;
+    private const int InCi = 12;
     private const int Files = 300;
 
     [Fact]

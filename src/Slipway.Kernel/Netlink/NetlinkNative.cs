@@ -17,6 +17,7 @@ internal static partial class NetlinkNative
     public const int NETLINK_GET_STRICT_CHK = 12;
     public const int MSG_PEEK = 0x2;
     public const int MSG_TRUNC = 0x20;
+    public const int MSG_DONTWAIT = 0x40;
     public const int F_DUPFD_CLOEXEC = 1030;
     public const int CLONE_NEWNET = 0x40000000;
 

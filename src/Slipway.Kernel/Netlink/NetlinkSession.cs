@@ -41,6 +41,9 @@ public abstract class NetlinkSession : IDisposable
         SetOption(NetlinkNative.SOL_NETLINK, NetlinkNative.NETLINK_GET_STRICT_CHK, 1);
     }
 
+    /// <param name="socket">Answers in the kernel's place; not owned.</param>
+    private protected NetlinkSession(SafeFileHandle socket) => _socket = socket;
+
     /// <summary>Reused for every request of this session.</summary>
     protected NetlinkWriter Writer { get; } = new();
 
@@ -178,10 +181,10 @@ public abstract class NetlinkSession : IDisposable
         }
     }
 
-    /// <summary>One datagram. A first look tells its size, so that none is cut off.</summary>
+    /// <summary>One datagram. A first look tells its size, so that none is cut off. None there means that the answer was not what its request asks for.</summary>
     private ReadOnlySpan<byte> Receive()
     {
-        nint size = ReceiveOnce([], NetlinkNative.MSG_PEEK | NetlinkNative.MSG_TRUNC);
+        nint size = ReceiveOnce([], NetlinkNative.MSG_PEEK | NetlinkNative.MSG_TRUNC | NetlinkNative.MSG_DONTWAIT);
         if (size > _buffer.Length)
         {
             _buffer = new byte[size];
@@ -203,7 +206,7 @@ public abstract class NetlinkSession : IDisposable
             int errno = Marshal.GetLastPInvokeError();
             if (errno != Errno.EINTR)
             {
-                throw new KernelException("receive from netlink", errno);
+                throw new KernelException("receive from netlink", errno == Errno.EAGAIN ? Errno.EPROTO : errno);
             }
         }
     }

@@ -188,6 +188,12 @@ internal sealed class LogChain : IDisposable
                 Next();
                 searched = 0;
             }
+            else if (RandomAccess.GetLength(_files.First!.Value.Handle) < _position)
+            {
+                // Somebody has emptied the file to get its space back; what is logged since begins it anew.
+                Rewind();
+                searched = 0;
+            }
             else
             {
                 return null;
@@ -298,6 +304,12 @@ internal sealed class LogChain : IDisposable
     {
         _files.First!.Value.Dispose();
         _files.RemoveFirst();
+        Rewind();
+    }
+
+    /// <summary>To the beginning of the file that is read; a line that has begun has no end.</summary>
+    private void Rewind()
+    {
         _position = 0;
         _start = _end = 0;
         _skipping = false;

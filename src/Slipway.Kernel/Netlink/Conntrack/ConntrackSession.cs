@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
 
 namespace Slipway.Kernel.Netlink;
 
@@ -31,6 +32,11 @@ public sealed class ConntrackSession : NetlinkSession
     /// <exception cref="KernelException">The socket could not be opened.</exception>
     public ConntrackSession()
         : base(NETLINK_NETFILTER)
+    {
+    }
+
+    internal ConntrackSession(SafeFileHandle socket)
+        : base(socket)
     {
     }
 

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
 using static Slipway.Kernel.Netlink.NfTablesMessages;
 
 namespace Slipway.Kernel.Netlink;
@@ -9,6 +10,11 @@ public sealed class NfTablesSession : NetlinkSession
     /// <exception cref="KernelException">The socket could not be opened.</exception>
     public NfTablesSession()
         : base(NETLINK_NETFILTER)
+    {
+    }
+
+    internal NfTablesSession(SafeFileHandle socket)
+        : base(socket)
     {
     }
 
@@ -23,7 +29,7 @@ public sealed class NfTablesSession : NetlinkSession
     /// <summary>A number that changes with every transaction, whoever makes it.</summary>
     public uint Generation() => Get(
         NFT_MSG_GETGEN, NetlinkFlags.Ack, "get nf_tables generation", _ => { }, NFT_MSG_NEWGEN,
-        attributes => new Number(attributes.BigEndian32(NFTA_GEN_ID) ?? 0))[0].Value;
+        attributes => new Number(attributes.BigEndian32(NFTA_GEN_ID) ?? 0)).FirstOrDefault()?.Value ?? throw new KernelException("get nf_tables generation", Errno.EPROTO);
 
     /// <summary>All tables of family ip.</summary>
     public IReadOnlyList<NfTablesTable> Tables() => Get(

@@ -1,4 +1,5 @@
 using System.Net;
+using Microsoft.Win32.SafeHandles;
 using static Slipway.Kernel.Netlink.RouteMessages;
 
 namespace Slipway.Kernel.Netlink;
@@ -11,6 +12,9 @@ public sealed class RouteSession : NetlinkSession
     /// <exception cref="KernelException">The socket could not be opened.</exception>
     public RouteSession()
         : base(NETLINK_ROUTE) => _batch = new RouteBatch(Writer, () => Execute(Writer));
+
+    internal RouteSession(SafeFileHandle socket)
+        : base(socket) => _batch = new RouteBatch(Writer, () => Execute(Writer));
 
     /// <summary>Starts requests that are sent together by <see cref="RouteBatch.Execute"/>: one system call for all.</summary>
     public RouteBatch Begin()
