@@ -22,6 +22,14 @@ public sealed record EngineOptions
     /// <summary>Where plugins are found: in Docker's places, so that those of a host serve both engines.</summary>
     public PluginDirectory Plugins { get; init; } = new();
 
+    public const int DefaultShutdownTimeout = 15;
+
+    /// <summary>Seconds, for display: the engine ends without stopping containers.</summary>
+    public int ShutdownTimeout { get; init; } = DefaultShutdownTimeout;
+
+    /// <summary>Docker's feature flags, for display.</summary>
+    public IReadOnlyDictionary<string, bool> Features { get; init; } = new Dictionary<string, bool>();
+
     /// <summary>The plugins that requests are authorized by, for display.</summary>
     public IReadOnlyList<string> AuthorizationPlugins { get; init; } = [];
 
@@ -33,6 +41,12 @@ public sealed record EngineOptions
 
     /// <summary>What networks without a subnet of their own are cut from.</summary>
     public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.Defaults;
+
+    /// <summary>Where containers of the default network get addresses from (<c>fixed-cidr</c>); null: its whole subnet.</summary>
+    public System.Net.IPNetwork? FixedRange { get; init; }
+
+    /// <summary>Packets that leave the default network carry the host's address (<c>ip-masq</c>).</summary>
+    public bool Masquerade { get; init; } = true;
 
     /// <summary>Containers on the default network reach each other (<c>icc</c>).</summary>
     public bool InterContainer { get; init; } = true;

@@ -306,6 +306,7 @@ internal sealed record EngineServices : IAsyncDisposable
         BridgeOptions bridge = new()
         {
             BridgeName = options.Bridge, Mtu = options.Mtu, InterContainer = options.InterContainer, DefaultHostAddress = options.PublishAddress,
+            AddressRange = options.FixedRange, Masquerade = options.Masquerade, AddressPools = options.AddressPools,
         };
         if (options.BridgeAddress is not { } text)
         {

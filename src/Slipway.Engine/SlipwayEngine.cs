@@ -104,7 +104,7 @@ public sealed class SlipwayEngine : IEngine
     }
 
     /// <summary>
-    /// Takes over what may be changed while the engine runs, as dockerd does: labels, registries, limits of transfers, runtimes, debugging. Tells it by
+    /// Takes over what may be changed while the engine runs, as dockerd does: labels, registries, limits of transfers, runtimes, some defaults of containers, debugging. Tells it by
     /// the event <c>daemon reload</c>.
     /// </summary>
     /// <param name="options">All options; those that cannot be changed are not looked at.</param>
@@ -124,12 +124,20 @@ public sealed class SlipwayEngine : IEngine
             MaxConcurrentUploads = options.MaxConcurrentUploads,
             Runtimes = options.Runtimes,
             AuthorizationPlugins = options.AuthorizationPlugins,
-            Defaults = _services.Options.Defaults with { Runtime = options.Defaults.Runtime },
+            ShutdownTimeout = options.ShutdownTimeout,
+            Features = options.Features,
+            Defaults = _services.Options.Defaults with
+            {
+                Runtime = options.Defaults.Runtime,
+                ShmSize = options.Defaults.ShmSize,
+                IpcMode = options.Defaults.IpcMode,
+                CgroupNamespace = options.Defaults.CgroupNamespace,
+            },
         };
         _services.Options = reloaded;
         _registries.Options = reloaded;
         _parts.Options = reloaded;
-        _services.Events.Publish("daemon", "reload", _parts.Id, ReloadEvent.Attributes(reloaded));
+        _services.Events.Publish("daemon", "reload", _parts.Id, ReloadEvent.Attributes(reloaded, _parts.CgroupVersion));
     }
 
     /// <summary>

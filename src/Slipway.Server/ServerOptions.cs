@@ -44,10 +44,15 @@ public sealed record ServerOptions
     public ILoggerFactory Logging { get; init; } = NullLoggerFactory.Instance;
 
     /// <summary>Looks at what can be known to be wrong before anything is started.</summary>
-    /// <exception cref="EngineException">InvalidParameter: a TLS file or a policy that cannot be used.</exception>
+    /// <exception cref="EngineException">InvalidParameter: an address, a TLS file or a policy that cannot be used.</exception>
     public void Validate()
     {
         Tls?.Validate();
+        foreach (string host in Hosts)
+        {
+            ListenAddress.Parse(host, Tls);
+        }
+
         foreach (ApiSocket socket in Sockets)
         {
             socket.Policy?.Validate();

@@ -18,7 +18,7 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
 
         await File.WriteAllTextAsync(
             file,
-            """{"labels":["b=2"],"registry-mirrors":["https://mirror.example"],"insecure-registries":["reg.example:5000"],"runtimes":{"other":{"path":"/usr/bin/other","runtimeArgs":["--x"]}},"debug":true}""",
+            """{"labels":["b=2"],"registry-mirrors":["https://mirror.example"],"insecure-registries":["reg.example:5000"],"runtimes":{"other":{"path":"/usr/bin/other","runtimeArgs":["--x"]}},"debug":true,"default-shm-size":"32M","default-ipc-mode":"shareable","shutdown-timeout":3,"features":{"b":true,"a":false}}""",
             Cancellation);
         await HangUp(daemon);
         await daemon.Docker.Until(output => output.Contains("b=2", StringComparison.Ordinal), ["info", "-f", "{{.Labels}}"]);
@@ -27,8 +27,10 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
             await daemon.Docker.Ok("info", "-f", "{{.Debug}} {{.RegistryConfig.Mirrors}} {{(index .RegistryConfig.IndexConfigs \"reg.example:5000\").Secure}} {{(index .Runtimes \"other\").Path}}"));
         Assert.DoesNotContain("unknown or invalid runtime", (await daemon.Docker.Run("create", "--runtime", "other", "nosuch", "true")).Error, StringComparison.Ordinal);
         var now = DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1;
-        var events = await daemon.Docker.Ok("events", "--since", "0", "--until", now.ToString(CultureInfo.InvariantCulture), "--filter", "type=daemon", "--format", "{{.Action}} {{.Actor.Attributes.labels}} {{.Actor.Attributes.debug}}");
-        Assert.Equal("reload [\"b=2\"] true", events);
+        var events = await daemon.Docker.Ok("events", "--since", "0", "--until", now.ToString(CultureInfo.InvariantCulture), "--filter", "type=daemon", "--format", "{{.Action}} {{with .Actor.Attributes}}{{.labels}} {{.debug}} {{index . \"default-shm-size\"}} {{index . \"default-ipc-mode\"}} {{index . \"shutdown-timeout\"}} {{.features}}{{end}}");
+        Assert.Equal("reload [\"b=2\"] true 33554432 shareable 3 map[a:false b:true]", events);
+        await AlpineImage.Import(daemon.Docker);
+        Assert.Equal("32768", await daemon.Docker.Ok("run", "--rm", "alpine", "sh", "-c", "df -k /dev/shm | tail -1 | awk '{print $2}'"));
 
         // What cannot be meant changes nothing.
         await File.WriteAllTextAsync(file, """{"labels":["c=3"],"frobnicate":1}""", Cancellation);

@@ -25,7 +25,7 @@ public sealed partial class RepositoryTests
 
     private const int LongestFile = 450;
 
-    private static string Root { get; } = FindRoot();
+    internal static string Root { get; } = FindRoot();
 
     [Fact]
     public void Project_references_only_floors_below_it()

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 
 namespace Slipway.Cli.Roles;
@@ -28,6 +29,31 @@ internal sealed record DaemonConfiguration
 
     [JsonPropertyName("bip")]
     public string? BridgeAddress { get; init; }
+
+    /// <summary>Where containers of the default network get addresses from.</summary>
+    [JsonPropertyName("fixed-cidr")]
+    public string? FixedCidr { get; init; }
+
+    [JsonPropertyName("ip-masq")]
+    public bool? Masquerade { get; init; }
+
+    [JsonPropertyName("default-address-pools")]
+    public List<AddressPoolDirectives>? AddressPools { get; init; }
+
+    /// <summary>text or json.</summary>
+    [JsonPropertyName("log-format")]
+    public string? LogFormat { get; init; }
+
+    /// <summary>Seconds; told, and not acted on.</summary>
+    [JsonPropertyName("shutdown-timeout")]
+    public int? ShutdownTimeout { get; init; }
+
+    [JsonPropertyName("cdi-spec-dirs")]
+    public List<string>? CdiSpecDirectories { get; init; }
+
+    /// <summary>Only <c>cdi</c> means something here; all are told.</summary>
+    [JsonPropertyName("features")]
+    public Dictionary<string, bool>? Features { get; init; }
 
     [JsonPropertyName("cgroup-parent")]
     public string? CgroupParent { get; init; }
@@ -156,13 +182,6 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("default-runtime")]
     public string? DefaultRuntime { get; init; }
 
-    [JsonPropertyName("cdi-spec-dirs")]
-    public List<string>? CdiSpecDirectories { get; init; }
-
-    /// <summary>Only <c>cdi</c> means something here.</summary>
-    [JsonPropertyName("features")]
-    public Dictionary<string, bool>? Features { get; init; }
-
     /// <summary>Slipway's own: the file with the key of secrets.</summary>
     [JsonPropertyName("secrets-key-file")]
     public string? SecretsKeyFile { get; init; }
@@ -179,103 +198,79 @@ internal sealed record DaemonConfiguration
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Others { get; set; }
 
-    /// <summary>Reads a file; an unknown key is an error that names it.</summary>
+    /// <summary>
+    /// Reads a file, and what flags say beside it. An unknown key is an error that names it, and so is what both say: one of them would be ignored.
+    /// </summary>
     /// <param name="required">A file that is not there is an error.</param>
-    public static DaemonConfiguration Read(string path, bool required)
+    /// <param name="flags">As a file would say it.</param>
+    /// <exception cref="CommandException">The configuration cannot be meant.</exception>
+    public static DaemonConfiguration Read(string path, bool required, JsonObject? flags = null)
     {
         try
         {
-            byte[] text = File.ReadAllBytes(path);
-            DaemonConfiguration configuration = JsonSerializer.Deserialize(text, DaemonConfigurationJson.Default.DaemonConfiguration) ?? new DaemonConfiguration();
+            JsonObject document = Load(path, required);
+            List<string> both = [];
+            Merge(document, flags ?? [], both);
+            if (both.Count > 0)
+            {
+                throw new CommandException(
+                    $"unable to configure the Slipway engine with file {path}: the following directives are specified both as a flag and in the configuration file: {string.Join(", ", both)}", 1);
+            }
+
+            DaemonConfiguration configuration = document.Deserialize(DaemonConfigurationJson.Default.DaemonConfiguration) ?? new DaemonConfiguration();
             ForeignDirectives.Check(configuration.Others, path);
             return configuration;
         }
-        catch (Exception exception) when (!required && exception is FileNotFoundException or DirectoryNotFoundException)
-        {
-            return new DaemonConfiguration();
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or ArgumentException)
         {
             throw new CommandException($"unable to configure the Slipway engine with file {path}: {exception.Message}", 1);
         }
     }
 
-    /// <summary>Flags over the file. Saying the same thing in both is an error, as with dockerd: one of them would be ignored.</summary>
-    public DaemonConfiguration Over(DaemonConfiguration file, string path)
+    private static JsonObject Load(string path, bool required)
     {
-        List<string> both = [];
-        return new DaemonConfiguration
+        byte[] text;
+        try
         {
-            DataRoot = Pick(DataRoot, file.DataRoot, "data-root"),
-            ExecRoot = Pick(ExecRoot, file.ExecRoot, "exec-root"),
-            Hosts = Pick(Hosts, file.Hosts, "hosts"),
-            Group = Pick(Group, file.Group, "group"),
-            PidFile = Pick(PidFile, file.PidFile, "pidfile"),
-            Bridge = Pick(Bridge, file.Bridge, "bridge"),
-            BridgeAddress = Pick(BridgeAddress, file.BridgeAddress, "bip"),
-            CgroupParent = Pick(CgroupParent, file.CgroupParent, "cgroup-parent"),
-            Labels = Pick(Labels, file.Labels, "labels"),
-            LogOptions = Pick(LogOptions, file.LogOptions, "log-opts"),
-            RegistryMirrors = Pick(RegistryMirrors, file.RegistryMirrors, "registry-mirrors"),
-            InsecureRegistries = Pick(InsecureRegistries, file.InsecureRegistries, "insecure-registries"),
-            Registries = file.Registries,
-            LayerPeers = file.LayerPeers,
-            LayerShare = file.LayerShare,
-            LayerTls = file.LayerTls,
-            Proxies = Pick(Proxies, file.Proxies, "proxies"),
-            MaxConcurrentDownloads = PickNumber(MaxConcurrentDownloads, file.MaxConcurrentDownloads, "max-concurrent-downloads"),
-            MaxConcurrentUploads = PickNumber(MaxConcurrentUploads, file.MaxConcurrentUploads, "max-concurrent-uploads"),
-            MaxDownloadAttempts = PickNumber(MaxDownloadAttempts, file.MaxDownloadAttempts, "max-download-attempts"),
-            DiskBudget = Pick(DiskBudget, file.DiskBudget, "disk-budget"),
-            Tls = Tls ?? file.Tls,
-            TlsVerify = TlsVerify ?? file.TlsVerify,
-            TlsAuthority = Pick(TlsAuthority, file.TlsAuthority, "tlscacert"),
-            TlsCertificate = Pick(TlsCertificate, file.TlsCertificate, "tlscert"),
-            TlsKey = Pick(TlsKey, file.TlsKey, "tlskey"),
-            UsernsRemap = Pick(UsernsRemap, file.UsernsRemap, "userns-remap"),
-            UsernsAccounts = Pick(UsernsAccounts, file.UsernsAccounts, "userns-accounts"),
-            Init = Init ?? file.Init,
-            LogDriver = Pick(LogDriver, file.LogDriver, "log-driver"),
-            LogLevel = Pick(LogLevel, file.LogLevel, "log-level"),
-            Runtimes = Pick(Runtimes, file.Runtimes, "runtimes"),
-            CdiSpecDirectories = Pick(CdiSpecDirectories, file.CdiSpecDirectories, "cdi-spec-dirs"),
-            Features = file.Features,
-            DefaultRuntime = Pick(DefaultRuntime, file.DefaultRuntime, "default-runtime"),
-            Debug = Debug ?? file.Debug,
-            SecretsKeyFile = file.SecretsKeyFile,
-            Dns = Pick(Dns, file.Dns, "dns"),
-            DnsSearch = Pick(DnsSearch, file.DnsSearch, "dns-search"),
-            DnsOptions = Pick(DnsOptions, file.DnsOptions, "dns-opts"),
-            DefaultUlimits = Pick(DefaultUlimits, file.DefaultUlimits, "default-ulimits"),
-            DefaultShmSize = (JsonElement?)Pick<object>(DefaultShmSize, file.DefaultShmSize, "default-shm-size"),
-            DefaultIpcMode = Pick(DefaultIpcMode, file.DefaultIpcMode, "default-ipc-mode"),
-            DefaultCgroupNamespace = Pick(DefaultCgroupNamespace, file.DefaultCgroupNamespace, "default-cgroupns-mode"),
-            NoNewPrivileges = NoNewPrivileges ?? file.NoNewPrivileges,
-            SeccompProfile = Pick(SeccompProfile, file.SeccompProfile, "seccomp-profile"),
-            InterContainer = InterContainer ?? file.InterContainer,
-            Mtu = PickNumber(Mtu, file.Mtu, "mtu"),
-            PublishAddress = Pick(PublishAddress, file.PublishAddress, "ip"),
-            HostGateway = Pick(HostGateway, file.HostGateway, "host-gateway-ip"),
-            AuthorizationPlugins = Pick(AuthorizationPlugins, file.AuthorizationPlugins, "authorization-plugins"),
-            Sockets = file.Sockets,
-            Audit = file.Audit,
-        } is var merged && both.Count == 0
-            ? merged
-            : throw new CommandException(
-                $"unable to configure the Slipway engine with file {path}: the following directives are specified both as a flag and in the configuration file: {string.Join(", ", both)}", 1);
-
-        T? Pick<T>(T? flag, T? fromFile, string name) where T : class
+            text = File.ReadAllBytes(path);
+        }
+        catch (Exception exception) when (!required && exception is FileNotFoundException or DirectoryNotFoundException)
         {
-            if (flag is not null && fromFile is not null)
-            {
-                both.Add(name);
-            }
-
-            return flag ?? fromFile;
+            return [];
         }
 
-        int? PickNumber(int? flag, int? fromFile, string name) => (int?)Pick<object>(flag, fromFile, name);
+        // An empty file says nothing, as for dockerd.
+        return text.AsSpan().Trim(" \t\r\n"u8).IsEmpty ? []
+            : JsonNode.Parse(text, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new JsonException("it is no JSON object");
     }
+
+    private static void Merge(JsonObject file, JsonObject flags, List<string> both)
+    {
+        foreach ((string key, JsonNode? value) in flags)
+        {
+            if (key == "proxies" && file[key] is JsonObject inner && value is JsonObject given)
+            {
+                Merge(inner, given, both);
+            }
+            else if (file.ContainsKey(key))
+            {
+                both.Add($"{key}: (from flag: {Describe(value)}, from file: {Describe(file[key])})");
+            }
+            else
+            {
+                file[key] = value?.DeepClone();
+            }
+        }
+    }
+
+    /// <summary>As Go prints it; no passwords of proxies.</summary>
+    private static string Describe(JsonNode? value) => value switch
+    {
+        JsonArray list => $"[{string.Join(' ', list.Select(Describe))}]",
+        JsonObject map => $"map[{string.Join(' ', map.Select(pair => $"{pair.Key}:{Describe(pair.Value)}"))}]",
+        null => "<nil>",
+        _ => Uri.TryCreate(value.ToString(), UriKind.Absolute, out Uri? address) && address.UserInfo.Length > 0 ? value.ToString().Replace(address.UserInfo, "xxxxx:xxxxx", StringComparison.Ordinal) : value.ToString(),
+    };
 }
 
 [JsonSourceGenerationOptions(AllowDuplicateProperties = false)]

@@ -1,11 +1,13 @@
+using System.Text.Json;
 using Microsoft.Extensions.Logging;
 using Slipway.Api;
 using Slipway.Engine;
 
 namespace Slipway.Cli.Roles;
 
-/// <summary>The daemon's own log, on standard error: the service manager keeps it. Lines as <c>time=… level=info msg="…"</c> (logfmt).</summary>
-internal sealed class DaemonLog(EngineLogLevel lowest) : IEngineLog, ILoggerFactory
+/// <summary>The daemon's own log, on standard error: the service manager keeps it. Lines as <c>time=… level=info msg="…"</c> (logfmt), or objects of JSON.</summary>
+/// <param name="json">Write JSON (<c>log-format</c>), with dockerd's names.</param>
+internal sealed class DaemonLog(EngineLogLevel lowest, bool json = false) : IEngineLog, ILoggerFactory
 {
     private readonly Lock _gate = new();
 
@@ -27,7 +29,8 @@ internal sealed class DaemonLog(EngineLogLevel lowest) : IEngineLog, ILoggerFact
             _ => "error",
         };
         string text = exception is null ? message : $"{message}: {(Lowest == EngineLogLevel.Debug ? exception.ToString() : exception.Message)}";
-        string line = $"time=\"{Rfc3339.Format(TimeProvider.System.GetUtcNow())}\" level={name} msg=\"{Escape(text)}\"";
+        string time = Rfc3339.Format(TimeProvider.System.GetUtcNow());
+        string line = json ? $$"""{"level":"{{name}}","msg":"{{JsonEncodedText.Encode(text)}}","time":"{{time}}"}""" : $"time=\"{time}\" level={name} msg=\"{Escape(text)}\"";
         lock (_gate)
         {
             Console.Error.WriteLine(line);

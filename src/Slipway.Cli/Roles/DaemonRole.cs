@@ -30,11 +30,12 @@ internal static class DaemonRole
         using PosixSignalRegistration interrupt = StopOn(PosixSignal.SIGINT, stopping);
         try
         {
-            DaemonLog log = new(LogLevel(configuration));
+            DaemonLog log = Log(configuration);
             AuthorizationPlugins plugins = new(new PluginDirectory());
             plugins.Replace(configuration.AuthorizationPlugins ?? []);
             await plugins.ActivateAsync(stopping.Token).ConfigureAwait(false);
             ServerOptions(configuration, log).Validate();
+            WarnOfOpenAddresses(configuration, log);
             SlipwayEngine engine = await SlipwayEngine.StartAsync(EngineOptions(configuration), TimeProvider.System, log, stopping.Token).ConfigureAwait(false);
             if (cleanUp)
             {
@@ -65,6 +66,40 @@ internal static class DaemonRole
             throw new CommandException($"failed to start the engine: {exception.Message}", 1);
         }
     }
+
+    /// <summary>Looks at all that can be known to be wrong without starting anything.</summary>
+    /// <exception cref="CommandException">The first that is.</exception>
+    public static void Validate(DaemonConfiguration configuration)
+    {
+        try
+        {
+            EngineOptions(configuration);
+            ServerOptions(configuration, Log(configuration)).Validate();
+        }
+        catch (EngineException exception)
+        {
+            throw new CommandException($"unable to configure the Slipway engine: {exception.Message}", 1);
+        }
+    }
+
+    /// <summary>
+    /// By TCP without TLS the loopback interface alone is listened on, and that is told. dockerd warns of any address in these words, and starts after a delay; what it
+    /// has the delay for, other addresses, is refused here (<see cref="ListenAddress"/>).
+    /// </summary>
+    private static void WarnOfOpenAddresses(DaemonConfiguration configuration, DaemonLog log)
+    {
+        foreach (string host in (configuration.Hosts ?? []).Where(host => host.StartsWith("tcp://", StringComparison.Ordinal) && configuration is not ({ Tls: true } or { TlsVerify: true })))
+        {
+            log.Write(EngineLogLevel.Warning, $"{host}: Binding to an IP address, even on localhost, can also give access to scripts run in a browser. Use TLS (--tlsverify) or a unix socket");
+        }
+    }
+
+    private static DaemonLog Log(DaemonConfiguration configuration) => new(LogLevel(configuration), configuration.LogFormat switch
+    {
+        null or "" or "text" => false,
+        "json" => true,
+        var other => throw new CommandException($"invalid log format: {other}", 1),
+    });
 
     private static PosixSignalRegistration StopOn(PosixSignal signal, CancellationTokenSource stopping) => PosixSignalRegistration.Create(signal, context =>
     {
@@ -136,6 +171,8 @@ internal static class DaemonRole
             UsernsAccounts = configuration.UsernsAccounts ?? "/etc",
             Labels = configuration.Labels ?? [],
             AuthorizationPlugins = configuration.AuthorizationPlugins ?? [],
+            ShutdownTimeout = configuration.ShutdownTimeout ?? Engine.EngineOptions.DefaultShutdownTimeout,
+            Features = configuration.Features ?? [],
             Init = configuration.Init ?? false,
             Debug = LogLevel(configuration) == EngineLogLevel.Debug,
             Runtimes = Runtimes(configuration),
@@ -161,7 +198,7 @@ internal static class DaemonRole
             };
         }
 
-        return RegistryDirectives.Apply(configuration, ContainerDirectives.Apply(configuration, options));
+        return RegistryDirectives.Apply(configuration, NetworkDirectives.Apply(configuration, ContainerDirectives.Apply(configuration, options)));
     }
 
     private static ServerOptions ServerOptions(DaemonConfiguration configuration, DaemonLog log)

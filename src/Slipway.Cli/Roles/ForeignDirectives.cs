@@ -12,21 +12,24 @@ internal static class ForeignDirectives
     private static readonly HashSet<string> s_harmless = new(StringComparer.Ordinal)
     {
         "allow-nondistributable-artifacts", "bridge-accept-fwmark", "builder", "containerd", "containerd-namespace", "containerd-plugins-namespace",
-        "default-address-pools", "default-network-opts", "deprecated-key-path", "experimental", "init-path", "live-restore", "log-format",
-        "min-api-version", "network-control-plane-mtu", "network-diagnostic-port", "node-generic-resources", "oom-score-adjust", "raw-logs", "shutdown-timeout", "storage-opts",
+        "default-network-opts", "deprecated-key-path", "experimental", "init-path", "live-restore",
+        "min-api-version", "network-control-plane-mtu", "network-diagnostic-port", "node-generic-resources", "oom-score-adjust", "raw-logs", "storage-opts",
         "swarm-default-advertise-addr", "userland-proxy", "userland-proxy-path",
     };
 
     /// <summary>With the value that is as Slipway does it, beside what is empty, zero or false.</summary>
     private static readonly Dictionary<string, string> s_asOurs = new(StringComparer.Ordinal)
     {
-        ["allow-direct-routing"] = "false", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
+        ["allow-direct-routing"] = "false", ["api-cors-header"] = "\"\"", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
         ["default-gateway"] = "\"\"", ["default-gateway-v6"] = "\"\"",
         ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
-        ["fixed-cidr"] = "\"\"", ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ips"] = "[]",
-        ["ip-forward"] = "true", ["ip-masq"] = "true", ["ip6tables"] = "true", ["iptables"] = "true", ["ipv6"] = "false", ["metrics-addr"] = "\"\"",
+        ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ips"] = "[]",
+        ["ip-forward"] = "true", ["ip6tables"] = "true", ["iptables"] = "true", ["ipv6"] = "false", ["metrics-addr"] = "\"\"",
         ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"",
     };
+
+    /// <summary>All keys that are known here.</summary>
+    public static IEnumerable<string> Keys => s_harmless.Concat(s_asOurs.Keys);
 
     /// <exception cref="CommandException">A key is unknown, or asks for what Slipway does not do.</exception>
     public static void Check(IReadOnlyDictionary<string, JsonElement>? directives, string path)
@@ -39,7 +42,7 @@ internal static class ForeignDirectives
                 bool neutral = ours == "true" ? value.ValueKind == JsonValueKind.True : Same(value, ours) || IsNothing(value);
                 if (!neutral)
                 {
-                    throw Error(path, $"{key}: {value.GetRawText()} is not supported yet");
+                    throw Error(path, $"{key}: {value.GetRawText()} is not supported");
                 }
             }
             else if (!s_harmless.Contains(key))

@@ -106,13 +106,13 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
         {
             yield return Predefined(NamespaceModes.Bridge, BridgeDriver) with
             {
-                IPAM = new IPAM { Config = [new IPAMConfig { Subnet = bridge.Subnet.ToString(), Gateway = bridge.Gateway.ToString() }] },
+                IPAM = new IPAM { Config = [new IPAMConfig { Subnet = bridge.Subnet.ToString(), Gateway = bridge.Gateway.ToString(), IPRange = services.Options.FixedRange?.ToString() }] },
                 Options = new()
                 {
                     ["com.docker.network.bridge.default_bridge"] = "true",
-                    [BridgeSettings.InterContainerOption] = "true",
-                    [BridgeSettings.MasqueradeOption] = "true",
-                    [BridgeSettings.HostAddressOption] = "0.0.0.0",
+                    [BridgeSettings.InterContainerOption] = services.Options.InterContainer ? "true" : "false",
+                    [BridgeSettings.MasqueradeOption] = services.Options.Masquerade ? "true" : "false",
+                    [BridgeSettings.HostAddressOption] = services.Options.PublishAddress?.ToString() ?? "0.0.0.0",
                     [BridgeSettings.NameOption] = bridge.BridgeName,
                     [BridgeSettings.MtuOption] = $"{bridge.Mtu}",
                 },

@@ -43,7 +43,7 @@ internal sealed class BridgeHost
 
     public NetworkInfo Ensure()
     {
-        (IPAddress gateway, int prefixLength) = _bridge.Ensure(_options.Address, _options.Mtu);
+        (IPAddress gateway, int prefixLength) = _bridge.Ensure(_options.Address, _options.AddressPools, _options.Mtu);
         IPNetwork subnet = DefaultSubnets.NetworkOf(gateway, prefixLength);
         bool enableForwarding = !_options.Internal && !HostSettings.Forwarding;
         List<string> changed = [];

@@ -37,9 +37,9 @@ internal sealed class BridgeLink(RouteSession session, string name)
     public string AliasOf(string endpointId) => $"slipway:{name}:{endpointId}";
 
     /// <summary>Creates or adopts the bridge, gives it its address and takes it up.</summary>
-    /// <param name="address">Null: the one it has, or one of the default pools.</param>
+    /// <param name="address">Null: the one it has, or one of the pools.</param>
     /// <returns>The bridge's address and its prefix length in bits.</returns>
-    public (IPAddress Address, int PrefixLength) Ensure((IPAddress Address, int PrefixLength)? address, int mtu)
+    public (IPAddress Address, int PrefixLength) Ensure((IPAddress Address, int PrefixLength)? address, IReadOnlyList<AddressPoolSource> pools, int mtu)
     {
         Link? existing = session.FindLink(name);
         if (existing is not null && existing.Kind != "bridge")
@@ -49,7 +49,7 @@ internal sealed class BridgeLink(RouteSession session, string name)
 
         InterfaceAddress[] present = existing is null ? []
             : [.. session.Addresses().Where(a => a.LinkIndex == existing.Index && a.Address.AddressFamily == AddressFamily.InterNetwork)];
-        (IPAddress Address, int PrefixLength) wanted = address ?? (present is [InterfaceAddress first, ..] ? (first.Address, first.PrefixLength) : ChooseAddress());
+        (IPAddress Address, int PrefixLength) wanted = address ?? (present is [InterfaceAddress first, ..] ? (first.Address, first.PrefixLength) : ChooseAddress(pools));
         Adopted = existing is not null;
         if (existing is null)
         {
@@ -143,9 +143,9 @@ internal sealed class BridgeLink(RouteSession session, string name)
         (Index, Mtu) = (existing.Index, mtu == 0 ? existing.Mtu : mtu);
     }
 
-    private (IPAddress Address, int PrefixLength) ChooseAddress()
+    private (IPAddress Address, int PrefixLength) ChooseAddress(IReadOnlyList<AddressPoolSource> pools)
     {
-        IPNetwork subnet = DefaultSubnets.Choose(DefaultSubnets.Occupied(session));
+        IPNetwork subnet = DefaultSubnets.Choose(pools, DefaultSubnets.Occupied(session));
         return (DefaultSubnets.FirstAddress(subnet), subnet.PrefixLength);
     }
 }

@@ -10,10 +10,13 @@ public sealed record BridgeOptions
     public string BridgeName { get; init; } = "slipway0";
 
     /// <summary>
-    /// The bridge's address (<c>--bip</c>), or null: what an existing bridge has, else the first of 172.17.0.0/16 … 172.31.0.0/16,
-    /// 192.168.0.0/20 … 192.168.240.0/20 that the host has no route into.
+    /// The bridge's address (<c>--bip</c>), or null: what an existing bridge has, else the first of <see cref="AddressPools"/> that the host has no route
+    /// into.
     /// </summary>
     public (IPAddress Address, int PrefixLength)? Address { get; init; }
+
+    /// <summary>What a bridge without an address of its own is cut from.</summary>
+    public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.Defaults;
 
     /// <summary>Bytes (<c>--mtu</c>), or 0 for 1500.</summary>
     public int Mtu { get; init; }

@@ -1,4 +1,5 @@
 using Slipway.Cli;
+using Slipway.Cli.Commands;
 using Slipway.Cli.Roles;
 using Slipway.Engine;
 using Xunit;
@@ -22,18 +23,18 @@ public sealed class DaemonConfigurationTests : IDisposable
     public void The_same_thing_in_flag_and_file_is_refused()
     {
         File.WriteAllText(_path, """{"data-root":"/x"}""");
-        DaemonConfiguration file = DaemonConfiguration.Read(_path, required: true);
-        Assert.Contains("data-root", Assert.Throws<CommandException>(() => new DaemonConfiguration { DataRoot = "/y" }.Over(file, _path)).Message, StringComparison.Ordinal);
-        Assert.Equal("/x", new DaemonConfiguration { ExecRoot = "/y" }.Over(file, _path).DataRoot);
+        Assert.EndsWith(
+            "the following directives are specified both as a flag and in the configuration file: data-root: (from flag: /y, from file: /x)",
+            Assert.Throws<CommandException>(() => Read("--data-root", "/y")).Message, StringComparison.Ordinal);
+        Assert.Equal("/x", Read("--exec-root", "/y").DataRoot);
     }
 
     [Fact]
     public void The_disk_budget_is_said_in_one_place()
     {
         File.WriteAllText(_path, """{"disk-budget":"20GB"}""");
-        DaemonConfiguration file = DaemonConfiguration.Read(_path, required: true);
-        Assert.Equal("20GB", new DaemonConfiguration().Over(file, _path).DiskBudget);
-        Assert.Contains("disk-budget", Assert.Throws<CommandException>(() => new DaemonConfiguration { DiskBudget = "1GB" }.Over(file, _path)).Message, StringComparison.Ordinal);
+        Assert.Equal("20GB", Read().DiskBudget);
+        Assert.Contains("disk-budget", Assert.Throws<CommandException>(() => Read("--disk-budget", "1GB")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -68,9 +69,106 @@ public sealed class DaemonConfigurationTests : IDisposable
         Assert.Empty(options.Peers.Peers);
         Assert.Null(options.Peers.Listen);
         File.WriteAllText(_path, """{"layer-peers":["10.0.0.2:2390"],"layer-share":"127.0.0.1:2390","layer-tls":{"ca":"a","cert":"b","key":"c"}}""");
-        options = RegistryDirectives.Apply(new DaemonConfiguration().Over(DaemonConfiguration.Read(_path, required: true), _path), new EngineOptions());
+        options = RegistryDirectives.Apply(Read(), new EngineOptions());
         Assert.Equal(["10.0.0.2:2390"], options.Peers.Peers);
         Assert.Equal("127.0.0.1:2390", options.Peers.Listen);
         Assert.Equal("b", options.Peers.Tls!.Certificate);
+    }
+
+    [Theory]
+    [InlineData("""{"labels":["a=1"],"debug":true}""", "labels: (from flag: [b=2 c=3], from file: [a=1]), debug: (from flag: false, from file: true)", "--label", "b=2", "--debug=false", "--label", "c=3")]
+    [InlineData("""{"mtu":1400}""", "mtu: (from flag: 1500, from file: 1400)", "--mtu", "1500")]
+    [InlineData("""{"log-opts":{"max-size":"1m"}}""", "log-opts: (from flag: map[max-file:2], from file: map[max-size:1m])", "--log-opt", "max-file=2")]
+    [InlineData("""{"proxies":{"http-proxy":"http://p"}}""", "http-proxy: (from flag: http://xxxxx:xxxxx@q/, from file: http://p)", "--http-proxy", "http://me:secret@q/")]
+    [InlineData("""{"iptables":true}""", "iptables: (from flag: true, from file: true)", "--iptables")]
+    public void Whatever_both_say_is_told_with_both_values(string file, string expected, params string[] flags)
+    {
+        File.WriteAllText(_path, file);
+        Assert.EndsWith(": " + expected, Assert.Throws<CommandException>(() => Read(flags)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Flags_say_what_keys_say()
+    {
+        File.WriteAllText(_path, """{"proxies":{"no-proxy":"localhost"}}""");
+        DaemonConfiguration read = Read(
+            "--dns", "192.0.2.1", "--dns", "192.0.2.2", "--default-ulimit", "nofile=10:20", "--default-ulimit", "core=0", "--default-address-pool", "base=10.0.0.0/8,size=24", "--no-new-privileges",
+            "--icc=false", "--mtu", "1400", "--log-opt", "max-size=1m", "--add-runtime", "other=/usr/bin/other", "--http-proxy", "http://p", "--tlsverify", "--default-shm-size", "16M", "-D");
+        Assert.Equal(["192.0.2.1", "192.0.2.2"], read.Dns);
+        Assert.Equal((10, 20), (read.DefaultUlimits!["nofile"].Soft, read.DefaultUlimits["nofile"].Hard));
+        Assert.Equal((0, 0), (read.DefaultUlimits["core"].Soft, read.DefaultUlimits["core"].Hard));
+        Assert.Equal(new AddressPoolDirectives { Base = "10.0.0.0/8", Size = 24 }, read.AddressPools!.Single());
+        Assert.Equal((true, false, 1400, "1m"), (read.NoNewPrivileges, read.InterContainer, read.Mtu, read.LogOptions!["max-size"]));
+        Assert.Equal(("/usr/bin/other", "http://p", "localhost"), (read.Runtimes!["other"].Path, read.Proxies!.Http, read.Proxies.Exceptions));
+        Assert.Equal((true, true, null), (read.TlsVerify, read.Debug, read.Init));
+        Assert.Equal(16 << 20, ContainerDirectives.Apply(read, new EngineOptions()).Defaults.ShmSize);
+        IReadOnlyList<Slipway.Networking.AddressPoolSource> pools = NetworkDirectives.Apply(read, new EngineOptions()).AddressPools;
+        Assert.Equal("10.0.0.0/8 24", $"{pools.Single().Base} {pools.Single().PrefixLength}");
+    }
+
+    [Theory]
+    [InlineData("invalid argument \"x\" for \"--mtu\" flag: it is no number", "--mtu", "x")]
+    [InlineData("invalid argument \"nofile\" for \"--default-ulimit\" flag: it must be NAME=VALUE", "--default-ulimit", "nofile")]
+    [InlineData("invalid argument \"nofile=1:2:3\" for \"--default-ulimit\" flag: too many limit value arguments", "--default-ulimit", "nofile=1:2:3")]
+    [InlineData("invalid argument \"base\" for \"--default-address-pool\" flag", "--default-address-pool", "base")]
+    [InlineData("iptables: false is not supported", "--iptables=false")]
+    [InlineData("api-cors-header: \"*\" is not supported", "--api-cors-header", "*")]
+    [InlineData("storage-driver: \"zfs\" is not supported", "-s", "zfs")]
+    [InlineData("exec-opts: [\"native.cgroupdriver=systemd\"] is not supported", "--exec-opt", "native.cgroupdriver=systemd")]
+    [InlineData("metrics-addr: \"127.0.0.1:9323\" is not supported", "--metrics-addr", "127.0.0.1:9323")]
+    public void What_a_flag_cannot_mean_is_refused(string expected, params string[] flags)
+    {
+        File.WriteAllText(_path, "");
+        Assert.Contains(expected, Assert.Throws<CommandException>(() => Read(flags)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("""{"default-address-pools":[{"base":"10.0.0.0/8","size":4}]}""", "the size must be from that of the base to 30")]
+    [InlineData("""{"default-address-pools":[{"base":"fd00::/8","size":64}]}""", "fd00::/8: it is no IPv4 network")]
+    [InlineData("""{"fixed-cidr":"10.0.0.0"}""", "fixed-cidr: 10.0.0.0: it is no IPv4 network")]
+    public void Networks_that_cannot_be_meant_are_refused(string file, string expected)
+    {
+        File.WriteAllText(_path, file);
+        Assert.Contains(expected, Assert.Throws<CommandException>(() => NetworkDirectives.Apply(Read(), new EngineOptions())).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Those of dockerd 26.1.5's help, but for what starts other programs' features: cri-containerd, rootless, version, help.</summary>
+    [Fact]
+    public void Every_flag_of_dockerd_is_known()
+    {
+        const string Dockerd = """
+            add-runtime allow-nondistributable-artifacts api-cors-header authorization-plugin bip bridge cdi-spec-dir cgroup-parent config-file containerd containerd-namespace
+            containerd-plugins-namespace cpu-rt-period cpu-rt-runtime data-root debug default-address-pool default-cgroupns-mode default-gateway default-gateway-v6 default-ipc-mode default-runtime
+            default-shm-size default-ulimit dns dns-opt dns-search exec-opt exec-root experimental fixed-cidr fixed-cidr-v6 group host-gateway-ip http-proxy https-proxy icc init init-path
+            insecure-registry ip ip-forward ip-masq ip6tables iptables ipv6 label live-restore log-driver log-format log-level log-opt max-concurrent-downloads max-concurrent-uploads
+            max-download-attempts metrics-addr mtu network-control-plane-mtu no-new-privileges no-proxy node-generic-resource pidfile raw-logs registry-mirror seccomp-profile selinux-enabled
+            shutdown-timeout storage-driver storage-opt swarm-default-advertise-addr tls tlscacert tlscert tlskey tlsverify userland-proxy userland-proxy-path userns-remap validate
+            """;
+        HashSet<string> known = [.. DaemonCommand.Create().Options.Select(option => option.Name)];
+        Assert.All(Dockerd.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries), flag => Assert.Contains("--" + flag, known));
+    }
+
+    [Fact]
+    public void Every_key_has_its_row_in_the_document()
+    {
+        string text = File.ReadAllText(Path.Combine(RepositoryTests.Root, "docs", "configuration.md"));
+        IEnumerable<string> keys = typeof(DaemonConfiguration).GetProperties()
+            .Select(property => property.GetCustomAttributes(typeof(System.Text.Json.Serialization.JsonPropertyNameAttribute), inherit: false).Cast<System.Text.Json.Serialization.JsonPropertyNameAttribute>().SingleOrDefault()?.Name)
+            .OfType<string>().Concat(ForeignDirectives.Keys).Concat(new DaemonFlags().Keys.Select(key => key.Split('.')[0]));
+        Assert.All(keys.Distinct(), key => Assert.Contains($"`{key}`", text, StringComparison.Ordinal));
+    }
+
+    private DaemonConfiguration Read(params string[] arguments)
+    {
+        DaemonFlags flags = new();
+        System.CommandLine.RootCommand command = new();
+        foreach (System.CommandLine.Option option in flags.Options)
+        {
+            command.Options.Add(option);
+        }
+
+        System.CommandLine.ParseResult result = command.Parse(arguments);
+        Assert.Empty(result.Errors);
+        return DaemonConfiguration.Read(_path, required: true, flags.Read(result, hosts: null));
     }
 }

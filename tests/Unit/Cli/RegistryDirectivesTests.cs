@@ -55,8 +55,8 @@ public sealed class RegistryDirectivesTests : IDisposable
     public void A_number_in_flag_and_file_is_refused()
     {
         File.WriteAllText(_path, """{"max-concurrent-downloads":2}""");
-        DaemonConfiguration file = DaemonConfiguration.Read(_path, required: true);
-        Assert.Contains("max-concurrent-downloads", Assert.Throws<CommandException>(() => new DaemonConfiguration { MaxConcurrentDownloads = 2 }.Over(file, _path)).Message, StringComparison.Ordinal);
+        System.Text.Json.Nodes.JsonObject flags = new() { ["max-concurrent-downloads"] = 2 };
+        Assert.Contains("max-concurrent-downloads", Assert.Throws<CommandException>(() => DaemonConfiguration.Read(_path, required: true, flags)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
