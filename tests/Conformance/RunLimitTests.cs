@@ -88,9 +88,31 @@ public sealed class RunLimitTests(SharedEngine engine) : EngineTest(engine)
 
     [Fact]
     [RunOption("--cpu-rt-period", "--cpu-rt-runtime")]
-    public async Task Real_time_scheduling_needs_a_kernel_that_groups_it()
+    public async Task Real_time_is_given_where_the_kernel_schedules_it_by_groups()
     {
-        Assert.Contains("kernel does not support CPU real-time scheduler", (await Docker.Run("run", "--rm", "--cpu-rt-runtime", "1000", "alpine", "true")).Error, StringComparison.Ordinal);
-        Assert.Contains("kernel does not support CPU real-time scheduler", (await Docker.Run("run", "--rm", "--cpu-rt-period", "100000", "alpine", "true")).Error, StringComparison.Ordinal);
+        const string Hierarchy = "/sys/fs/cgroup/cpu";
+        Assert.Contains(
+            File.Exists($"{Hierarchy}/cpu.rt_runtime_us") ? "cpu real-time runtime cannot be higher than cpu real-time period" : "kernel does not support CPU real-time scheduler",
+            (await Docker.Run("run", "--rm", "--cpu-rt-period", "1000", "--cpu-rt-runtime", "2000", "alpine", "true")).Error,
+            StringComparison.Ordinal);
+        if (!File.Exists($"{Hierarchy}/cpu.rt_runtime_us"))
+        {
+            return;
+        }
+
+        // A group has as much as its parent gives it, which by itself is nothing.
+        Assert.Contains("cpu.rt_runtime_us", (await Docker.Run("run", "--rm", "--cpu-rt-runtime", "1000", "alpine", "true")).Error, StringComparison.Ordinal);
+        var parent = $"slipway-rt-{Environment.ProcessId}";
+        Directory.CreateDirectory($"{Hierarchy}/{parent}");
+        Cleanup(() =>
+        {
+            Directory.Delete($"{Hierarchy}/{parent}");
+            return Task.CompletedTask;
+        });
+        await File.WriteAllTextAsync($"{Hierarchy}/{parent}/cpu.rt_runtime_us", "10000", Cancellation);
+        Assert.Equal(
+            "500000\n4000",
+            await Docker.Ok(
+                "run", "--rm", "--cgroup-parent", $"/{parent}", "--cpu-rt-period", "500000", "--cpu-rt-runtime", "4000", "alpine", "cat", $"{Hierarchy}/cpu.rt_period_us", $"{Hierarchy}/cpu.rt_runtime_us"));
     }
 }

@@ -1,5 +1,6 @@
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Copy;
+using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel;
@@ -201,7 +202,7 @@ internal sealed partial class ContainerService
             try
             {
                 return NamespaceView.Assemble(
-                    _services.Data.Snapshots.MountRootfs(LayersOf(container), container.Id, readOnly: false), mounts, container.HostConfig.ReadonlyRootfs);
+                    _services.Data.Snapshots.MountRootfs(LayersOf(container), container.Id, readOnly: false, size: RootfsSize.Of(container.HostConfig)), mounts, container.HostConfig.ReadonlyRootfs);
             }
             finally
             {

@@ -99,6 +99,7 @@ internal sealed partial class ContainerService
         }
 
         ResourceValidation.Validate(hostConfig, _host.OnlineCpus, _host.OnlineNodes);
+        ResourceValidation.Require(hostConfig, _services.Limits);
         SecurityOptions security = SecurityOptions.Parse(hostConfig.SecurityOpt);
         try
         {

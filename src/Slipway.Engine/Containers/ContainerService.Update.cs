@@ -19,6 +19,7 @@ internal sealed partial class ContainerService
     {
         Container container = _index.Resolve(reference);
         ResourceValidation.Validate(change, _host.OnlineCpus, _host.OnlineNodes, forUpdate: true);
+        ResourceValidation.Require(change, _services.Limits);
         if (change.RestartPolicy.Name.Length > 0)
         {
             HostConfigValidation.ValidateRestart(new HostConfig { RestartPolicy = change.RestartPolicy });

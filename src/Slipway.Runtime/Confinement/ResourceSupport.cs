@@ -21,6 +21,9 @@ public sealed record ResourceSupport
     /// <summary>Quota and period of the completely fair scheduler.</summary>
     public bool CpuQuota { get; init; }
 
+    /// <summary>Real-time tasks are scheduled by groups (cgroup v1, CONFIG_RT_GROUP_SCHED).</summary>
+    public bool CpuRealtime { get; init; }
+
     public bool CpuSet { get; init; }
 
     public bool PidsLimit { get; init; }
@@ -44,6 +47,7 @@ public sealed record ResourceSupport
             MemorySwappiness = Has("memory.swappiness", null),
             OomKillDisable = Has("memory.oom_control", null),
             CpuShares = Has("cpu.shares", "cpu.weight"),
+            CpuRealtime = Has("cpu.rt_runtime_us", null),
             CpuQuota = Has("cpu.cfs_quota_us", "cpu.max"),
             CpuSet = Has("cpuset.cpus", "cpuset.cpus"),
             PidsLimit = Has("pids.max", "pids.max"),

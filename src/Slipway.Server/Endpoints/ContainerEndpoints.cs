@@ -63,7 +63,7 @@ internal static class ContainerEndpoints
 
         if (request.Query.Text("checkpoint") is not null)
         {
-            throw new EngineException(ErrorKind.NotImplemented, "starting from a checkpoint is not implemented by this version of Slipway");
+            throw Invalid("checkpoint is only supported in experimental mode");
         }
 
         await request.Engine.Containers.StartAsync(request.Parameter, request.Stopping);

@@ -17,8 +17,12 @@ public interface ISnapshotStore
     /// <param name="containerId">64 hexadecimal digits.</param>
     /// <param name="readOnly">Mount it read-only (docker run --read-only).</param>
     /// <param name="users">Whose ids the files show with: those of the layers, which all containers share, are the ids inside. Null: as they are.</param>
+    /// <param name="size">
+    /// Bytes that what the container writes may take, where its directory is made now: then upper and work are on a file system in a file of that size, which is the container's as
+    /// long as it exists. Null: as many as the disk has.
+    /// </param>
     /// <exception cref="StorageException">System, among others: the kernel or the file system knows no id-mapped layers.</exception>
-    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null);
+    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null, long? size = null);
 
     /// <summary>Mounts an image's layers read-only, detached.</summary>
     /// <param name="chainIds">Layers, lowest first; may be empty.</param>

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
+using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Users;
 
@@ -12,9 +13,10 @@ namespace Slipway.Storage.Snapshots;
 internal static class MappedLayers
 {
     /// <summary>A detached, id-mapped mount of a directory.</summary>
-    public static SafeFileHandle Map(SafeFileHandle directory, UserNamespace users)
+    /// <param name="isMount">The directory is a detached mount that nobody else uses, and becomes the answer.</param>
+    public static SafeFileHandle Map(SafeFileHandle directory, UserNamespace users, bool isMount = false)
     {
-        var tree = MountTree.Clone(directory, recursive: false);
+        var tree = isMount ? Descriptors.Duplicate(directory) : MountTree.Clone(directory, recursive: false);
         try
         {
             MountTree.MapIds(tree, users.Descriptor, recursive: false);

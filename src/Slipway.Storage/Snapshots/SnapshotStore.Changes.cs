@@ -114,8 +114,9 @@ internal sealed partial class SnapshotStore
         }
 
         using (container)
+        using (var image = TryMountImage(container!))
         {
-            return DirectoryEntry.Open(container!, Upper, OpenFlags.Directory);
+            return DirectoryEntry.Open(image ?? container!, Upper, OpenFlags.Directory);
         }
     }
 

@@ -54,15 +54,17 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         _spares = new SparePool<string>(Make, Drop, time);
     }
 
-    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null)
+    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null, long? size = null)
     {
         var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
         try
         {
             OpenLayers(chainIds, $"of container {containerId}", lowers);
             lowers.Add(_base.Open(OpenFlags.Path | OpenFlags.Directory));
-            using var stored = Open(containerId, lowers[0]);
-            using var mapped = users is null ? null : MappedLayers.Map(stored, users);
+            using var directory = Open(containerId, lowers[0], size);
+            using var image = TryMountImage(directory);
+            var stored = image ?? directory;
+            using var mapped = users is null ? null : MappedLayers.Map(stored, users, isMount: image is not null);
             var container = mapped ?? stored;
             MappedLayers.MapAll(lowers, users);
             using var upper = DirectoryEntry.Open(container, Upper, OpenFlags.Path | OpenFlags.Directory);
@@ -124,8 +126,9 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
 
         using (container)
+        using (var image = TryMountImage(container!))
         {
-            return TreeSize.Of(container!, Upper).Content;
+            return TreeSize.Of(image ?? container!, Upper).Content;
         }
     }
 
@@ -160,25 +163,27 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     }
 
     /// <summary>The container's directory, made whole before it gets its name: upper looks like the root of the layer below it.</summary>
-    private SafeFileHandle Open(string containerId, SafeFileHandle below)
+    private SafeFileHandle Open(string containerId, SafeFileHandle below, long? size)
     {
         if (DirectoryEntry.TryOpen(_containers, Checked(containerId), OpenFlags.Directory, out var container) == 0)
         {
             return container!;
         }
 
-        var name = _spares.TryTake() ?? Make();
+        var name = size is { } bytes ? MakeSized(bytes) : _spares.TryTake() ?? Make();
         using (var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory))
+        using (var image = TryMountImage(directory))
         {
+            var layer = image ?? directory;
             var status = FileStatus.Of(below);
             if (status.UserId != 0 || status.GroupId != 0)
             {
-                DirectoryEntry.ChangeOwner(directory, Upper, status.UserId, status.GroupId);
+                DirectoryEntry.ChangeOwner(layer, Upper, status.UserId, status.GroupId);
             }
 
             if (status.Permissions != RootMode)
             {
-                DirectoryEntry.ChangeMode(directory, Upper, status.Permissions);
+                DirectoryEntry.ChangeMode(layer, Upper, status.Permissions);
             }
         }
 
@@ -194,9 +199,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         try
         {
             using var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory);
-            DirectoryEntry.CreateDirectory(directory, Work, 0x1c0);
-            DirectoryEntry.CreateDirectory(directory, Upper, RootMode);
-            DirectoryEntry.ChangeMode(directory, Upper, RootMode);
+            Fill(directory);
             return name;
         }
         catch (KernelException)
@@ -204,6 +207,13 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
             Drop(name);
             throw;
         }
+    }
+
+    private static void Fill(SafeFileHandle layer)
+    {
+        DirectoryEntry.CreateDirectory(layer, Work, 0x1c0);
+        DirectoryEntry.CreateDirectory(layer, Upper, RootMode);
+        DirectoryEntry.ChangeMode(layer, Upper, RootMode);
     }
 
     private void Drop(string name)

@@ -34,16 +34,23 @@ internal static class VolumeImage
     /// <exception cref="StorageException">There is no mkfs.ext4, or it failed.</exception>
     public static void Create(SafeFileHandle volume, HostPath path, long size)
     {
-        using (var file = DirectoryEntry.CreateFile(volume, FileName, FileMode))
+        CreateFileSystem(volume, path, size);
+        using var root = MountRoot(volume);
+        DirectoryEntry.CreateDirectory(root, Data, DataMode);
+        DirectoryEntry.ChangeMode(root, Data, DataMode);
+    }
+
+    /// <summary>The file with an empty file system: also of a container's own layer (<c>--storage-opt size=</c>).</summary>
+    /// <inheritdoc cref="Create"/>
+    public static void CreateFileSystem(SafeFileHandle directory, HostPath path, long size)
+    {
+        using (var file = DirectoryEntry.CreateFile(directory, FileName, FileMode))
         {
             RandomAccess.SetLength(file, size);
         }
 
         // Tables and journal of a new sparse file are zero already: they are not written. Nobody's blocks are kept in reserve.
         Format((path / FileName).Value);
-        using var root = MountRoot(volume);
-        DirectoryEntry.CreateDirectory(root, Data, DataMode);
-        DirectoryEntry.ChangeMode(root, Data, DataMode);
     }
 
     /// <summary>The file system's own root, as a detached mount; what an interrupted preparation left in it is removed.</summary>
@@ -76,7 +83,8 @@ internal static class VolumeImage
         return MountPart.Take(root, Data);
     }
 
-    private static SafeFileHandle MountRoot(SafeFileHandle volume)
+    /// <summary>The file system, as a detached mount; however often, it is the same one.</summary>
+    public static SafeFileHandle MountRoot(SafeFileHandle volume)
     {
         using var file = DirectoryEntry.Open(volume, FileName, OpenFlags.ReadWrite);
         using var device = LoopDevice.Attach(file);

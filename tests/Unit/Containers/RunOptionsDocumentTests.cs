@@ -14,8 +14,8 @@ public sealed partial class RunOptionsDocumentTests
     private static readonly Dictionary<string, string> s_differences = new()
     {
         ["--cgroup-parent"] = "a relative path is taken from the top of the hierarchies as an absolute one is; the top itself is refused",
-        ["--cpu-rt-period"] = "refused as by Docker on a kernel without real-time group scheduling, whatever the kernel has",
-        ["--cpu-rt-runtime"] = "refused as by Docker on a kernel without real-time group scheduling, whatever the kernel has",
+        ["--cpu-rt-period"] = "where the kernel schedules real-time tasks by groups (cgroup v1); refused elsewhere, as by Docker",
+        ["--cpu-rt-runtime"] = "where the kernel schedules real-time tasks by groups (cgroup v1); refused elsewhere, as by Docker",
         ["--gpus"] = "by CDI (docs/devices.md); hooks of a specification need a runtime of the host",
         ["--help"] = "the client's own",
         ["--ip"] = "on networks of one's own, as in Docker",
@@ -25,7 +25,7 @@ public sealed partial class RunOptionsDocumentTests
         ["--network-alias"] = "on networks of one's own, as in Docker",
         ["--quiet"] = "the client's own: it leaves out the progress of the pull",
         ["--runtime"] = "the name `runc` stands for our own runtime; Debian's is registered under another",
-        ["--storage-opt"] = "refused as by Docker without project quotas",
+        ["--storage-opt"] = "works on every file system: the layer is a file with a file system of that size (Docker needs XFS with project quotas)",
         ["--tty"] = "shown by all tests of terminals, which drive the client in a pseudo-terminal (TerminalTests)",
         ["--use-api-socket"] = "the client's own: it mounts the API's socket, as `--mount` does",
     };

@@ -40,7 +40,7 @@ internal static class HostConfigValidation
         }
 
         ValidateRuntime(hostConfig.Runtime, runtimes);
-        ValidateStorage(hostConfig.StorageOpt);
+        _ = RootfsSize.Of(hostConfig);
         foreach (Ulimit ulimit in hostConfig.Ulimits ?? [])
         {
             if (!Ulimits.Contains(ulimit.Name))
@@ -124,17 +124,6 @@ internal static class HostConfigValidation
         if (!string.IsNullOrEmpty(name) && !EngineOptions.IsOwnRuntime(name) && !runtimes.ContainsKey(name))
         {
             throw ContainerErrors.Invalid($"unknown or invalid runtime name: {name}");
-        }
-    }
-
-    /// <summary>In the words of Docker's overlay2 driver: sizes need project quotas, which layers here do not use.</summary>
-    private static void ValidateStorage(Dictionary<string, string>? options)
-    {
-        if (options?.Keys.FirstOrDefault() is { } key)
-        {
-            throw new EngineException(ErrorKind.System, key.Equals("size", StringComparison.OrdinalIgnoreCase)
-                ? "--storage-opt is supported only for overlay over xfs with 'pquota' mount option"
-                : $"Unknown option {key}");
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Slipway.Api.Containers;
+using Slipway.Runtime.Confinement;
 
 namespace Slipway.Engine.Containers.Create;
 
@@ -31,15 +32,25 @@ internal static class ResourceValidation
             throw ContainerErrors.Invalid("invalid option: limits for Windows containers (CpuCount, CpuPercent, IOMaximumBandwidth, IOMaximumIOps) do not exist on Linux");
         }
 
-        if (resources.CpuRealtimePeriod != 0 || resources.CpuRealtimeRuntime != 0)
+        if (resources is { CpuRealtimePeriod: not 0, CpuRealtimeRuntime: not 0 } && resources.CpuRealtimeRuntime > resources.CpuRealtimePeriod)
         {
-            throw ContainerErrors.Invalid("kernel does not support CPU real-time scheduler");
+            throw ContainerErrors.Invalid("cpu real-time runtime cannot be higher than cpu real-time period");
         }
 
         ValidateParent(resources.CgroupParent, forUpdate);
     }
 
     /// <summary>A path below the top of the hierarchies, with or without a leading slash; names of systemd's slices are names like any other, as in Docker with cgroupfs.</summary>
+    /// <summary>What cannot be passed over with a warning: whoever asks for it depends on it.</summary>
+    /// <param name="limits">Those that the host can hold.</param>
+    public static void Require(Resources resources, ResourceSupport limits)
+    {
+        if ((resources.CpuRealtimePeriod != 0 || resources.CpuRealtimeRuntime != 0) && !limits.CpuRealtime)
+        {
+            throw ContainerErrors.Invalid("kernel does not support CPU real-time scheduler");
+        }
+    }
+
     private static void ValidateParent(string path, bool forUpdate)
     {
         if (path.Length == 0)

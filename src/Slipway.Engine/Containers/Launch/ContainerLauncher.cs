@@ -162,7 +162,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         IReadOnlyList<Digest> layers = container.IsWarmUp ? [] : services.Data.Images.Get(container.ImageId).ChainIds;
 
         // Always writable here: mount points are made in it; the plan makes it read-only last.
-        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false, users);
+        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false, users, id == container.Id ? RootfsSize.Of(container.HostConfig) : null);
     }
 
     /// <summary>The network namespace it gets, if one of its own: of its user namespace, where it has one.</summary>

@@ -25,6 +25,8 @@ internal static class SpecResources
             Shares = limits.CpuShares > 0 ? (ulong)limits.CpuShares : null,
             Period = limits.NanoCpus > 0 ? CpuPeriod : limits.CpuPeriod > 0 ? (ulong)limits.CpuPeriod : null,
             Quota = limits.NanoCpus > 0 ? limits.NanoCpus * (long)CpuPeriod / 1_000_000_000 : Given(limits.CpuQuota),
+            RealtimePeriod = limits.CpuRealtimePeriod > 0 ? (ulong)limits.CpuRealtimePeriod : null,
+            RealtimeRuntime = Given(limits.CpuRealtimeRuntime),
             Cpus = limits.CpusetCpus.Length > 0 ? limits.CpusetCpus : null,
             Mems = limits.CpusetMems.Length > 0 ? limits.CpusetMems : null,
         },
