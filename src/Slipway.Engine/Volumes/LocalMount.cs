@@ -53,9 +53,14 @@ internal sealed class LocalMount
             return;
         }
 
-        if (options.GetValueOrDefault("o", "").Split(',').Any(IdMapText.IsOption))
+        string[] words = options.GetValueOrDefault("o", "").Split(',');
+        if (Array.Find(words, IdMapText.IsOption) is { } idMap)
         {
-            throw VolumeErrors.Invalid("the option idmap is for binds of a container: -v /source:/target:idmap");
+            _ = IdMapText.Ids(idMap);
+            if (!words.Any(word => word is "bind" or "rbind"))
+            {
+                throw VolumeErrors.Invalid("the option idmap is for volumes that bind a directory: type=none,o=bind,idmap=…");
+            }
         }
 
         foreach (string key in (ReadOnlySpan<string>)["device", "type"])
@@ -66,6 +71,10 @@ internal sealed class LocalMount
             }
         }
     }
+
+    /// <summary>With which ids the files of a volume show in containers (<see cref="IdMapText"/>); null: with those on disk.</summary>
+    public static string? IdMapOf(IReadOnlyDictionary<string, string>? options) =>
+        options is not null && Array.Find(options.GetValueOrDefault("o", "").Split(','), IdMapText.IsOption) is { } word ? IdMapText.Ids(word) : null;
 
     /// <summary>How many bytes a volume may take; null where it has no limit of its own.</summary>
     /// <exception cref="EngineException">InvalidParameter: no size, or one too small.</exception>
@@ -93,7 +102,7 @@ internal sealed class LocalMount
     /// <exception cref="KernelException">The kernel refuses it, or there is no such device.</exception>
     public SafeFileHandle Make()
     {
-        MountOptions options = MountOptions.Parse(_options.Split(',', StringSplitOptions.RemoveEmptyEntries));
+        MountOptions options = MountOptions.Parse([.. _options.Split(',', StringSplitOptions.RemoveEmptyEntries).Where(word => !IdMapText.IsOption(word))]);
         return options.IsBind ? Bind(options) : FileSystem(options);
     }
 
@@ -121,11 +130,13 @@ internal sealed class LocalMount
 
     private SafeFileHandle FileSystem(MountOptions options)
     {
+        // First: an address that is wrong is told on a kernel without the file system too.
+        string[] data = [.. options.Data.Select(Resolve)];
         using FileSystemContext context = new(_type);
         context.Set("source", Device.Length == 0 ? _type : Device);
-        foreach (string option in options.Data)
+        foreach (string option in data)
         {
-            context.Set(Resolve(option));
+            context.Set(option);
         }
 
         return context.Mount(options.Set);

@@ -100,6 +100,7 @@ internal sealed partial class VolumeService
                 {
                     Source = await MountHeldAsync(held.Volume, container, cancellationToken),
                     IsOwnVolume = (await DriverAsync(held.Volume, cancellationToken)).OwnsFiles(held.Volume.Document!),
+                    IdMap = IdMapOf(held.Volume.Document!),
                 });
                 Publish(
                     held.Volume, "mount", ("container", container), ("destination", mount.Destination), ("propagation", mount.Propagation),
@@ -220,6 +221,12 @@ internal sealed partial class VolumeService
         await EnsureHeldAsync(held.Volume, spec, mount.Anonymous ? container : null, cancellationToken);
         held.Volume.AddUser(container);
         mount = mount with { Source = held.Volume.Path, Volume = spec with { Driver = held.Volume.Document!.Driver } };
+        if (IdMapOf(held.Volume.Document) is not null)
+        {
+            // What the image has would be stored with ids that the container does not see as its own.
+            mount = mount with { NoCopy = true };
+        }
+
         return held.Volume.Document.SnapshotOf is null ? mount : mount with { ReadOnly = true, NoCopy = true, Options = [.. mount.Options.Select(word => word == "rw" ? "ro" : word)] };
     }
 
@@ -263,4 +270,6 @@ internal sealed partial class VolumeService
             _log.Write(EngineLogLevel.Warning, $"volume {volume.Name} could not be unmounted: {exception.Message}");
         }
     }
+
+    private static string? IdMapOf(VolumeDocument document) => document.Driver == LocalDriver.Name ? LocalMount.IdMapOf(document.Options) : null;
 }
