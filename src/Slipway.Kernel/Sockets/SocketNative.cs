@@ -14,6 +14,7 @@ internal static unsafe partial class SocketNative
     public const int SOL_SOCKET = 1;
     public const int SO_SNDBUF = 7;
     public const int SO_PEERCRED = 17;
+    public const int SO_SNDBUFFORCE = 32;
     public const int SCM_RIGHTS = 1;
     public const int MSG_CTRUNC = 8;
     public const int MSG_TRUNC = 0x20;
@@ -54,6 +55,9 @@ internal static unsafe partial class SocketNative
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int shutdown(SafeHandle socket, int how);
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int setsockopt(SafeHandle socket, int level, int option, void* value, uint length);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int getsockopt(SafeHandle socket, int level, int option, void* value, uint* length);

@@ -26,6 +26,16 @@ public static unsafe class StreamSocket
             : throw new KernelException("getsockopt SO_PEERCRED", Marshal.GetLastPInvokeError());
     }
 
+    /// <summary>Bytes the kernel holds for a slow peer before a sender has to wait; beyond net.core.wmem_max where the process may (socket(7), SO_SNDBUFFORCE).</summary>
+    public static void SetSendBuffer(SafeHandle socket, int bytes)
+    {
+        if (SocketNative.setsockopt(socket, SocketNative.SOL_SOCKET, SocketNative.SO_SNDBUFFORCE, &bytes, sizeof(int)) != 0
+            && SocketNative.setsockopt(socket, SocketNative.SOL_SOCKET, SocketNative.SO_SNDBUF, &bytes, sizeof(int)) != 0)
+        {
+            throw new KernelException("setsockopt SO_SNDBUF", Marshal.GetLastPInvokeError());
+        }
+    }
+
     /// <returns>Bytes taken by the kernel, or a negated errno: -EAGAIN where its buffer is full.</returns>
     public static int TrySend(SafeHandle socket, ReadOnlySpan<byte> bytes)
     {
