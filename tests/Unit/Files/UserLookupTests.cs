@@ -79,7 +79,7 @@ public sealed class UserLookupTests : IDisposable
     [InlineData("18446744073709551616")]
     [InlineData("huge")]
     [InlineData("root:huge")]
-    public void CVE_2024_40635_numbers_that_would_wrap_around_are_refused(string user) =>
+    public void CVE_2024_40635_CVE_2026_46680_numbers_that_would_wrap_around_are_refused(string user) =>
         Assert.Equal("uids and gids must be in range 0-2147483647", Assert.Throws<PlanException>(() => UserLookup.Resolve(_root, user, [])).Message);
 
     [Fact]
