@@ -106,7 +106,12 @@ public sealed class RunLimitTests(SharedEngine engine) : EngineTest(engine)
         Directory.CreateDirectory($"{Hierarchy}/{parent}");
         Cleanup(() =>
         {
-            Directory.Delete($"{Hierarchy}/{parent}");
+            // The engine has made it in every hierarchy.
+            foreach (var hierarchy in Directory.GetDirectories("/sys/fs/cgroup").Where(folder => new DirectoryInfo(folder).LinkTarget is null && Directory.Exists($"{folder}/{parent}")))
+            {
+                Directory.Delete($"{hierarchy}/{parent}");
+            }
+
             return Task.CompletedTask;
         });
         await File.WriteAllTextAsync($"{Hierarchy}/{parent}/cpu.rt_runtime_us", "10000", Cancellation);
