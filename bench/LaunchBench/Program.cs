@@ -15,7 +15,7 @@ var bundle = args[0];
 var count = int.Parse(args[1], CultureInfo.InvariantCulture);
 Bundle.Write(bundle);
 
-using var cgroups = new ContainerCgroups(CgroupHierarchy.Detect());
+using var cgroups = new ContainerCgroups(CgroupHierarchy.Detect(), TimeProvider.System);
 using var launcher = new Launcher();
 using SafeFileHandle none = File.OpenHandle("/dev/null", FileMode.Open, FileAccess.ReadWrite);
 var seccomp = new SeccompCompiler();
