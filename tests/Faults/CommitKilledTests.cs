@@ -25,7 +25,7 @@ public sealed class CommitKilledTests() : FaultTest("ckill")
         Assert.Equal("alive", await Docker.Ok("exec", "writer", "echo", "alive"));
         (await Docker.Run("image", "inspect", "cut:1")).Exited(1);
         Assert.Single(Directory.GetDirectories(Path.Combine(Engine.DataRoot, "layers")));
-        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(Engine.DataRoot, "tmp")));
+        Assert.Empty(Harness.Engine.Unfinished(Engine.DataRoot));
         await Docker.Ok("pause", "writer");
         await Docker.Ok("unpause", "writer");
     }

@@ -80,7 +80,7 @@ public sealed class CopyFaultTests() : FaultTest("cpkill")
             copy.Kill();
         }
 
-        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(Engine.DataRoot, "tmp")));
+        Assert.Empty(Harness.Engine.Unfinished(Engine.DataRoot));
         Assert.Equal("", await Docker.Ok("ps", "-aq"));
     }
 }

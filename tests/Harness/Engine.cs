@@ -23,6 +23,10 @@ public sealed class Engine : IAsyncDisposable
 
     public string DataRoot => $"/var/lib/slipway-test-{Name}";
 
+    /// <summary>What an engine works on at the moment. Directories that it keeps ready for containers to come are not.</summary>
+    public static string[] Unfinished(string dataRoot) =>
+        [.. Directory.GetFileSystemEntries(Path.Combine(dataRoot, "tmp")).Where(path => !Path.GetFileName(path).StartsWith("spare-", StringComparison.Ordinal))];
+
     public string ExecRoot => $"/run/slipway-test-{Name}";
 
     public string Bridge => _bridge;
