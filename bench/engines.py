@@ -1,4 +1,5 @@
 """The engines that are measured: how each is started, spoken to and stopped, and what its processes take."""
+import mmap
 import os
 import pathlib
 import platform
@@ -14,6 +15,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 STATE = pathlib.Path("/var/lib/slipway-bench")
 RUN = pathlib.Path("/run/slipway-bench")
 NAMESPACE = "slipway-bench"
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def run(*command, **options):
@@ -22,6 +24,16 @@ def run(*command, **options):
 
 def say(text):
     print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def touch_memory(gigabytes):
+    """Uses memory once. A virtual machine gets its memory from its host at the first touch, which takes a second or more for each gigabyte: no engine's time."""
+    available = int(re.search(r"MemAvailable:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) << 10
+    size = min(gigabytes << 30, available * 6 // 10) // mmap.PAGESIZE * mmap.PAGESIZE
+    block = b"\1" * (1 << 20)
+    with mmap.mmap(-1, size) as memory:
+        for offset in range(0, size - len(block), len(block)):
+            memory[offset : offset + len(block)] = block
 
 
 class Engine:
@@ -164,6 +176,32 @@ def processes(matches):
             if line[0] and matches(line):
                 found.append(int(folder.name))
     return found
+
+
+def leave(engine):
+    """Ends the engine and its containers, which outlive ours otherwise; after a failure it may not answer any more."""
+    try:
+        engine.remove_all()
+    except subprocess.CalledProcessError:
+        say(f"{engine.name} did not remove its containers")
+    engine.stop()
+
+
+def processor_time(engine):
+    """Seconds of user and system time of each of the engine's processes (proc(5), stat)."""
+    times = {}
+    for pid in engine.pids():
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            times[pid] = (int(fields[11]) + int(fields[12])) / TICKS
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # Ended meanwhile.
+    return times
+
+
+def processor_seconds(before, after):
+    """What the processes took that are there afterwards; of those that ended nothing is known."""
+    return sum(used - before.get(pid, 0) for pid, used in after.items())
 
 
 def image(engine):

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Slipway.Api.Builds;
 using Slipway.Api.Containers;
 using Slipway.Api.Daemon;
 using Slipway.Api.Disk;
@@ -36,6 +37,8 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(List<FilesystemChange>))]
 [JsonSerializable(typeof(ContainerPathStat))]
 [JsonSerializable(typeof(ContainerWaitResponse))]
+[JsonSerializable(typeof(CheckpointCreateRequest))]
+[JsonSerializable(typeof(List<CheckpointSummary>))]
 [JsonSerializable(typeof(ExecCreateRequest))]
 [JsonSerializable(typeof(ExecStartRequest))]
 [JsonSerializable(typeof(ExecInspect))]
@@ -61,6 +64,9 @@ namespace Slipway.Api;
 [JsonSerializable(typeof(NetworkConnectRequest))]
 [JsonSerializable(typeof(NetworkDisconnectRequest))]
 [JsonSerializable(typeof(BuildCachePruneReport))]
+[JsonSerializable(typeof(BuildMessage))]
+[JsonSerializable(typeof(List<Ulimit>))]
+[JsonSerializable(typeof(Dictionary<string, AuthConfig>))]
 [JsonSerializable(typeof(AuthConfig))]
 [JsonSerializable(typeof(LoginAnswer))]
 [JsonSerializable(typeof(DistributionInspect))]

@@ -64,13 +64,19 @@ public sealed class HijackedStream : IAsyncDisposable
 
     /// <summary>Sends a POST that asks for an upgrade and reads the answer's head.</summary>
     /// <exception cref="EngineApiException">The engine refused.</exception>
-    internal static async Task<HijackedStream> OpenAsync(EngineAddress address, string path, byte[]? json, CancellationToken cancellationToken)
+    internal static Task<HijackedStream> OpenAsync(EngineAddress address, string path, byte[]? json, CancellationToken cancellationToken) =>
+        OpenAsync(address, path, json, "tcp", [new("Content-Type", "application/json")], cancellationToken);
+
+    /// <param name="protocol">That is asked for.</param>
+    /// <param name="headers">Without line breaks.</param>
+    internal static async Task<HijackedStream> OpenAsync(
+        EngineAddress address, string path, byte[]? json, string protocol, IReadOnlyList<KeyValuePair<string, string>> headers, CancellationToken cancellationToken)
     {
         Socket socket = await address.ConnectAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             string head = string.Create(CultureInfo.InvariantCulture,
-                $"POST {path} HTTP/1.1\r\nHost: slipway\r\nUser-Agent: slipway\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: {json?.Length ?? 0}\r\n\r\n");
+                $"POST {path} HTTP/1.1\r\nHost: slipway\r\nUser-Agent: slipway\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n{string.Concat(headers.Select(header => $"{header.Key}: {header.Value}\r\n"))}Content-Length: {json?.Length ?? 0}\r\n\r\n");
             await socket.SendAsync(Encoding.ASCII.GetBytes(head), cancellationToken).ConfigureAwait(false);
             if (json is { Length: > 0 })
             {

@@ -1,3 +1,4 @@
+using Slipway.Engine.Cluster;
 using Slipway.Engine.Plugins;
 using Slipway.Networking;
 using Slipway.Registry.Distribution;
@@ -45,11 +46,35 @@ public sealed record EngineOptions
     /// <summary>Where containers of the default network get addresses from (<c>fixed-cidr</c>); null: its whole subnet.</summary>
     public System.Net.IPNetwork? FixedRange { get; init; }
 
+    /// <summary>Where the default route of containers of the default network goes (<c>default-gateway</c>); null: to its bridge.</summary>
+    public System.Net.IPAddress? DefaultGateway { get; init; }
+
+    /// <summary>Whether the default network has IPv6 (<c>ipv6</c>).</summary>
+    public bool Ipv6 { get; init; }
+
+    /// <summary>The default bridge's IPv6 address and the bits of its prefix (<c>bip6</c>); null: the first of <see cref="Ipv6FixedRange"/>, or of a pool's part.</summary>
+    public (System.Net.IPAddress Address, int PrefixLength)? Ipv6BridgeAddress { get; init; }
+
+    /// <summary>As <see cref="FixedRange"/> (<c>fixed-cidr-v6</c>).</summary>
+    public System.Net.IPNetwork? Ipv6FixedRange { get; init; }
+
+    /// <summary>As <see cref="DefaultGateway"/> (<c>default-gateway-v6</c>).</summary>
+    public System.Net.IPAddress? Ipv6DefaultGateway { get; init; }
+
+    /// <summary>Options of networks that are created without them, by driver (<c>default-network-opts</c>).</summary>
+    public IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> NetworkDefaults { get; init; } = new Dictionary<string, IReadOnlyDictionary<string, string>>();
+
     /// <summary>Packets that leave the default network carry the host's address (<c>ip-masq</c>).</summary>
     public bool Masquerade { get; init; } = true;
 
     /// <summary>Containers on the default network reach each other (<c>icc</c>).</summary>
     public bool InterContainer { get; init; } = true;
+
+    /// <summary>Containers of the default network, and of bridge networks that do not say otherwise, send with their own addresses only (<c>antispoof</c>).</summary>
+    public bool Antispoof { get; init; }
+
+    /// <summary>Which chain of the host's firewall decides about connections to published ports (<c>published-ports</c>).</summary>
+    public Networking.PortAdmission PublishedPorts { get; init; }
 
     /// <summary>Bytes of a packet on the default network; 0 for 1500.</summary>
     public int Mtu { get; init; }
@@ -69,6 +94,9 @@ public sealed record EngineOptions
     /// Bytes the data root may take on the disk: beyond, images that no container uses are removed, the longest unused first. Null: no limit.
     /// </summary>
     public long? DiskBudget { get; init; }
+
+    /// <summary>Bytes that records of the build cache may have which no image shares; null: a tenth of the disk.</summary>
+    public long? BuildCacheLimit { get; init; }
 
     /// <summary>Whose subordinate ids the users of containers are (dockerd's <c>userns-remap</c>): <c>default</c>, a user, or user and group; empty: the host's own.</summary>
     public string UsernsRemap { get; init; } = "";
@@ -100,6 +128,9 @@ public sealed record EngineOptions
     /// <summary>Whether containers that do not say get an init (<c>--init</c> of the daemon).</summary>
     public bool Init { get; init; }
 
+    /// <summary>Features that Docker calls experimental: checkpoints.</summary>
+    public bool Experimental { get; init; }
+
     /// <summary>The log driver of containers that name none, and its options.</summary>
     public string LogDriver { get; init; } = "json-file";
 
@@ -118,6 +149,9 @@ public sealed record EngineOptions
 
     /// <summary>Engines that layers are shared with.</summary>
     public PeerConfiguration Peers { get; init; } = new();
+
+    /// <summary>The engines that have networks in common with this one; null: none.</summary>
+    public ClusterConfiguration? Cluster { get; init; }
 
     /// <summary>The proxies that <see cref="Registries"/> uses, for display; null: those of the environment.</summary>
     public string? HttpProxy { get; init; }

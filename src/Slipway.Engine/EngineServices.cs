@@ -1,4 +1,7 @@
 using System.Net;
+using Slipway.Engine.Builds.Steps;
+using Slipway.Engine.Cluster;
+using Slipway.Engine.Cluster.Networks;
 using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
@@ -6,8 +9,10 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Images.Registries;
 using Slipway.Engine.Images.Sharing;
 using Slipway.Engine.Networks;
+using Slipway.Engine.Networks.Types;
 using Slipway.Engine.Recovery;
 using Slipway.Engine.Secrets;
+using Slipway.Engine.Telemetry;
 using Slipway.Engine.Users;
 using Slipway.Engine.Volumes;
 using Slipway.Kernel.Cgroups;
@@ -50,6 +55,8 @@ internal sealed record EngineServices : IAsyncDisposable
 
     public required EventLog Events { get; init; }
 
+    public required EngineMetrics Metrics { get; init; }
+
     public required VolumeService Volumes { get; init; }
 
     public required SecretService Secrets { get; init; }
@@ -63,17 +70,23 @@ internal sealed record EngineServices : IAsyncDisposable
     /// <summary>Containers that another runtime of the host runs.</summary>
     public ForeignRuntimes Foreign => field ??= new ForeignRuntimes(this);
 
+    /// <summary>The processes of steps of builds.</summary>
+    public StepProcesses Steps { get; } = new();
+
     /// <summary>The /dev/shm of containers that others may join.</summary>
     public required SharedMemory SharedMemory { get; init; }
 
     /// <summary>The driver of the default bridge; also makes the network namespaces of <c>--network none</c>.</summary>
-    public required INetworkDriver Network { get; init; }
+    public required IDefaultNetwork Network { get; init; }
 
     /// <summary>What all networks share.</summary>
     public required NetworkHost NetworkHost { get; init; }
 
     /// <summary>The networks of users.</summary>
     public required NetworkCatalog Networks { get; init; }
+
+    /// <summary>The networks that other engines have too; null for an engine that is in no cluster.</summary>
+    public required ClusterNetworks? Cluster { get; init; }
 
     /// <summary>Makes the name servers of containers.</summary>
     public required ResolverHost Resolvers { get; init; }
@@ -109,12 +122,21 @@ internal sealed record EngineServices : IAsyncDisposable
             Task<ISupervisor> connecting = ConnectSupervisorAsync(options, time, cancellationToken);
             EventLog events = new(data.Events, time);
             opened.Add(events);
-            NetworkHost networkHost = new();
+            EngineMetrics metrics = new(time);
+            NetworkHost networkHost = new(options.DataRoot == EngineOptions.DefaultDataRoot ? "default" : Identifiers.Of(options.DataRoot)[..12], admission: options.PublishedPorts, report: (message, e) => log.Write(EngineLogLevel.Warning, message, e));
             opened.Add(networkHost);
-            (INetworkDriver network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, networkHost, cancellationToken);
+            options = options with { AddressPools = AddressPoolSource.WithIpv6(options.AddressPools, HostIdentity(options)) };
+            (IDefaultNetwork network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, networkHost, cancellationToken);
             opened.Add(network);
+            ClusterNetworks? cluster = options.Cluster is null ? null
+                : new ClusterNetworks(await ClusterNode.OpenAsync(options.Cluster, data.Values, log, time, cancellationToken), networkHost, log, time);
+            if (cluster is not null)
+            {
+                opened.Add(cluster);
+            }
+
             NetworkCatalog networks = await NetworkCatalog.OpenAsync(
-                data.Networks, networkHost, options.AddressPools, bridge, time, log, cancellationToken);
+                data.Networks, networkHost, TypesOf(networkHost, time, bridge, cluster), options, bridge, time, log, cancellationToken);
             opened.Add(networks);
             ResolverHost resolvers = new();
             opened.Add(resolvers);
@@ -124,6 +146,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 opened.Add(share);
             }
 
+            SupervisorLink supervisor = new(await connecting);
             string cgroupParent = CgroupParentOf(options);
             ContainerCgroups cgroups = new(CgroupHierarchy.Detect(), time, cgroupParent);
             return new EngineServices
@@ -136,17 +159,19 @@ internal sealed record EngineServices : IAsyncDisposable
                 Peers = Peering(options, time),
                 Share = share,
                 Events = events,
+                Metrics = metrics,
                 Volumes = await VolumeService.OpenAsync(data, options.Plugins, events, time, log, cancellationToken),
                 Secrets = SecretService.Open(options, events, time),
                 Cgroups = cgroups,
                 Seccomp = new SeccompCompiler(),
-                Supervisor = new SupervisorLink(await connecting),
+                Supervisor = supervisor,
                 SharedMemory = new SharedMemory(options.ExecRoot),
                 Network = network,
                 NetworkHost = networkHost,
                 Networks = networks,
+                Cluster = cluster,
                 Resolvers = resolvers,
-                ContainerNetworks = new ContainerNetworks(network, networkHost, networks, resolvers, log),
+                ContainerNetworks = new ContainerNetworks(network, bridge?.Ipv6 is not null, networkHost, networks, new NameServers(resolvers, supervisor, log), metrics, log),
                 StartedAt = time.GetUtcNow(),
                 Bridge = bridge,
                 CgroupParent = cgroupParent,
@@ -167,7 +192,7 @@ internal sealed record EngineServices : IAsyncDisposable
     }
 
     /// <summary>What <c>host-gateway</c> stands for; null for an engine without a bridge that was not told.</summary>
-    public IPAddress? HostGateway => Options.Defaults.HostGateway ?? Bridge?.Gateway;
+    public IPAddress? HostGateway => Options.Defaults.HostGateway ?? Bridge?.Ipv4?.Gateway;
 
     public string ContainerDirectory(string id) => $"{Options.DataRoot}/containers/{id}";
 
@@ -189,6 +214,11 @@ internal sealed record EngineServices : IAsyncDisposable
         if (Share is not null)
         {
             await Share.DisposeAsync();
+        }
+
+        if (Cluster is not null)
+        {
+            await Cluster.DisposeAsync();
         }
 
         await Supervisor.Current.DisposeAsync();
@@ -279,7 +309,10 @@ internal sealed record EngineServices : IAsyncDisposable
         await SupervisorLauncher.ConnectOrStartAsync(
             new SupervisorOptions(options.ExecRoot, options.DataRoot) { Time = time }, [options.SupervisorExecutable, "supervisor"], cancellationToken);
 
-    private static async Task<(INetworkDriver Driver, NetworkInfo? Bridge)> OpenNetworkAsync(
+    private static NetworkTypes TypesOf(NetworkHost host, TimeProvider time, NetworkInfo? bridge, ClusterNetworks? cluster) =>
+        new(new BridgeType(host, time, bridge), new MacvlanType(host), new IpvlanType(host), new OverlayType(host, time, cluster));
+
+    private static async Task<(IDefaultNetwork Driver, NetworkInfo? Bridge)> OpenNetworkAsync(
         EngineOptions options, TimeProvider time, NetworkHost host, CancellationToken cancellationToken)
     {
         if (options.Bridge == "none")
@@ -305,8 +338,8 @@ internal sealed record EngineServices : IAsyncDisposable
     {
         BridgeOptions bridge = new()
         {
-            BridgeName = options.Bridge, Mtu = options.Mtu, InterContainer = options.InterContainer, DefaultHostAddress = options.PublishAddress,
-            AddressRange = options.FixedRange, Masquerade = options.Masquerade, AddressPools = options.AddressPools,
+            BridgeName = options.Bridge, Mtu = options.Mtu, InterContainer = options.InterContainer, Antispoof = options.Antispoof, DefaultHostAddress = options.PublishAddress,
+            AddressRange = options.FixedRange, DefaultGateway = options.DefaultGateway, Ipv6 = Ipv6Of(options), Masquerade = options.Masquerade, AddressPools = options.AddressPools,
         };
         if (options.BridgeAddress is not { } text)
         {
@@ -317,6 +350,28 @@ internal sealed record EngineServices : IAsyncDisposable
         return parts.Length == 2 && IPAddress.TryParse(parts[0], out IPAddress? address) && int.TryParse(parts[1], out int length)
             ? bridge with { Address = (address, length) }
             : throw new EngineException(ErrorKind.InvalidParameter, $"invalid CIDR address: {text}");
+    }
+
+    /// <summary>
+    /// IPv6 of the default network. Without an address of the bridge the range that containers get addresses from is the whole subnet, as in dockerd.
+    /// </summary>
+    private static Ipv6Options? Ipv6Of(EngineOptions options)
+    {
+        if (!options.Ipv6)
+        {
+            return null;
+        }
+
+        (IPAddress, int)? address = options.Ipv6BridgeAddress is { } own ? own
+            : options.Ipv6FixedRange is { } range ? (DefaultSubnets.FirstAddress(range), range.PrefixLength) : null;
+        return new Ipv6Options { Address = address, AddressRange = options.Ipv6FixedRange, DefaultGateway = options.Ipv6DefaultGateway };
+    }
+
+    /// <summary>What tells this host, and this engine, from others.</summary>
+    private static string HostIdentity(EngineOptions options)
+    {
+        const string MachineId = "/etc/machine-id"; // machine-id(5)
+        return $"{(File.Exists(MachineId) ? File.ReadAllText(MachineId).Trim() : Environment.MachineName)}\n{options.DataRoot}";
     }
 
     /// <summary>Engines beside the default one have a group of their own below the common parent.</summary>

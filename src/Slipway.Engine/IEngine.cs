@@ -1,3 +1,4 @@
+using Slipway.Engine.Builds;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
 using Slipway.Engine.Disk;
@@ -33,4 +34,7 @@ public interface IEngine : IAsyncDisposable
     INetworks Networks { get; }
 
     ISecrets Secrets { get; }
+
+    /// <summary>Null: this engine does not build.</summary>
+    IBuilds? Builds => null;
 }

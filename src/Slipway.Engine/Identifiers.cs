@@ -21,4 +21,7 @@ internal static class Identifiers
 
     /// <summary>An id that is the same for the same text: of the networks that always exist.</summary>
     public static string Of(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
+
+    /// <summary>Whether a text from outside is a whole id.</summary>
+    public static bool IsFull(string? text) => text is { Length: 64 } && text.All(char.IsAsciiHexDigitLower);
 }

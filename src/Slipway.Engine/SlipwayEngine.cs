@@ -1,4 +1,5 @@
 using Slipway.Api.Containers;
+using Slipway.Engine.Builds;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Daemon;
 using Slipway.Engine.Disk;
@@ -27,6 +28,7 @@ public sealed class SlipwayEngine : IEngine
     private readonly Supervision _supervision;
     private readonly DiskBudget? _budget;
     private readonly RegistryService _registries;
+    private readonly BuildService _builds;
     private readonly DaemonParts _parts;
     private Task _warmUp = Task.CompletedTask;
 
@@ -36,12 +38,13 @@ public sealed class SlipwayEngine : IEngine
         _containers = containers;
         _execs = execs;
         _supervision = supervision;
-        ImageService images = new(services.Data.Images, services.Data.Ledger, services.Events, services.Time, containers.UsersOf);
+        ImageService images = new(services.Data.Images, services.Data.Ledger, services.Events, services.Metrics, services.Time, containers.UsersOf);
         Images = images;
         Networks = new NetworkService(services, containers);
-        Disk = new DiskService(services.Options, services.Data, services.Volumes, containers, () => containers.Index.All.Select(container => container.Snapshot));
+        Disk = new DiskService(services.Options, services.Data, services.Volumes, containers, () => containers.Index.All.Select(container => container.Snapshot), end => Builds.CacheAsync(end));
         _budget = services.Options.DiskBudget is { } budget ? new DiskBudget(budget, services.Data.Images, services.Data.Ledger, services.Events, images, services.Time, services.Log) : null;
-        _registries = new RegistryService(services.Data.Images, services.Distribution, services.Peers, services.Events, services.Time, services.Options);
+        _registries = new RegistryService(services.Data.Images, services.Distribution, services.Peers, services.Events, services.Metrics, services.Time, services.Options);
+        _builds = new BuildService(services, containers, _registries);
         _parts = new DaemonParts
         {
             Options = services.Options,
@@ -50,6 +53,10 @@ public sealed class SlipwayEngine : IEngine
             Containers = containers.Count,
             Images = () => services.Data.Images.All.Count,
             EventListeners = () => services.Events.SubscriberCount,
+            Events = () => services.Events.PublishedCount,
+            Metrics = services.Metrics,
+            StartedAt = services.StartedAt,
+            HostGateway = () => services.HostGateway,
             Limits = services.Limits,
             CgroupVersion = services.Cgroups.Hierarchy.Mode == CgroupMode.V2 ? 2 : 1,
         };
@@ -76,6 +83,8 @@ public sealed class SlipwayEngine : IEngine
 
     public ISecrets Secrets => _services.Secrets;
 
+    public IBuilds Builds => _builds;
+
     /// <summary>Opens the data root, connects to the supervisor (which is started where none runs), and recovers what an earlier engine left.</summary>
     /// <exception cref="EngineException">The host cannot run an engine so configured; the message says why.</exception>
     /// <exception cref="StorageException">Another engine uses the data root, or it is damaged.</exception>
@@ -88,6 +97,7 @@ public sealed class SlipwayEngine : IEngine
             ExecService execs = new(services, containers);
             Supervision supervision = new(services, containers, execs);
             await supervision.StartAsync(cancellationToken);
+            await (services.Cluster?.StartAsync(services.Networks, cancellationToken) ?? Task.CompletedTask);
             SlipwayEngine engine = new(services, containers, execs, supervision);
             await containers.ResumeHealthChecksAsync(cancellationToken);
             await containers.ForwardLogsAsync();
@@ -147,11 +157,8 @@ public sealed class SlipwayEngine : IEngine
     public async Task CleanUpAsync(CancellationToken cancellationToken)
     {
         await _warmUp;
-        foreach (ContainerSummary container in Containers.List(new ContainerListOptions()))
-        {
-            await Containers.StopAsync(container.Id, timeoutSeconds: null, signal: null, cancellationToken);
-        }
-
+        await Task.WhenAll(Containers.List(new ContainerListOptions()).Select(container => Containers.StopAsync(container.Id, timeoutSeconds: null, signal: null, cancellationToken)));
+        await _builds.DisposeAsync();
         await EndBudgetAsync();
         await _containers.DisposeAsync();
         await _supervision.DisposeAsync();
@@ -166,6 +173,7 @@ public sealed class SlipwayEngine : IEngine
     public async ValueTask DisposeAsync()
     {
         await _warmUp;
+        await _builds.DisposeAsync();
         await EndBudgetAsync();
         _registries.Dispose();
         await _containers.DisposeAsync();

@@ -53,6 +53,7 @@ public static class Errno
     public const int ENETUNREACH = 101;
     public const int ECONNABORTED = 103;
     public const int ECONNRESET = 104;
+    public const int ENOBUFS = 105;
     public const int ENOTCONN = 107;
     public const int ETIMEDOUT = 110;
     public const int ECONNREFUSED = 111;
@@ -72,7 +73,7 @@ public static class Errno
         EFBIG => nameof(EFBIG), ENOSPC => nameof(ENOSPC), ESPIPE => nameof(ESPIPE), EROFS => nameof(EROFS), EMLINK => nameof(EMLINK),
         EPIPE => nameof(EPIPE), ERANGE => nameof(ERANGE), ENAMETOOLONG => nameof(ENAMETOOLONG), ENOSYS => nameof(ENOSYS),
         ENOTEMPTY => nameof(ENOTEMPTY), ELOOP => nameof(ELOOP), ENODATA => nameof(ENODATA), EPROTO => nameof(EPROTO),
-        EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
+        EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), ENOBUFS => nameof(ENOBUFS), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
         EADDRINUSE => nameof(EADDRINUSE), EADDRNOTAVAIL => nameof(EADDRNOTAVAIL), ENETUNREACH => nameof(ENETUNREACH),
         ECONNABORTED => nameof(ECONNABORTED), ECONNRESET => nameof(ECONNRESET), ENOTCONN => nameof(ENOTCONN), ETIMEDOUT => nameof(ETIMEDOUT), ECONNREFUSED => nameof(ECONNREFUSED),
         EHOSTUNREACH => nameof(EHOSTUNREACH), EINPROGRESS => nameof(EINPROGRESS), ESTALE => nameof(ESTALE), EDQUOT => nameof(EDQUOT),

@@ -33,6 +33,10 @@ public sealed record ImageConfig
     [JsonPropertyName("history")]
     public IReadOnlyList<ImageHistory>? History { get; init; }
 
+    /// <summary>What steps made the layers, for builds that import it as a cache (BuildKit).</summary>
+    [JsonPropertyName("moby.buildkit.cache.v0")]
+    public byte[]? BuildCache { get; init; }
+
     [JsonPropertyName("os")]
     public string Os { get; init; } = "";
 

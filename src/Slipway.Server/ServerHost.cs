@@ -6,8 +6,11 @@ using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 using Slipway.Engine;
+using Slipway.Http;
 using Slipway.Server.Auditing;
+using Slipway.Server.BuildKit;
 using Slipway.Server.Http;
+using Slipway.Server.Metrics;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server;
@@ -24,11 +27,14 @@ public static class ServerHost
     {
         using ListeningSockets sockets = ListeningSockets.Open(options.Hosts, options.Groups, options.Tls, options.Sockets);
         using AuditLog? audit = options.Audit is { } auditing ? new AuditLog(auditing, TimeProvider.System, options.Logging.CreateLogger("Slipway.Server"), options.WarmUp ? Environment.ProcessId : null) : null;
-        TlsLayer? tls = options.Tls is null ? null : new TlsLayer(options.Tls.Load());
+        ApiTls? tls = options.Tls is null ? null : new ApiTls(options.Tls.Load());
         using CancellationTokenSource stopping = new();
         using KestrelServer server = new(
-            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys, tls)), new SocketTransport(sockets), options.Logging);
-        await server.StartAsync(new EngineApplication(engine, audit, options.Plugins, options.Logging, stopping.Token), cancellationToken);
+            Options.Create(KestrelOptions(sockets.ByEndPoint.Keys, tls)), new SocketTransport(sockets.ByEndPoint, (endPoint, socket) => SocketConnection.Begin(socket, sockets.PolicyOf(endPoint))), options.Logging);
+        using MetricsServer? metrics = options.MetricsAddress is { } address ? new MetricsServer(address, engine.Daemon, options.Logging) : null;
+        using BuildKitServer buildKit = new(engine, options.Logging);
+        await server.StartAsync(new EngineApplication(engine, audit, options.Plugins, buildKit, options.Logging, stopping.Token), cancellationToken);
+        await (metrics?.StartAsync(cancellationToken) ?? Task.CompletedTask);
         options.Listening?.Invoke();
         EndPoint? own = sockets.ByEndPoint.Keys.FirstOrDefault(endPoint => sockets.PolicyOf(endPoint) is null && (tls is null || endPoint.AddressFamily == AddressFamily.Unix));
 
@@ -42,10 +48,12 @@ public static class ServerHost
 
         await stopping.CancelAsync();
         using CancellationTokenSource timeout = new(options.StopTimeout);
+        await buildKit.StopAsync(timeout.Token);
         await server.StopAsync(timeout.Token);
+        await (metrics?.StopAsync(timeout.Token) ?? Task.CompletedTask);
     }
 
-    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints, TlsLayer? tls)
+    private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints, ApiTls? tls)
     {
         KestrelServerOptions options = new() { AddServerHeader = false };
         options.Limits.MaxRequestLineSize = MaxHeaderBytes;

@@ -4,6 +4,7 @@ using Slipway.Engine;
 using Slipway.Server.Auditing;
 using Slipway.Server.Authorization;
 using Slipway.Server.Authorization.Plugins;
+using Slipway.Server.Metrics;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server;
@@ -25,6 +26,9 @@ public sealed record ServerOptions
 
     /// <summary>Unix sockets beside <see cref="Hosts"/>, each with a policy.</summary>
     public IReadOnlyList<ApiSocket> Sockets { get; init; } = [];
+
+    /// <summary>Where the engine's counts are served to Prometheus, as <c>127.0.0.1:9323</c>; null: nowhere.</summary>
+    public string? MetricsAddress { get; init; }
 
     /// <summary>Where decisions about requests are recorded; null: nowhere.</summary>
     public AuditOptions? Audit { get; init; }
@@ -48,6 +52,11 @@ public sealed record ServerOptions
     public void Validate()
     {
         Tls?.Validate();
+        if (MetricsAddress is not null)
+        {
+            MetricsServer.Parse(MetricsAddress);
+        }
+
         foreach (string host in Hosts)
         {
             ListenAddress.Parse(host, Tls);

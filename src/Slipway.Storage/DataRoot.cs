@@ -1,10 +1,12 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
+using Slipway.Storage.Builds;
 using Slipway.Storage.Content;
 using Slipway.Storage.Images;
 using Slipway.Storage.Layers;
 using Slipway.Storage.Ledger;
+using Slipway.Storage.Quotas;
 using Slipway.Storage.Snapshots;
 using Slipway.Storage.State;
 using Slipway.Storage.Threading;
@@ -19,32 +21,38 @@ public sealed class DataRoot : IAsyncDisposable
     internal const uint DirectoryMode = 0x1c8; // 0710
 
     private readonly SafeFileHandle _lock;
+    private readonly SafeFileHandle _directory;
     private readonly StateDatabase _database;
     private readonly TemporaryDirectory _temporary;
     private readonly ContentStore _content;
     private readonly LayerStore _layers;
     private readonly ImageStore _images;
+    private readonly ProjectQuotas _projects;
     private readonly SnapshotStore _snapshots;
     private readonly DiskLedger _ledger;
     private readonly VolumeStore _volumes;
+    private readonly BuildCacheTable _builds;
 
     private DataRoot(DataRootOptions options, SafeFileHandle rootLock)
     {
         Path = options.Path;
         _lock = rootLock;
         var root = new HostPath(options.Path);
+        _directory = root.Open(OpenFlags.Directory);
         _temporary = new TemporaryDirectory(root);
         _content = new ContentStore(root, _temporary);
         _layers = new LayerStore(root, _temporary, options.Limits);
-        _snapshots = new SnapshotStore(root, _temporary, _layers, options.Limits, options.TimeProvider);
         _database = new StateDatabase((root / "state.db").Value, new DiskReserve(root));
+        _projects = new ProjectQuotas(_directory, new ProjectTable(_database));
+        _snapshots = new SnapshotStore(root, _temporary, _layers, _projects, options.Limits, options.TimeProvider);
         _images = new ImageStore(_database, _content, _layers, options);
         _ledger = new DiskLedger(root, _database, _temporary, _images, options.TimeProvider);
-        _volumes = new VolumeStore(root, _temporary, new VolumeTable(_database));
+        _volumes = new VolumeStore(root, _temporary, _projects, new VolumeTable(_database));
         Containers = new ContainerTable(_database, _images.CollectAsync);
         Networks = new NetworkTable(_database);
         Events = new EventTable(_database);
         Values = new KeyValueTable(_database);
+        _builds = new BuildCacheTable(_database, _layers, _images.CollectAsync);
     }
 
     /// <summary>Absolute path of the directory.</summary>
@@ -58,6 +66,9 @@ public sealed class DataRoot : IAsyncDisposable
 
     public IVolumeStore Volumes => _volumes;
 
+    /// <summary>Whether volumes and containers of a size are bounded by project quotas of the file system.</summary>
+    public bool HasProjectQuotas => _projects.IsAvailable;
+
     /// <summary>What was wrong when the data root was opened.</summary>
     public LedgerRepair Repair { get; private set; } = new([], [], []);
 
@@ -68,6 +79,8 @@ public sealed class DataRoot : IAsyncDisposable
     public IEventTable Events { get; }
 
     public IKeyValueTable Values { get; }
+
+    public IBuildCacheTable Builds => _builds;
 
     /// <summary>Opens a data root, makes it where it is missing, and removes what an interrupted run left behind.</summary>
     /// <exception cref="StorageException">Conflict: another engine has it open; System: it cannot be used.</exception>
@@ -87,7 +100,9 @@ public sealed class DataRoot : IAsyncDisposable
         {
             await root._images.OpenAsync(cancellationToken).ConfigureAwait(false);
             root.Repair = await root._ledger.OpenAsync(cancellationToken).ConfigureAwait(false);
+            await root._builds.OpenAsync(cancellationToken).ConfigureAwait(false);
             await root._images.CollectAsync(cancellationToken).ConfigureAwait(false);
+            await root._projects.OpenAsync(() => root._snapshots.Projects().Concat(root._volumes.Projects()), cancellationToken).ConfigureAwait(false);
             return root;
         }
         catch
@@ -107,6 +122,7 @@ public sealed class DataRoot : IAsyncDisposable
         _layers.Dispose();
         _content.Dispose();
         _temporary.Dispose();
+        _directory.Dispose();
         _lock.Dispose();
     }
 

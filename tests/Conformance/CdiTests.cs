@@ -137,13 +137,50 @@ public sealed class CdiTests(SharedEngine shared, CdiEngine cdi) : EngineTest(sh
     [InlineData("unresolvable CDI devices nvidia.com/gpu=1", "--gpus", "2")]
     [InlineData("failed to stat CDI host device \"/dev/nosuch\"", "--device", "vendor.com/gone=x")]
     [InlineData("inside /proc", "--device", "vendor.com/proc=x")]
-    [InlineData("hook /bin/sh needs a runtime that executes hooks", "--device", "vendor.com/hooked=x")]
     [InlineData("could not select device driver \"amd\" with capabilities: [[gpu]]", "--gpus", "driver=amd")]
     public async Task What_cannot_be_given_is_refused_by_name(string expected, params string[] options)
     {
         var refused = await Host.Run(["run", "--rm", .. options, "alpine", "true"]);
         Assert.NotEqual(0, refused.ExitCode);
         Assert.Contains(expected, refused.Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>Annotations and labels in which other engines find devices: a request, an image and a commit that have them get none.</summary>
+    [Fact]
+    public async Task CVE_2026_53492_devices_are_asked_for_by_options_and_smuggled_in_by_nothing()
+    {
+        string[] keys = ["cdi.k8s.io/vendor_net", "cdi.k8s.io/x", "io.containerd.cdi.devices", "io.podman.annotations.cdi", "run.oci.cdi"];
+        var image = Image();
+        var plain = await Host.Ok("create", "alpine", "ls", "/dev");
+        await Host.Ok(["commit", .. keys.SelectMany(key => new[] { "-c", $"LABEL \"{key}\"=\"nvidia.com/gpu=all\"" }), plain, image]);
+        var labelled = await Host.Ok("create", image);
+        Assert.Equal("[] []", await Host.Inspect(labelled, "{{.HostConfig.Devices}} {{.HostConfig.DeviceRequests}}"));
+        var plan = (await Programs.Run(Repository.Executable!, ["-H", $"unix://{Host.Socket}", "explain", labelled])).Ok().Output;
+        Assert.Contains("execve", plan, StringComparison.Ordinal);
+        Assert.DoesNotContain("nvidia", plan, StringComparison.Ordinal);
+        await Host.Ok("rm", labelled, plain);
+        await Host.Ok("rmi", image);
+
+        string[] smuggled = [.. keys.SelectMany(key => new[] { "--annotation", $"{key}=nvidia.com/gpu=all", "--label", $"{key}=nvidia.com/gpu=all" })];
+        foreach (var runtime in File.Exists("/usr/sbin/runc") ? new[] { "runc", "host-runc" } : ["runc"])
+        {
+            Assert.Equal("none", await Host.Ok(["run", "--rm", "--runtime", runtime, .. smuggled, "-e", "CDI=nvidia.com/gpu=all", "alpine", "/bin/sh", "-c", "ls /dev/nvidia0 2> /dev/null || echo ${NVIDIA_VISIBLE_DEVICES:-none}"]));
+        }
+    }
+
+    /// <summary>The image has a link where the specification mounts: it leads inside the container.</summary>
+    [Fact]
+    public async Task A_link_of_the_image_leads_a_mount_of_a_specification_nowhere_else()
+    {
+        var outside = Folder();
+        var (image, base_) = (Image("linked"), Container("base"));
+        Cleanup(() => Host.Run("rm", "-f", base_));
+        await Host.Ok("run", "--name", base_, "alpine", "sh", "-c", $"mkdir -p /usr/lib && ln -s {outside}/planted /usr/lib/libcuda.so.1");
+        await Host.Ok("commit", base_, image);
+        Assert.Equal("library", await Host.Ok("run", "--rm", "--device", "nvidia.com/gpu=0", image, "/bin/sh", "-c", $"cat {outside}/planted"));
+        Assert.Empty(Directory.GetFileSystemEntries(outside));
+        await Host.Ok("rm", base_);
+        await Host.Ok("rmi", image);
     }
 
     [Fact]

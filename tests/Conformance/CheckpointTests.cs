@@ -26,5 +26,11 @@ public sealed class CheckpointTests(SharedEngine engine) : EngineTest(engine)
         await Docker.Ok("create", "--name", name, "alpine", "true");
         var answer = (await Programs.Run("curl", ["-s", "-X", "POST", "--unix-socket", Docker.Socket, $"http://x/v1.45/containers/{name}/start?checkpoint=one"])).Ok().Output;
         Assert.Contains("checkpoint is only supported in experimental mode", answer, StringComparison.Ordinal);
+        foreach (var (method, path) in new[] { ("GET", ""), ("POST", ""), ("DELETE", "/one") })
+        {
+            var refused = (await Programs.Run("curl", ["-s", "-w", "%{http_code}", "-X", method, "--unix-socket", Docker.Socket, $"http://x/v1.45/containers/{name}/checkpoints{path}"])).Ok().Output;
+            Assert.Contains("This experimental feature is disabled by default. Start the Docker daemon in experimental mode in order to enable it.", refused, StringComparison.Ordinal);
+            Assert.EndsWith("501", refused, StringComparison.Ordinal);
+        }
     }
 }

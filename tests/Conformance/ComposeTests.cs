@@ -60,6 +60,54 @@ public sealed class ComposeTests(SharedEngine engine) : EngineTest(engine)
             "ps", "-q", "--filter", $"label=com.docker.compose.project={name}", "--filter", $"label=com.docker.compose.service={service}");
     }
 
+    [Theory]
+    [InlineData("system")]
+    [InlineData("debian13")]
+    public async Task A_project_of_three_networks_finds_its_services_by_name(string which)
+    {
+        var program = which == "system" ? await System() : await Debian13();
+        var folder = Folder();
+        File.Copy(Path.Combine(Repository.Root, "tests/Conformance/clients/networks.yaml"), Path.Combine(folder, "docker-compose.yml"));
+        var name = Container("composenet");
+        var back = TestSubnet.Next();
+        Dictionary<string, string> environment = new(Docker.Variables) { ["BACK"] = back, ["COMPOSE_PROJECT_NAME"] = name, ["COMPOSE_INTERACTIVE_NO_CLI"] = "1" };
+        Cleanup(() => Compose("down", "-v"));
+        (await Compose("up", "-d")).Ok();
+
+        // Each knows who is on a network with it, by service, alias and container, and nobody else.
+        Assert.Equal(await Address("app", "middle"), await Resolved("edge", "app"));
+        Assert.Equal(await Address("edge", "middle"), await Resolved("app", "door"));
+        Assert.Equal(await Address("edge", "middle"), await Resolved("app", $"entrance.{name}_middle"));
+        Assert.Equal($"{back}.10", await Resolved("store", "app"));
+        Assert.Equal(await Address("store", "back"), await Resolved("app", "database"));
+        Assert.NotEqual(0, (await Exec("edge", "nslookup", "store.")).ExitCode);
+        Assert.NotEqual(0, (await Exec("store", "nslookup", "edge.")).ExitCode);
+
+        // As the names, so the ways.
+        (await Exec("app", "sh", "-c", "for i in 1 2 3 4 5 6 7 8 9; do nc -w 2 database 5432 < /dev/null && exit; sleep 0.2; done; exit 1")).Ok().Says("stored");
+        Assert.NotEqual(0, (await Exec("edge", "nc", "-w", "2", await Address("store", "back"), "5432")).ExitCode);
+        (await Exec("app", "ping", "-c", "1", "-w", "5", "edge")).Ok();
+        Assert.NotEqual(0, (await Exec("store", "ping", "-c", "1", "-w", "2", await Address("edge", "middle"))).ExitCode);
+        Assert.DoesNotContain("default", (await Exec("store", "ip", "route")).Ok().Output, StringComparison.Ordinal);
+        Assert.Equal("1400", (await Exec("app", "sh", "-c", "for i in /sys/class/net/eth*; do cat $i/mtu; done | sort | head -n 1")).Ok().Line);
+
+        // A service that is made anew is found again by those who run on.
+        (await Compose("up", "-d", "--force-recreate", "--no-deps", "store")).Ok();
+        Assert.Equal(await Address("store", "back"), await Resolved("app", "store"));
+        (await Compose("down")).Ok();
+        Assert.Equal("", await Docker.Ok("network", "ls", "-q", "--filter", $"label=com.docker.compose.project={name}"));
+
+        Task<CliResult> Compose(params string[] arguments) =>
+            Programs.Run(program, ["-f", Path.Combine(folder, "docker-compose.yml"), .. arguments], limit: Programs.Limit(120), environment: environment);
+        Task<string> Id(string service) => Docker.Ok(
+            "ps", "-q", "--filter", $"label=com.docker.compose.project={name}", "--filter", $"label=com.docker.compose.service={service}");
+        async Task<CliResult> Exec(string service, params string[] command) => await Docker.Run(["exec", await Id(service), .. command]);
+        async Task<string> Address(string service, string network) =>
+            await Docker.Inspect(await Id(service), $"{{{{(index .NetworkSettings.Networks \"{name}_{network}\").IPAddress}}}}");
+        async Task<string> Resolved(string service, string host) =>
+            (await Exec(service, "nslookup", $"{host}.")).Ok().Lines.Last(line => line.StartsWith("Address", StringComparison.Ordinal)).Split(' ')[^1];
+    }
+
     private static Task<string> System()
     {
         Requirement.Program("docker-compose", "docker-compose");

@@ -48,6 +48,8 @@ public sealed class DaemonConfigurationTests(SharedEngine engine) : EngineTest(e
     [InlineData("""{"default-ulimits":{"nofile":{"Name":"nofile","Hard":10,"Soft":20}}}""", "20 > 10")]
     [InlineData("""{"seccomp-profile":"/nonexistent.json"}""", "seccomp-profile: /nonexistent.json")]
     [InlineData("""{"mtu":5}""", "mtu: 5")]
+    [InlineData("""{"published-ports":"open"}""", "published-ports: open: it must be input or forward")]
+    [InlineData("""{"metrics-addr":"9323"}""", "invalid metrics-addr: 9323")]
     [InlineData("""{"log-level":"loud"}""", "invalid logging level: loud")]
     [InlineData("""{"runtimes":{"x":{}}}""", "runtimes: x: a path is needed")]
     [InlineData("""{"default-runtime":"kata"}""", "specified default runtime 'kata' does not exist")]

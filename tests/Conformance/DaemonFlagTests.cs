@@ -48,6 +48,19 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
         Assert.Contains(lines, line => ((string)line["msg"]!).StartsWith("API listen on ", StringComparison.Ordinal) && (string?)line["level"] == "info");
     }
 
+    [Fact]
+    public async Task A_start_that_fails_tells_why_in_one_line()
+    {
+        Assert.SkipUnless(IsSlipway, "runs Slipway's own command");
+        var folder = Folder();
+        Directory.CreateDirectory(Path.Combine(folder, "run", "supervisor.log"));
+        var result = await Programs.Run(Repository.Executable!, [
+            "daemon", "--config-file", "/dev/null", "--bridge", "none", "--data-root", Path.Combine(folder, "root"), "--exec-root", Path.Combine(folder, "run"),
+            "--pidfile", Path.Combine(folder, "pid"), "-H", $"unix://{folder}/socket"]);
+        result.Says($"""failed to start the engine: open "{folder}/run/supervisor.log": EISDIR (Is a directory)""").Exited(1);
+        Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("""{"labels":["a=1"],"dns":["192.0.2.1"]}""", 0, "configuration OK")]
     [InlineData("""{"labels":["a=1"]}""", 1, "the following directives are specified both as a flag and in the configuration file: labels: (from flag: [b=2], from file: [a=1])", "--label", "b=2")]
@@ -78,7 +91,9 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
         await daemon.Start();
         Assert.Contains("level=warning msg=\"tcp://127.0.0.1:0: Binding to an IP address, even on localhost, can also give access to scripts run in a browser.", await File.ReadAllTextAsync(daemon.LogPath, Cancellation), StringComparison.Ordinal);
         var table = await File.ReadAllTextAsync($"/proc/{daemon.Pid}/net/tcp", Cancellation);
-        var sockets = Directory.GetFiles($"/proc/{daemon.Pid}/fd").Select(file => File.ResolveLinkTarget(file, returnFinalTarget: false)?.Name ?? "").Where(name => name.StartsWith("socket:", StringComparison.Ordinal)).ToHashSet();
+
+        // Null: it was closed meanwhile.
+        var sockets = Directory.GetFiles($"/proc/{daemon.Pid}/fd").Select(file => new FileInfo(file).LinkTarget).OfType<string>().Where(name => name.StartsWith("socket:", StringComparison.Ordinal)).ToHashSet();
 
         // State 0A is LISTEN; the tenth field is the socket's inode (proc_pid_net(5)).
         var listening = table.Split('\n').Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(fields => fields.Length > 9 && fields[3] == "0A" && sockets.Contains($"socket:[{fields[9]}]")).ToList();

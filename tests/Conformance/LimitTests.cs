@@ -89,6 +89,14 @@ public sealed class LimitTests(SharedEngine engine) : EngineTest(engine)
     public async Task Sysctls_of_the_containers_own_namespaces() =>
         Assert.Equal("1", await Docker.Ok("run", "--rm", "--sysctl", "net.ipv4.ip_forward=1", "alpine", "cat", "/proc/sys/net/ipv4/ip_forward"));
 
+    [Theory]
+    [InlineData("0\t2147483647 0")]
+    [InlineData("0\t2147483647 1024", "--sysctl", "net.ipv4.ip_unprivileged_port_start=1024")]
+    [InlineData("1\t0 0", "--sysctl", "net.ipv4.ping_group_range=1 0")]
+    [InlineData("0\t2147483647 0", "--sysctl", "net.ipv4.ip_unprivileged_port_start=0", "--network", "none")]
+    public async Task Ping_and_low_ports_are_for_everybody_where_nothing_else_is_said(string expected, params string[] options) =>
+        Assert.Equal(expected, await Docker.Ok(["run", "--rm", .. options, "alpine", "sh", "-c", "cd /proc/sys/net/ipv4; echo \"$(cat ping_group_range) $(cat ip_unprivileged_port_start)\""]));
+
     [Fact]
     [RunOption("--oom-score-adj")]
     public async Task Oom_score_adjustment() =>

@@ -103,6 +103,9 @@ public sealed class NetworkCommandTests(SharedEngine engine) : EngineTest(engine
     [InlineData("invalid subnet 10.78.0.0/33: invalid CIDR block notation", "--subnet", "10.78.0.0/33")]
     [InlineData("invalid subnet 10.78.0.1/24: it should be 10.78.0.0/24", "--subnet", "10.78.0.1/24")]
     [InlineData("failed to parse com.docker.network.bridge.enable_icc value: maybe", "--opt", "com.docker.network.bridge.enable_icc=maybe")]
+    [InlineData("failed to parse com.docker.network.bridge.gateway_mode_ipv4 value: maybe (unknown gateway mode maybe)", "--opt", "com.docker.network.bridge.gateway_mode_ipv4=maybe")]
+    [InlineData("gateway mode 'isolated' can only be used for an internal network", "--opt", "com.docker.network.bridge.gateway_mode_ipv6=isolated")]
+    [InlineData("a b is no name of an interface", "--opt", "com.docker.network.bridge.trusted_host_interfaces=eth0:a b")]
     [InlineData("failed to parse com.docker.network.driver.mtu value: 1", "--opt", "com.docker.network.driver.mtu=1")]
     [InlineData("invalid bridge name a/b", "--opt", "com.docker.network.bridge.name=a/b")]
     [InlineData("existing interface lo is not a bridge", "--opt", "com.docker.network.bridge.name=lo")]
@@ -141,11 +144,23 @@ public sealed class NetworkCommandTests(SharedEngine engine) : EngineTest(engine
         (await Docker.Run("network", "rm", name)).Exited(1).Says("has active endpoints");
         Assert.Contains(user, await Docker.Ok("network", "inspect", "-f", "{{range .Containers}}{{.Name}}{{end}}", name), StringComparison.Ordinal);
         Assert.True(Directory.Exists($"/sys/class/net/{bridge}"));
-        Assert.Contains(bridge, (await Programs.Run("nft", ["list", "tables"])).Ok().Output, StringComparison.Ordinal);
+        Assert.Contains(bridge, (await Programs.Run("nft", ["list", "ruleset"])).Ok().Output, StringComparison.Ordinal);
         await Docker.Ok("rm", "-f", user);
+        var subnet = await Docker.Ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", name);
         await Docker.Ok("network", "rm", name);
+
+        // Name and subnet are free at once; the kernel takes its time with the bridge.
+        await Docker.Ok("network", "create", "--subnet", subnet, "--opt", $"com.docker.network.bridge.name={bridge}", name);
+        await Docker.Ok("run", "--rm", "--network", name, "alpine", "true");
+        await Docker.Ok("network", "rm", name);
+        var deadline = DateTimeOffset.UtcNow.AddSeconds(60);
+        while (Directory.Exists($"/sys/class/net/{bridge}") && DateTimeOffset.UtcNow < deadline)
+        {
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        }
+
         Assert.False(Directory.Exists($"/sys/class/net/{bridge}"));
-        Assert.DoesNotContain(bridge, (await Programs.Run("nft", ["list", "tables"])).Ok().Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(bridge, (await Programs.Run("nft", ["list", "ruleset"])).Ok().Output, StringComparison.Ordinal);
         (await Docker.Run("network", "rm", name)).Exited(1).Says($"network {name} not found");
     }
 

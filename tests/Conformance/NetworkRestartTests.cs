@@ -31,13 +31,49 @@ public sealed class NetworkRestartTests
         // As after a boot: nothing of it is in the kernel.
         await docker.Ok("stop", "-t", "0", "server", "client");
         await engine.Stop();
-        await CleanUp(engine);
+        await engine.CleanUp();
         Assert.False(Directory.Exists($"/sys/class/net/br-{id[..12]}"));
-        Assert.DoesNotContain(id[..12], (await Programs.Run("nft", ["list", "tables"])).Ok().Output, StringComparison.Ordinal);
+        Assert.DoesNotContain(id[..12], (await Programs.Run("nft", ["list", "ruleset"])).Ok().Output, StringComparison.Ordinal);
         Assert.DoesNotContain($"{subnet}.", (await Programs.Run("ip", ["-4", "addr"])).Ok().Output, StringComparison.Ordinal);
         await engine.Start();
         await docker.Ok("start", "server", "client");
         await Works(docker, subnet);
+    }
+
+    [Fact]
+    public async Task A_macvlan_network_comes_back_with_the_engine_and_goes_with_its_cleanup()
+    {
+        await using var outside = await OutsideWorld.Make("mvr", 209);
+        await using var engine = new Engine("mvrst");
+        await engine.Start();
+        await AlpineImage.Import(engine.Docker);
+        var docker = engine.Docker;
+        var prefix = outside.Address[..outside.Address.LastIndexOf('.')];
+        await docker.Ok("network", "create", "-d", "macvlan", "-o", $"parent={outside.Link}", "--subnet", $"{prefix}.0/24", "--gateway", outside.Address, "lan");
+        var own = await docker.Ok("network", "create", "-d", "macvlan", "own");
+        string[] sleeper = ["--network", "lan", "--ip", $"{prefix}.9", "alpine", "sleep", "1000"];
+        await docker.Ok(["run", "-d", "--name", "one", .. sleeper]);
+        await docker.Ok("run", "-d", "--name", "two", "--network", "lan", "--network", "own", "alpine", "sleep", "1000");
+
+        await engine.Kill();
+        await engine.Start();
+        await docker.Ok("exec", "two", "ping", "-c", "1", "-w", "5", "one");
+        (await docker.Run(["run", "--rm", .. sleeper])).Exited(125).Says("Address already in use");
+
+        // The new engine finds the link it has to remove, in a container that goes on or that ends.
+        await docker.Ok("network", "disconnect", "lan", "one");
+        Assert.DoesNotContain(prefix, await docker.Ok("exec", "one", "ip", "addr"), StringComparison.Ordinal);
+        await docker.Ok(["run", "-d", "--name", "three", .. sleeper]);
+        await docker.Ok("exec", "three", "ping", "-c", "1", "-w", "5", outside.Address);
+        await docker.Ok("stop", "-t", "0", "one", "two", "three");
+        await engine.Stop();
+        await engine.CleanUp();
+        Assert.False(Directory.Exists($"/sys/class/net/dm-{own[..12]}"));
+        Assert.True(Directory.Exists($"/sys/class/net/{outside.Link}"));
+        await engine.Start();
+        await docker.Ok("start", "two", "three");
+        await docker.Ok("exec", "two", "ping", "-c", "1", "-w", "5", "three");
+        Assert.True(Directory.Exists($"/sys/class/net/dm-{own[..12]}"));
     }
 
     private static async Task Works(Docker docker, string subnet)
@@ -47,9 +83,4 @@ public sealed class NetworkRestartTests
         var port = (await docker.Ok("port", "server", "80/tcp")).Split(':')[^1];
         (await Programs.Run("busybox", ["sh", "-c", $"for i in 1 2 3 4 5 6 7 8 9; do nc -w 2 127.0.0.1 {port} < /dev/null && exit; sleep 0.2; done; exit 1"])).Ok().Says("answer");
     }
-
-    private static async Task CleanUp(Engine engine) =>
-        (await Programs.Run(
-            Repository.Executable!,
-            ["daemon", "--data-root", engine.DataRoot, "--exec-root", engine.ExecRoot, "--bridge", engine.Bridge, "--bip", $"{engine.Gateway}/24", "--cleanup"])).Ok();
 }

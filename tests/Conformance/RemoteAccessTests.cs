@@ -12,12 +12,12 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
     {
         Assert.SkipUnless(IsSlipway, "starts an engine of its own");
         var folder = Folder();
-        using var authority = Authority("the authority");
-        using var stranger = Authority("a stranger");
-        Write(folder, "ca", authority);
-        Issue(folder, "server", authority, server: true);
-        Issue(folder, "client", authority, server: false);
-        Issue(folder, "foreign", stranger, server: false);
+        using var authority = TestCertificates.Authority("the authority");
+        using var stranger = TestCertificates.Authority("a stranger");
+        TestCertificates.Write(folder, "ca", authority);
+        TestCertificates.Issue(folder, "server", authority, server: true);
+        TestCertificates.Issue(folder, "client", authority, server: false);
+        TestCertificates.Issue(folder, "foreign", stranger, server: false);
         var port = FreePort();
         await using var plugin = AuthorizationPluginTests.StartPlugin(out var name);
         await using var daemon = new Engine("tls")
@@ -97,28 +97,4 @@ public sealed class RemoteAccessTests(SharedEngine engine) : EngineTest(engine)
         listener.Start();
         return ((System.Net.IPEndPoint)listener.LocalEndpoint).Port;
     }
-
-    internal static X509Certificate2 Authority(string name)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        CertificateRequest request = new($"CN={name}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509BasicConstraintsExtension(certificateAuthority: true, hasPathLengthConstraint: false, 0, critical: true));
-        request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign, critical: true));
-        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(30));
-    }
-
-    internal static void Issue(string folder, string name, X509Certificate2 authority, bool server)
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        CertificateRequest request = new($"CN={name}", key, HashAlgorithmName.SHA256);
-        request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid(server ? "1.3.6.1.5.5.7.3.1" : "1.3.6.1.5.5.7.3.2")], critical: false));
-        SubjectAlternativeNameBuilder names = new();
-        names.AddIpAddress(System.Net.IPAddress.Loopback);
-        request.CertificateExtensions.Add(names.Build());
-        using var issued = request.Create(authority, DateTimeOffset.UtcNow.AddHours(-1), DateTimeOffset.UtcNow.AddDays(2), RandomNumberGenerator.GetBytes(8));
-        File.WriteAllText($"{folder}/{name}.pem", issued.ExportCertificatePem());
-        File.WriteAllText($"{folder}/{name}-key.pem", key.ExportPkcs8PrivateKeyPem());
-    }
-
-    internal static void Write(string folder, string name, X509Certificate2 certificate) => File.WriteAllText($"{folder}/{name}.pem", certificate.ExportCertificatePem());
 }

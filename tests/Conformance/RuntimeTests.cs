@@ -18,11 +18,12 @@ public sealed class RuntimeEngine : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Requirement.Check(File.Exists("/usr/sbin/runc"), "needs runc: apt-get install runc");
+        Requirement.Check(File.Exists("/usr/bin/crun"), "needs crun: apt-get install crun");
         await File.WriteAllTextAsync(Wrapper, "#!/bin/sh\ntest \"$1 $2\" = '--first --second' || exit 9\nshift 2\nexec runc \"$@\"\n", CancellationToken.None);
         File.SetUnixFileMode(Wrapper, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         await File.WriteAllTextAsync(
             _file,
-            $$$"""{"runtimes": {"host-runc": {"path": "runc"}, "wrapped": {"path": "{{{Wrapper}}}", "runtimeArgs": ["--first", "--second"] }, "gone": {"path": "/nosuch/runtime"} } }""",
+            $$$"""{"runtimes": {"host-runc": {"path": "runc"}, "host-crun": {"path": "crun"}, "wrapped": {"path": "{{{Wrapper}}}", "runtimeArgs": ["--first", "--second"] }, "gone": {"path": "/nosuch/runtime"} } }""",
             CancellationToken.None);
         await Engine.Start();
         await AlpineImage.Import(Engine.Docker);
@@ -40,6 +41,9 @@ public sealed class RuntimeEngine : IAsyncLifetime
 public sealed class RuntimeTests(SharedEngine shared, RuntimeEngine runtimes) : EngineTest(shared), IClassFixture<RuntimeEngine>
 {
     private const string Trap = "trap 'echo got; exit 7' TERM; echo started; while :; do sleep 0.1; done";
+
+    /// <summary>Where systemd mounts the second version beside the first.</summary>
+    private const string UnifiedControllers = "/sys/fs/cgroup/unified/cgroup.controllers";
 
     private Engine Engine => runtimes.Engine;
 
@@ -127,6 +131,56 @@ public sealed class RuntimeTests(SharedEngine shared, RuntimeEngine runtimes) : 
         AssertNothingLeft();
     }
 
+    /// <summary>
+    /// What crun writes and where differs from runc's ways: its log, its pid file, its state. On a host with both versions of control groups of which the second has controllers it runs
+    /// nothing, which is told in its words.
+    /// </summary>
+    [Fact]
+    public async Task Crun_does_the_same()
+    {
+        string[] crun = ["--runtime", "host-crun"];
+        if (File.Exists(UnifiedControllers) && (await File.ReadAllTextAsync(UnifiedControllers, Cancellation)).Trim().Length > 0)
+        {
+            var refused = await Host.Run(["run", "--rm", .. crun, "alpine", "true"]);
+            Assert.Equal(125, refused.ExitCode);
+            Assert.Contains("OCI runtime create failed: cgroups in hybrid mode not supported", refused.Error, StringComparison.Ordinal);
+            AssertNothingLeft();
+            return;
+        }
+
+        Assert.Equal("hi", await Host.Ok(["run", "--rm", .. crun, "alpine", "echo", "hi"]));
+        Assert.Equal(42, (await Host.Run(["run", "--rm", .. crun, "alpine", "sh", "-c", "exit 42"])).ExitCode);
+        Assert.Equal("in", (await Host.RunWith("in", ["run", "-i", "--rm", .. crun, "alpine", "cat"])).Ok().Line);
+        Assert.Equal("terminal\r\n", (await Host.Run(["run", "--rm", "-t", .. crun, "alpine", "sh", "-c", "test -t 0 && test -t 1 && test -c /dev/console && echo terminal"])).Ok().Output);
+        var missing = await Host.Run(["run", "--rm", .. crun, "alpine", "nosuch"]);
+        Assert.Equal(127, missing.ExitCode);
+        Assert.Contains("executable file `nosuch` not found in $PATH", missing.Error, StringComparison.Ordinal);
+        Assert.Equal(126, (await Host.Run(["run", "--rm", .. crun, "alpine", "/etc/passwd"])).ExitCode);
+        Assert.Equal(
+            "box 1000 /tmp b read-only 0000000000000000 2 eth0",
+            await Host.Ok(
+                ["run", "--rm", .. crun, "--hostname", "box", "-m", "64m", "--pids-limit", "20", "--read-only", "--tmpfs", "/t", "-p", "127.0.0.1::80", "--user", "1000:1000", "--cap-drop", "ALL", "-e", "A=b",
+                 "-w", "/tmp", "alpine", "sh", "-c",
+                 "echo $(hostname) $(id -u) $(pwd) $A $(touch /x 2>/dev/null || echo read-only) $(grep CapEff /proc/self/status | cut -f2) $(grep Seccomp: /proc/self/status | cut -f2) $(ls /sys/class/net | grep eth0)"]));
+        await Host.Ok(["run", "-d", "--name", "second", "-m", "64m", "--health-cmd", "true", "--health-interval", "100ms", .. crun, "alpine", "sh", "-c", Trap]);
+        var exec = await Host.Run("exec", "-u", "65534", "-w", "/tmp", "-e", "A=b", "second", "sh", "-c", "id -u; pwd; echo $A; exit 3");
+        Assert.Equal((3, "65534\n/tmp\nb\n"), (exec.ExitCode, exec.Output));
+        Assert.Equal("in", (await Host.RunWith("in", "exec", "-i", "second", "cat")).Ok().Line);
+        await Host.Until(output => output.Trim() == "healthy", ["inspect", "-f", "{{.State.Health.Status}}", "second"]);
+        await Host.Ok("pause", "second");
+        await Host.Ok("unpause", "second");
+        await Host.Ok("update", "-m", "100m", "--memory-swap", "200m", "second");
+        Assert.Equal("104857600", await Host.Ok("exec", "second", "sh", "-c", "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null || cat /sys/fs/cgroup/memory.max"));
+        await Host.Ok("stop", "second");
+        Assert.Equal("7 exited", await Host.Inspect("second", "{{.State.ExitCode}} {{.State.Status}}"));
+        Assert.Equal("started\ngot", await Host.Ok("logs", "second"));
+        await Host.Ok("start", "second");
+        await Host.Ok("kill", "second");
+        Assert.Equal("137", await Host.Ok("wait", "second"));
+        await Host.Ok("rm", "second");
+        AssertNothingLeft();
+    }
+
     [Fact]
     public async Task Health_checks_and_restart_policies_work()
     {
@@ -146,6 +200,45 @@ public sealed class RuntimeTests(SharedEngine shared, RuntimeEngine runtimes) : 
         Assert.NotEqual(0, refused.ExitCode);
         Assert.Contains("is run by the runtime host-runc", refused.Error + refused.Output, StringComparison.Ordinal);
         await Host.Ok("rm", "dark");
+    }
+
+    /// <summary>The root file system has a path on the host as long as a runtime needs one; set-id programs in it are nobody else's to run all the same.</summary>
+    [Fact]
+    public async Task CVE_2021_41091_other_users_of_the_host_do_not_reach_the_root_of_a_container_of_a_runtime()
+    {
+        await Host.Ok("run", "-d", "--name", "setid", "-v", "setid:/data", "alpine", "sh", "-c", "cp /bin/busybox /shell; cp /bin/busybox /data/shell; chmod 4755 /shell /data/shell; sleep 1000");
+        await Host.Until(output => output.Trim() == "4755", ["exec", "setid", "stat", "-c", "%a", "/data/shell"]);
+        var bundle = Path.Combine(Engine.ExecRoot, "foreign", await Host.Inspect("setid", "{{.Id}}"));
+        Assert.True(File.Exists($"{bundle}/rootfs/shell"));
+        foreach (var path in (string[])[$"{bundle}/rootfs/shell", $"{bundle}/config.json", $"{bundle}/mounts", Path.Combine(Engine.DataRoot, "volumes", "setid", "_data", "shell")])
+        {
+            Assert.True(Path.Exists(path), path);
+            var attempt = await Programs.Run("setpriv", ["--reuid", "65534", "--regid", "65534", "--clear-groups", "stat", path]);
+            Assert.NotEqual(0, attempt.ExitCode);
+            attempt.Says("Permission denied");
+        }
+
+        await Host.Ok("rm", "-f", "-v", "setid");
+        await Host.Ok("volume", "rm", "setid");
+        AssertNothingLeft();
+    }
+
+    /// <summary>What an image has in the place of the directories that the engine and a runtime mount on is judged before the runtime sees it.</summary>
+    [Theory]
+    [InlineData("proc")]
+    [InlineData("sys")]
+    [InlineData("dev")]
+    public async Task CVE_2026_41579_an_image_whose_system_folder_is_a_link_does_not_reach_a_runtime(string name)
+    {
+        var image = Image();
+        using var tar = new MemoryStream(Archive.Of(Archive.Link(name, "/tmp"), Archive.Text("x", "x")));
+        (await Host.RunWith(tar, "import", "-c", "CMD [\"/x\"]", "-", image)).Ok();
+        var refused = await Host.Run("run", "--name", "linked", image);
+        await Host.Ok("rm", "linked");
+        await Host.Ok("rmi", image);
+        Assert.NotEqual(0, refused.ExitCode);
+        refused.Says($"/{name} is a symbolic link, it must be an ordinary directory");
+        AssertNothingLeft();
     }
 
     /// <summary>Its own engine: the other tests of the class run one after another, but their engine must stay.</summary>
@@ -184,7 +277,8 @@ public sealed class RuntimeTests(SharedEngine shared, RuntimeEngine runtimes) : 
     private void AssertNothingLeft()
     {
         Assert.DoesNotContain(Path.Combine(Engine.ExecRoot, "foreign"), File.ReadAllText("/proc/self/mountinfo"), StringComparison.Ordinal);
-        Assert.Empty(Directory.GetFileSystemEntries(Path.Combine(Engine.ExecRoot, "foreign")));
+        var bundles = Path.Combine(Engine.ExecRoot, "foreign");
+        Assert.True(!Directory.Exists(bundles) || Directory.GetFileSystemEntries(bundles) is []);
     }
 
     private static int Parent(int process) => int.Parse(File.ReadAllText($"/proc/{process}/stat").Split(") ")[^1].Split(' ')[1], CultureInfo.InvariantCulture);

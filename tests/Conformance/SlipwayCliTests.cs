@@ -31,11 +31,52 @@ public sealed class SlipwayCliTests(SharedEngine engine) : EngineTest(engine)
     public async Task Run_with_an_unknown_flag_is_refused() => (await Slipway("run", "--bogus", "alpine", "true")).Exited(125).Says("unknown flag: --bogus");
 
     [Fact]
+    public async Task Init_writes_what_fits_the_project_and_replaces_nothing_unasked()
+    {
+        var folder = Folder();
+        (await Slipway("init", folder)).Exited(1).Says("no project is recognized").Says("--type (dotnet, go, java, node, python, static)");
+        (await Slipway("init", Path.Combine(folder, "none"))).Exited(1).Says("is no folder");
+        Assert.Empty(Directory.GetFiles(folder));
+        await File.WriteAllTextAsync(Path.Combine(folder, "go.mod"), "module x\ngo 1.24\n", Cancellation);
+        (await Slipway("init", folder)).Ok().Says("for Go 1.24").Says("guessed, please look: the port: 8080").Says("docker run --rm -p 8080:8080");
+        var text = await File.ReadAllTextAsync(Path.Combine(folder, "Dockerfile"), Cancellation);
+        Assert.Contains("FROM --platform=$BUILDPLATFORM golang:1.24 AS build\n", text, StringComparison.Ordinal);
+        Assert.Contains("\n.git\n", await File.ReadAllTextAsync(Path.Combine(folder, ".dockerignore"), Cancellation), StringComparison.Ordinal);
+        await File.WriteAllTextAsync(Path.Combine(folder, "Dockerfile"), "mine", Cancellation);
+        (await Slipway("init", folder)).Exited(1).Says("Dockerfile exists: --force replaces it");
+        Assert.Equal("mine", await File.ReadAllTextAsync(Path.Combine(folder, "Dockerfile"), Cancellation));
+        (await Slipway("init", "--force", "--type", "static", folder)).Ok().Says("for pages in .");
+        (await Slipway("init", "--type", "cobol", folder)).Exited(1);
+    }
+
+    [Fact]
     public async Task Run_connects_the_streams()
     {
         Assert.Equal("hi", (await SlipwayWith("hi\n", "run", "-i", "--rm", "alpine", "cat")).Ok().Line);
         var both = (await Slipway("run", "--rm", "alpine", "sh", "-c", "echo out; echo err >&2")).Ok();
         Assert.Equal(("out\n", "err\n"), (both.Output, both.Error));
+    }
+
+    [Fact]
+    public async Task The_way_of_a_network()
+    {
+        var (name, subnet, server) = (Container("net"), TestSubnet.Next(), Container("server"));
+        var id = (await Slipway("network", "create", "--subnet", $"{subnet}.0/24", "--gateway", $"{subnet}.254", "--aux-address", $"x={subnet}.1", "--label", "a=b", name)).Ok().Line;
+        Cleanup(() => Docker.Run("network", "rm", name));
+        (await Slipway("network", "create", "--subnet", "10.78.0.0/24", "--gateway", "10.79.0.1", "other")).Exited(1).Says("no matching subnet for gateway 10.79.0.1");
+        Assert.Equal($"{id[..12]} {name} bridge local", (await Slipway("network", "ls", "-f", $"name={name}", "--format", "{{.ID}} {{.Name}} {{.Driver}} {{.Scope}}")).Ok().Line);
+        (await Slipway("run", "-d", "--name", server, "-p", "127.0.0.1:0:80", "alpine", "sleep", "1000")).Ok();
+        (await Slipway("network", "connect", "--alias", "www", "--ip", $"{subnet}.9", "--gw-priority", "1", name, server)).Ok();
+        Assert.Equal($"{subnet}.254", (await Slipway("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", name)).Ok().Line);
+        var port = (await Docker.Ok("port", server, "80/tcp")).Split(':')[^1];
+        (await Slipway("network", "inspect", "--diagram", name)).Ok()
+            .Says($"network {name} (bridge)").Says($"subnet {subnet}.0/24, gateway {subnet}.254").Says($"br-{id[..12]}").Says($"└── {server}  {subnet}.9/24")
+            .Says($"127.0.0.1:{port} → 80/tcp").Says("also called www").Says("also on bridge");
+        (await Slipway("network", "rm", name)).Exited(1).Says("has active endpoints");
+        (await Slipway("network", "disconnect", name, server)).Ok();
+        (await Slipway("network", "inspect", "--diagram", name)).Ok().Says("no containers");
+        (await Slipway("network", "inspect", "--diagram", "nosuch")).Exited(1).Says("network nosuch not found");
+        Assert.Equal($"Deleted Networks:\n{name}", (await Slipway("network", "prune", "-f", "--filter", "label=a=b")).Ok().Output.Trim());
     }
 
     [Fact]

@@ -16,10 +16,10 @@ public sealed class SyslogTlsTests(SharedEngine engine) : EngineTest(engine)
     public async Task Records_are_sent_to_a_server_that_the_authority_knows_with_a_certificate_of_one_s_own()
     {
         var folder = Folder();
-        using var authority = RemoteAccessTests.Authority("syslog authority");
-        RemoteAccessTests.Write(folder, "ca", authority);
-        RemoteAccessTests.Issue(folder, "server", authority, server: true);
-        RemoteAccessTests.Issue(folder, "client", authority, server: false);
+        using var authority = TestCertificates.Authority("syslog authority");
+        TestCertificates.Write(folder, "ca", authority);
+        TestCertificates.Issue(folder, "server", authority, server: true);
+        TestCertificates.Issue(folder, "client", authority, server: false);
         using var listener = Listen(out var port);
         var served = ServeAsync(listener, folder, wantsClient: true);
         var name = Container();
@@ -36,10 +36,10 @@ public sealed class SyslogTlsTests(SharedEngine engine) : EngineTest(engine)
     public async Task A_server_that_nobody_vouches_for_is_refused_unless_that_is_asked_for()
     {
         var folder = Folder();
-        using var authority = RemoteAccessTests.Authority("the authority");
-        using var stranger = RemoteAccessTests.Authority("a stranger");
-        RemoteAccessTests.Write(folder, "ca", authority);
-        RemoteAccessTests.Issue(folder, "server", stranger, server: true);
+        using var authority = TestCertificates.Authority("the authority");
+        using var stranger = TestCertificates.Authority("a stranger");
+        TestCertificates.Write(folder, "ca", authority);
+        TestCertificates.Issue(folder, "server", stranger, server: true);
         using var listener = Listen(out var port);
         var refused = ServeAsync(listener, folder, wantsClient: false);
         string[] options = ["--log-driver", "syslog", "--log-opt", $"syslog-address=tcp+tls://127.0.0.1:{port}"];

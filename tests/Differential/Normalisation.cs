@@ -21,6 +21,9 @@ internal sealed partial class Normalisation(string folder, string dataRoot)
         text = Ago().Replace(text, "<a while>");
         text = ThroughWhom().Replace(text, "");
         text = Torn().Replace(text, "");
+        text = Deprecated().Replace(text, "");
+        text = Place().Replace(text, "");
+        text = text.Replace("\e[0m\e[91m", "", StringComparison.Ordinal);
         text = Blanks().Replace(text, "  ");
         return [.. text.Split('\n').Select(line => line.TrimEnd()).SkipLast(1)];
     }
@@ -56,6 +59,14 @@ internal sealed partial class Normalisation(string folder, string dataRoot)
     /// <summary>What the client says when a refusal comes while it still sends, which is a race.</summary>
     [GeneratedRegex("^time=\"<time>\" level=error msg=\"Can't (add file|close tar writer).*\n", RegexOptions.Multiline)]
     private static partial Regex Torn();
+
+    /// <summary>What the client says of the classic builder each time.</summary>
+    [GeneratedRegex("^DEPRECATED: The legacy builder.*\n( {12}.*\n)+\n?", RegexOptions.Multiline)]
+    private static partial Regex Deprecated();
+
+    /// <summary>The lines of the Dockerfile around what cannot be read, which Slipway shows after Docker's words.</summary>
+    [GeneratedRegex("\n[^\n]+:[0-9]+\n-{20}\n([^\n]+\n)+?-{20}(?=\n)")]
+    private static partial Regex Place();
 
     /// <summary>Columns are as wide as what was taken out.</summary>
     [GeneratedRegex(@"(?<=\S) {2,}(?=\S)")]

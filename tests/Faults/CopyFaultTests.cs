@@ -5,7 +5,7 @@ namespace Slipway.Tests.Faults;
 /// <summary>Copies that are cut: by the end of the engine, of the client, of the container.</summary>
 public sealed class CopyFaultTests() : FaultTest("cpkill")
 {
-    private const int Rounds = 50;
+    private const int InCi = 20;
 
     [Fact]
     public async Task After_copies_that_were_cut_containers_start_and_nothing_is_left()
@@ -19,8 +19,8 @@ public sealed class CopyFaultTests() : FaultTest("cpkill")
         await Docker.Ok("cp", large.Name, "running:/large");
         await Docker.Ok("cp", large.Name, "stopped:/vol");
         var before = await Footprint.Settled(Engine);
-        var random = new Random(20260101);
-        for (var round = 0; round < Rounds; round++)
+        var random = new Random(Rounds.Seed);
+        for (var round = 0; round < Rounds.Of(InCi); round++)
         {
             string[] arguments = (round % 4) switch
             {

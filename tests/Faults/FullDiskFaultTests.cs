@@ -1,4 +1,5 @@
 using Slipway.Tests.Harness;
+using Slipway.Tests.Harness.Registries;
 
 namespace Slipway.Tests.Faults;
 
@@ -14,11 +15,16 @@ public sealed class FullDiskFaultTests : IAsyncLifetime
     /// <summary>More than a pipe and the supervisor's buffers hold.</summary>
     private const int Lines = 60_000;
 
+    private const string Repository = "full/app";
+
     private readonly Engine _engine = new("fulla");
+    private readonly SlipwayRegistry _registry = new();
     private readonly string _file = Path.GetTempFileName();
     private SmallDisk _disk = null!;
 
     private Docker Docker => _engine.Docker;
+
+    private string Image => $"{_registry.Host}/{Repository}:1";
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -28,6 +34,8 @@ public sealed class FullDiskFaultTests : IAsyncLifetime
         await _engine.Start();
         await AlpineImage.Import(Docker);
         await Docker.Ok("run", "--rm", "alpine", "true");
+        await _registry.InitializeAsync();
+        await _registry.Http.PutImage(Repository, "1", [.. Enumerable.Range(1, 4).Select(seed => RegistryLayer.Random(seed, 600_000))]);
         await using var file = File.OpenWrite(_file);
         file.Write(new byte[12 << 20]);
     }
@@ -36,11 +44,12 @@ public sealed class FullDiskFaultTests : IAsyncLifetime
     {
         _disk.Relieve();
         await _engine.DisposeAsync();
+        await _registry.DisposeAsync();
         await _disk.DisposeAsync();
         File.Delete(_file);
     }
 
-    private static readonly string[] s_operations = ["create", "start", "run", "exec", "load", "cp", "commit", "volume", "rm"];
+    private static readonly string[] s_operations = ["create", "start", "run", "exec", "load", "pull", "cp", "commit", "volume", "rm"];
 
     [Fact]
     public async Task Filled_in_the_middle_of_any_operation()
@@ -51,7 +60,8 @@ public sealed class FullDiskFaultTests : IAsyncLifetime
         {
             foreach (var operation in s_operations)
             {
-                await FilledDuring(operation, random.Next(2 << 20), $"{operation}: seed {Rounds.Seed}, round {round}");
+                // A pull takes 5 MB: its blobs, and what they hold.
+                await FilledDuring(operation, random.Next(operation == "pull" ? 6 << 20 : 2 << 20), $"{operation}: seed {Rounds.Seed}, round {round}");
             }
         }
     }
@@ -67,6 +77,7 @@ public sealed class FullDiskFaultTests : IAsyncLifetime
             "run" => ["run", "--name", "made", "alpine", "sh", "-c", "head -c 8000000 /dev/zero > /x"],
             "exec" => ["exec", "bystander", "sh", "-c", "head -c 8000000 /dev/zero > /x; rm -f /x"],
             "load" => ["load"],
+            "pull" => ["pull", Image],
             "cp" => ["cp", _file, "there:/copy"],
             "commit" => ["commit", "bystander", "made:1"],
             "volume" => ["volume", "create", "made"],
@@ -91,6 +102,15 @@ public sealed class FullDiskFaultTests : IAsyncLifetime
         _disk.Relieve();
         await Docker.Ok("rm", "-f", "-v", "there", "made");
         await Docker.Run("rmi", "-f", "made:1");
+        if (operation == "pull")
+        {
+            // None of it is there, or all of it; with room the next pull completes it.
+            Assert.Equal(result.ExitCode, (await Docker.Run("image", "inspect", Image)).ExitCode);
+            await Docker.Ok("pull", Image);
+            await Docker.Ok("rmi", Image);
+            Assert.Empty(Engine.Unfinished(_engine.DataRoot));
+        }
+
         await Docker.Run("volume", "rm", "made");
         Assert.Equal("well", await Docker.Ok("run", "--rm", "alpine", "echo", "well"));
         Assert.Equal("well", await Docker.Ok("exec", "bystander", "echo", "well"));

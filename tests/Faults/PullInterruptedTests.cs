@@ -52,13 +52,12 @@ public sealed class PullInterruptedTests : IAsyncLifetime
         await _engine.Docker.Ok("pull", "-q", Image);
         var whole = _relay.Passed;
         await _engine.Docker.Ok("rmi", Image);
-        var seed = Environment.TickCount;
-        var random = new Random(seed);
-        for (var i = 0; i < times; i++)
+        var random = new Random(Rounds.Seed);
+        for (var i = 0; i < Rounds.Of(times); i++)
         {
             var position = random.NextInt64(200, whole - 1000);
             var complete = await CutPull(cut, position);
-            await CheckNextPull(complete, $"{cut} after {position} of {whole} bytes (seed {seed})");
+            await CheckNextPull(complete, $"{cut} after {position} of {whole} bytes (seed {Rounds.Seed})");
         }
     }
 

@@ -39,9 +39,11 @@ public sealed class Engine : IAsyncDisposable
     /// <summary>Whether the engine has a network namespace of its own, where it may use addresses that others use too.</summary>
     public bool OwnNetworkNamespace { get; init; }
 
-    private string Namespace => $"slipway-test-{Name}";
+    /// <summary>Of an engine that has one of its own.</summary>
+    public string Namespace => $"slipway-test-{Name}";
 
-    private string[] Inside => OwnNetworkNamespace ? ["nsenter", $"--net=/run/netns/{Namespace}"] : [];
+    /// <summary>What a command begins with that is to run in the engine's network namespace.</summary>
+    public string[] Inside => OwnNetworkNamespace ? ["nsenter", $"--net=/run/netns/{Namespace}"] : [];
 
     public string LogPath => Path.Combine(DataRoot, "engine.log");
 
@@ -72,11 +74,7 @@ public sealed class Engine : IAsyncDisposable
             "--data-root", DataRoot, "--exec-root", ExecRoot, "-H", $"unix://{Docker.Socket}", "--pidfile", PidFile,
             "--bridge", _bridge, "--bip", $"{Gateway}/{PrefixLength}", .. Flags,
         ];
-        if (OwnNetworkNamespace && !File.Exists($"/run/netns/{Namespace}"))
-        {
-            (await Programs.Run("ip", ["netns", "add", Namespace])).Ok();
-            (await Programs.Run("ip", ["-n", Namespace, "link", "set", "lo", "up"])).Ok();
-        }
+        await MakeNetworkNamespace();
         var process = Programs.Start("sh", arguments);
         _started.Add(process);
         var clock = Stopwatch.StartNew();
@@ -87,6 +85,16 @@ public sealed class Engine : IAsyncDisposable
                 throw new InvalidOperationException($"the engine did not start; its log:\n{await File.ReadAllTextAsync(LogPath)}");
             }
             await Task.Delay(50);
+        }
+    }
+
+    /// <summary>Makes the namespace ahead of the first start, where the engine has one of its own.</summary>
+    public async Task MakeNetworkNamespace()
+    {
+        if (OwnNetworkNamespace && !File.Exists($"/run/netns/{Namespace}"))
+        {
+            (await Programs.Run("ip", ["netns", "add", Namespace])).Ok();
+            (await Programs.Run("ip", ["-n", Namespace, "link", "set", "lo", "up"])).Ok();
         }
     }
 
@@ -154,7 +162,7 @@ public sealed class Engine : IAsyncDisposable
     }
 
     /// <summary>Takes bridge, rules, control groups and supervisor away, as <c>slipway daemon --cleanup</c> does.</summary>
-    private async Task CleanUp()
+    public async Task CleanUp()
     {
         if (Directory.Exists(DataRoot))
         {

@@ -13,14 +13,18 @@ public sealed partial class RepositoryTests
         ["Slipway.Server"] = 5,
         ["Slipway.Engine"] = 4,
         ["Slipway.Build"] = 3,
+        ["Slipway.BuildKit"] = 3,
         ["Slipway.Registry"] = 3,
         ["Slipway.Networking"] = 2,
         ["Slipway.Runtime"] = 2,
         ["Slipway.Storage"] = 2,
         ["Slipway.Client"] = 2,
+        ["Slipway.Http"] = 2,
+        ["Slipway.Grpc"] = 2,
         ["Slipway.Kernel"] = 1,
         ["Slipway.Oci"] = 1,
         ["Slipway.Api"] = 1,
+        ["Slipway.Telemetry"] = 1,
     };
 
     private const int LongestFile = 450;

@@ -97,6 +97,9 @@ public sealed record ContainerCreateRequest : ContainerConfig
     public HostConfig? HostConfig { get; set; }
 
     public NetworkingConfig? NetworkingConfig { get; set; }
+
+    [JsonIgnore]
+    public JudgedObjects? Judged { get; set; }
 }
 
 public sealed record NetworkingConfig

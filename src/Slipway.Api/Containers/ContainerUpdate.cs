@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace Slipway.Api.Containers;
 
 /// <summary>POST /containers/{id}/update: what is zero, empty or null stays as it is.</summary>
@@ -27,6 +29,9 @@ public sealed record ContainerUpdateRequest : Resources
 
     /// <summary>Keys of labels to take away.</summary>
     public List<string>? LabelsRemove { get; set; }
+
+    [JsonIgnore]
+    public JudgedObjects? Judged { get; set; }
 }
 
 /// <param name="Warnings">Null where there are none.</param>

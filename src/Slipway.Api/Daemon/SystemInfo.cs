@@ -130,7 +130,7 @@ public sealed record PluginsInfo
 {
     public List<string> Volume { get; set; } = ["local"];
 
-    public List<string> Network { get; set; } = ["bridge", "host", "null"];
+    public List<string> Network { get; set; } = ["bridge", "host", "ipvlan", "macvlan", "null", "overlay"];
 
     public List<string>? Authorization { get; set; }
 
@@ -200,6 +200,9 @@ public sealed record SystemVersion
     public string KernelVersion { get; set; } = "";
 
     public string BuildTime { get; set; } = "";
+
+    /// <summary>Left out where it is not so.</summary>
+    public bool? Experimental { get; set; }
 }
 
 public sealed record PlatformName(string Name);

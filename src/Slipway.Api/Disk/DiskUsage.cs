@@ -38,6 +38,10 @@ public sealed record Volume
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public VolumeUsage? UsageData { get; set; }
+
+    /// <summary>Distinguishes it from another of its name, before or after it; of no meaning beyond the engine's run, and no part of the API.</summary>
+    [JsonIgnore]
+    public long Incarnation { get; init; }
 }
 
 /// <param name="Size">Bytes on the disk.</param>
@@ -49,6 +53,9 @@ public sealed record BuildCacheItem
 {
     public string ID { get; set; } = "";
 
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public List<string>? Parents { get; set; }
+
     public string Type { get; set; } = "";
 
     public string Description { get; set; } = "";
@@ -59,4 +66,11 @@ public sealed record BuildCacheItem
 
     /// <summary>Bytes on the disk.</summary>
     public long Size { get; set; }
+
+    public string CreatedAt { get; set; } = "";
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? LastUsedAt { get; set; }
+
+    public int UsageCount { get; set; }
 }

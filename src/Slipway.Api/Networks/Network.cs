@@ -38,7 +38,14 @@ public sealed record Network
     public Dictionary<string, string>? Options { get; set; } = [];
 
     public Dictionary<string, string>? Labels { get; set; } = [];
+
+    /// <summary>The hosts of a network that spans several; null for others.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public List<NetworkPeer>? Peers { get; set; }
 }
+
+/// <summary>A host of a network that spans several (API "PeerInfo").</summary>
+public sealed record NetworkPeer(string Name, string IP);
 
 public sealed record ConfigReference(string Network);
 

@@ -26,6 +26,25 @@ internal static class PruneCommands
         all => $"WARNING! This will remove {(all ? "all" : "anonymous")} local volumes not used by at least one container.",
         VolumesAsync);
 
+    /// <summary>Networks take no room: nothing is said of it.</summary>
+    public static Command CreateNetworks()
+    {
+        Option<bool> force = new("--force", "-f") { Description = "Do not prompt for confirmation" };
+        Option<string[]> filter = new("--filter") { Description = "Provide filter values (e.g. \"until=<timestamp>\")" };
+        Command command = new("prune", "Remove all unused networks") { force, filter };
+        command.SetEngineAction(async (result, client, cancellationToken) =>
+        {
+            if (!result.GetValue(force) && !Confirm("WARNING! This will remove all custom networks not used by at least one container."))
+            {
+                throw new CommandException("network prune has been cancelled", 1);
+            }
+
+            List("Deleted Networks:", (await client.PruneNetworksAsync(EngineCommand.Filters(result.GetValue(filter)), cancellationToken).ConfigureAwait(false)).NetworksDeleted);
+            return 0;
+        });
+        return command;
+    }
+
     public static Command CreateSystem()
     {
         Option<bool> volumes = new("--volumes") { Description = "Prune anonymous volumes" };

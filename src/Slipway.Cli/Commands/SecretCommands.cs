@@ -55,15 +55,7 @@ internal static class SecretCommands
                 });
             }
 
-            if (result.GetValue(quiet) && result.GetValue(format) is null)
-            {
-                listing.WriteIds(Console.Out, "ID");
-            }
-            else
-            {
-                listing.WriteTo(Console.Out, result.GetValue(format));
-            }
-
+            listing.WriteTo(Console.Out, result.GetValue(format), result.GetValue(quiet), "ID");
             return 0;
         });
         return command;

@@ -76,15 +76,7 @@ internal static class VolumeCommands
                 });
             }
 
-            if (result.GetValue(quiet) && result.GetValue(format) is null)
-            {
-                listing.WriteIds(Console.Out, "Name");
-            }
-            else
-            {
-                listing.WriteTo(Console.Out, result.GetValue(format));
-            }
-
+            listing.WriteTo(Console.Out, result.GetValue(format), result.GetValue(quiet), "Name");
             return 0;
         });
         return command;

@@ -7,6 +7,8 @@ internal static class HumanText
 {
     private static readonly string[] _decimalUnits = ["B", "kB", "MB", "GB", "TB", "PB"];
 
+    private static readonly string[] _binaryUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+
     /// <summary>Powers of 1000 and three significant digits: <c>7.8MB</c>.</summary>
     public static string Size(long bytes)
     {
@@ -21,6 +23,21 @@ internal static class HumanText
         int decimals = value >= 100 ? 0 : value >= 10 ? 1 : 2;
         string text = Math.Round(value, decimals).ToString("0." + new string('#', decimals), CultureInfo.InvariantCulture);
         return text + _decimalUnits[unit];
+    }
+
+    /// <summary>Powers of 1024 and four significant digits: <c>1.535MiB</c>.</summary>
+    public static string BinarySize(ulong bytes)
+    {
+        double value = bytes;
+        int unit = 0;
+        while (value >= 1024 && unit < _binaryUnits.Length - 1)
+        {
+            value /= 1024;
+            unit++;
+        }
+
+        int decimals = value >= 1000 ? 0 : value >= 100 ? 1 : value >= 10 ? 2 : 3;
+        return Math.Round(value, decimals).ToString("0." + new string('#', decimals), CultureInfo.InvariantCulture) + _binaryUnits[unit];
     }
 
     /// <summary>A span in its largest fitting unit: <c>5 minutes</c>, <c>About an hour</c>.</summary>

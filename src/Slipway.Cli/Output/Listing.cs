@@ -11,6 +11,21 @@ internal sealed class Listing(params (string Heading, string Field)[] columns)
 
     public void Add(JsonObject row) => _rows.Add(row);
 
+    /// <summary>As <c>ls</c> writes it.</summary>
+    /// <param name="idsOnly">Asked for by <c>--quiet</c>; a format goes before.</param>
+    /// <param name="id">The field that <c>--quiet</c> shows.</param>
+    public void WriteTo(TextWriter writer, string? format, bool idsOnly, string id)
+    {
+        if (idsOnly && format is null)
+        {
+            WriteIds(writer, id);
+        }
+        else
+        {
+            WriteTo(writer, format);
+        }
+    }
+
     public void WriteTo(TextWriter writer, string? format)
     {
         switch (format)

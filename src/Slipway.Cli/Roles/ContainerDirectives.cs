@@ -27,6 +27,7 @@ internal static class ContainerDirectives
     public static EngineOptions Apply(DaemonConfiguration configuration, EngineOptions options) => options with
     {
         InterContainer = configuration.InterContainer ?? true,
+        Antispoof = configuration.Antispoof ?? false,
         Mtu = configuration.Mtu is null or 0 or (>= 68 and <= 65535) ? configuration.Mtu ?? 0 : throw Invalid("mtu", configuration.Mtu.Value.ToString(CultureInfo.InvariantCulture), "it must be from 68 to 65535"),
         PublishAddress = Address("ip", configuration.PublishAddress) is { } address && !address.Equals(IPAddress.Any) ? address : null,
         Defaults = new ContainerDefaults

@@ -34,6 +34,25 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("fixed-cidr")]
     public string? FixedCidr { get; init; }
 
+    [JsonPropertyName("default-gateway")]
+    public string? DefaultGateway { get; init; }
+
+    [JsonPropertyName("ipv6")]
+    public bool? Ipv6 { get; init; }
+
+    [JsonPropertyName("bip6")]
+    public string? Ipv6BridgeAddress { get; init; }
+
+    [JsonPropertyName("fixed-cidr-v6")]
+    public string? Ipv6FixedCidr { get; init; }
+
+    [JsonPropertyName("default-gateway-v6")]
+    public string? Ipv6DefaultGateway { get; init; }
+
+    /// <summary>Options of networks that are created without them, by driver.</summary>
+    [JsonPropertyName("default-network-opts")]
+    public Dictionary<string, Dictionary<string, string>>? NetworkDefaults { get; init; }
+
     [JsonPropertyName("ip-masq")]
     public bool? Masquerade { get; init; }
 
@@ -89,6 +108,14 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("icc")]
     public bool? InterContainer { get; init; }
 
+    /// <summary>Not one of Docker's: containers send with their own addresses only.</summary>
+    [JsonPropertyName("antispoof")]
+    public bool? Antispoof { get; init; }
+
+    /// <summary>Not one of Docker's: which chain of the host's firewall decides about published ports.</summary>
+    [JsonPropertyName("published-ports")]
+    public string? PublishedPorts { get; init; }
+
     [JsonPropertyName("mtu")]
     public int? Mtu { get; init; }
 
@@ -126,6 +153,10 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("layer-tls")]
     public PeerTlsDirectives? LayerTls { get; init; }
 
+    /// <summary>Slipway's own: the engines that have networks in common.</summary>
+    [JsonPropertyName("cluster")]
+    public ClusterDirectives? Cluster { get; init; }
+
     [JsonPropertyName("max-concurrent-downloads")]
     public int? MaxConcurrentDownloads { get; init; }
 
@@ -138,6 +169,9 @@ internal sealed record DaemonConfiguration
     /// <summary>Slipway's own: a size with a unit.</summary>
     [JsonPropertyName("disk-budget")]
     public string? DiskBudget { get; init; }
+
+    [JsonPropertyName("builder")]
+    public BuilderDirectives? Builder { get; init; }
 
     [JsonPropertyName("tls")]
     public bool? Tls { get; init; }
@@ -166,6 +200,12 @@ internal sealed record DaemonConfiguration
 
     [JsonPropertyName("debug")]
     public bool? Debug { get; init; }
+
+    [JsonPropertyName("metrics-addr")]
+    public string? MetricsAddress { get; init; }
+
+    [JsonPropertyName("experimental")]
+    public bool? Experimental { get; init; }
 
     [JsonPropertyName("log-driver")]
     public string? LogDriver { get; init; }

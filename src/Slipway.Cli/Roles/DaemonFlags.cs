@@ -20,11 +20,14 @@ internal sealed class DaemonFlags
         Text("group", "Group for the unix socket", "-G"),
         Text("bridge", "Bridge of the default network; 'none' for no default network", "-b"),
         Text("bip", "IPv4 address (CIDR) for the default bridge"),
+        Text("bip6", "IPv6 address (CIDR) for the default bridge"),
         Text("fixed-cidr", "IPv4 subnet for fixed IPs"),
-        Text("fixed-cidr-v6", "IPv6 subnet for fixed IPs (not supported)"),
-        Text("default-gateway", "Container default gateway IPv4 address (not supported)"),
-        Text("default-gateway-v6", "Container default gateway IPv6 address (not supported)"),
-        Switch("ipv6", "Enable IPv6 networking on the default network (not supported)"),
+        Text("fixed-cidr-v6", "IPv6 subnet for fixed IPs"),
+        Text("default-gateway", "Container default gateway IPv4 address"),
+        Text("default-gateway-v6", "Container default gateway IPv6 address"),
+        Switch("ipv6", "Enable IPv6 networking on the default network"),
+        Switch("antispoof", "Keep containers from sending with addresses of others"),
+        Text("published-ports", "Chain of the host's firewall that decides about published ports (\"input\" | \"forward\")"),
         Switch("icc", "Enable inter-container communication (default true)"),
         Switch("ip-masq", "Enable IP masquerading (default true)"),
         Switch("ip-forward", "Enable net.ipv4.ip_forward (always)"),
@@ -36,6 +39,7 @@ internal sealed class DaemonFlags
         Text("ip", "Default IP when binding container ports (default all addresses)"),
         Text("host-gateway-ip", "IP address that 'host-gateway' of --add-host resolves to (default the default bridge's)"),
         new("default-address-pools", "default-address-pool", FlagKind.Pools, "Default address pools for networks (base=172.30.0.0/16,size=24)"),
+        new("default-network-opts", "default-network-opt", FlagKind.NetworkOptions, "Default network options (DRIVER=OPTION=VALUE)"),
         List("dns", "dns", "DNS server to use"),
         List("dns-opts", "dns-opt", "DNS options to use"),
         List("dns-search", "dns-search", "DNS search domains to use"),
@@ -85,14 +89,14 @@ internal sealed class DaemonFlags
         List("node-generic-resources", "node-generic-resource", "Accepted: for swarms"),
         Text("swarm-default-advertise-addr", "Accepted: for swarms"),
         Number("network-control-plane-mtu", "Accepted: for swarms"),
-        Text("metrics-addr", "Set default address and port to serve the metrics api on (not supported)"),
+        Text("metrics-addr", "Set default address and port to serve the metrics api on"),
         Text("containerd", "Accepted: containers need no containerd"),
         Text("containerd-namespace", "Accepted: containers need no containerd"),
         Text("containerd-plugins-namespace", "Accepted: containers need no containerd"),
         List("cdi-spec-dirs", "cdi-spec-dir", "CDI specification directories to use"),
         Number("cpu-rt-period", "Limit the CPU real-time period for the parent cgroup (not supported)"),
         Number("cpu-rt-runtime", "Limit the CPU real-time runtime for the parent cgroup (not supported)"),
-        Switch("experimental", "Accepted: there are no experimental features"),
+        Switch("experimental", "Enable experimental features: checkpoints"),
     ];
 
     public IEnumerable<Option> Options => _flags.Select(flag => flag.Option);
@@ -155,6 +159,9 @@ internal enum FlagKind
 
     /// <summary><c>name=path</c>.</summary>
     Runtimes,
+
+    /// <summary><c>driver=option=value</c>.</summary>
+    NetworkOptions,
 }
 
 /// <summary>A flag and the key that it stands for.</summary>
@@ -178,6 +185,7 @@ internal sealed class DaemonFlag(string key, string name, FlagKind kind, string 
         FlagKind.List => List(Values(given)),
         FlagKind.Map => Map(KeyValues.Pairs(Values(given)).Select(pair => KeyValuePair.Create(pair.Key, (JsonNode)JsonValue.Create(pair.Value)))),
         FlagKind.Runtimes => Map(RuntimeDirectives.Parse(Values(given)).Select(runtime => KeyValuePair.Create(runtime.Key, (JsonNode)new JsonObject { ["path"] = runtime.Value.Path }))),
+        FlagKind.NetworkOptions => NetworkDirectives.Options(Values(given)),
         FlagKind.Ulimits => Map(Values(given).Select(Ulimit)),
         _ => new JsonArray([.. Values(given).Select(Pool)]),
     };

@@ -61,7 +61,7 @@ internal static class DaemonRole
         {
             return 0;
         }
-        catch (Exception exception) when (exception is EngineException or StorageException)
+        catch (Exception exception) when (exception is EngineException or StorageException or IOException or UnauthorizedAccessException)
         {
             throw new CommandException($"failed to start the engine: {exception.Message}", 1);
         }
@@ -174,11 +174,13 @@ internal static class DaemonRole
             ShutdownTimeout = configuration.ShutdownTimeout ?? Engine.EngineOptions.DefaultShutdownTimeout,
             Features = configuration.Features ?? [],
             Init = configuration.Init ?? false,
+            Experimental = configuration.Experimental ?? false,
             Debug = LogLevel(configuration) == EngineLogLevel.Debug,
             Runtimes = Runtimes(configuration),
             CdiSpecDirectories = CdiDirectories(configuration),
             LogDriver = configuration.LogDriver ?? "json-file",
             SecretsKeyFile = configuration.SecretsKeyFile is { } key ? Path.GetFullPath(key) : Engine.EngineOptions.DefaultSecretsKeyFile,
+            BuildCacheLimit = BuilderDirectives.CacheLimit(configuration.Builder),
             DiskBudget = configuration.DiskBudget is { } budget ? Quantities.Bytes(budget) : null,
         };
         if (options.LogDriver is not "json-file")
@@ -198,12 +200,17 @@ internal static class DaemonRole
             };
         }
 
-        return RegistryDirectives.Apply(configuration, NetworkDirectives.Apply(configuration, ContainerDirectives.Apply(configuration, options)));
+        return RegistryDirectives.Apply(configuration, ClusterDirectives.Apply(configuration, NetworkDirectives.Apply(configuration, ContainerDirectives.Apply(configuration, options))));
     }
 
     private static ServerOptions ServerOptions(DaemonConfiguration configuration, DaemonLog log)
     {
-        ServerOptions options = new() { Logging = log, Listening = () => log.Started(configuration) };
+        ServerOptions options = new()
+        {
+            Logging = log,
+            Listening = () => log.Started(configuration),
+            MetricsAddress = string.IsNullOrEmpty(configuration.MetricsAddress) ? null : configuration.MetricsAddress,
+        };
         bool verify = configuration.TlsVerify ?? false;
         ServerTls? tls = verify || configuration.Tls == true
             ? new ServerTls(configuration.TlsCertificate ?? $"{TlsFolder}/cert.pem", configuration.TlsKey ?? $"{TlsFolder}/key.pem", verify ? configuration.TlsAuthority ?? $"{TlsFolder}/ca.pem" : null)

@@ -11,8 +11,8 @@ internal static class ForeignDirectives
     /// <summary>Without an object here, or always so.</summary>
     private static readonly HashSet<string> s_harmless = new(StringComparer.Ordinal)
     {
-        "allow-nondistributable-artifacts", "bridge-accept-fwmark", "builder", "containerd", "containerd-namespace", "containerd-plugins-namespace",
-        "default-network-opts", "deprecated-key-path", "experimental", "init-path", "live-restore",
+        "allow-nondistributable-artifacts", "bridge-accept-fwmark", "containerd", "containerd-namespace", "containerd-plugins-namespace",
+        "deprecated-key-path", "init-path", "live-restore",
         "min-api-version", "network-control-plane-mtu", "network-diagnostic-port", "node-generic-resources", "oom-score-adjust", "raw-logs", "storage-opts",
         "swarm-default-advertise-addr", "userland-proxy", "userland-proxy-path",
     };
@@ -21,10 +21,9 @@ internal static class ForeignDirectives
     private static readonly Dictionary<string, string> s_asOurs = new(StringComparer.Ordinal)
     {
         ["allow-direct-routing"] = "false", ["api-cors-header"] = "\"\"", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
-        ["default-gateway"] = "\"\"", ["default-gateway-v6"] = "\"\"",
         ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
-        ["fixed-cidr-v6"] = "\"\"", ["host-gateway-ips"] = "[]",
-        ["ip-forward"] = "true", ["ip6tables"] = "true", ["iptables"] = "true", ["ipv6"] = "false", ["metrics-addr"] = "\"\"",
+        ["host-gateway-ips"] = "[]",
+        ["ip-forward"] = "true", ["ip6tables"] = "true", ["iptables"] = "true",
         ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"",
     };
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 
 namespace Slipway.Engine.Containers;
 
@@ -7,6 +8,9 @@ internal sealed class ContainerIndex
 {
     private readonly ConcurrentDictionary<string, Container> _byId = new(StringComparer.Ordinal);
 
+    /// <summary>The keys of <see cref="_byId"/> in order: the CLI asks for a thousand containers by a thousand prefixes.</summary>
+    private ImmutableSortedSet<string> _ids = ImmutableSortedSet.Create<string>(StringComparer.Ordinal);
+
     private readonly ConcurrentDictionary<string, Container> _hidden = new(StringComparer.Ordinal);
 
     /// <summary>Name to the id that owns it; a name is reserved before its container exists.</summary>
@@ -14,7 +18,11 @@ internal sealed class ContainerIndex
 
     public IEnumerable<Container> All => _byId.Values;
 
-    public void Add(Container container) => _byId[container.Id] = container;
+    public void Add(Container container)
+    {
+        _byId[container.Id] = container;
+        ImmutableInterlocked.Update(ref _ids, static (ids, id) => ids.Add(id), container.Id);
+    }
 
     public Container? Find(string id) => _byId.GetValueOrDefault(id) ?? _hidden.GetValueOrDefault(id);
 
@@ -24,6 +32,7 @@ internal sealed class ContainerIndex
     /// <summary>Takes a container and its name out.</summary>
     public void Remove(Container container)
     {
+        ImmutableInterlocked.Update(ref _ids, static (ids, id) => ids.Remove(id), container.Id);
         _byId.TryRemove(container.Id, out _);
         _hidden.TryRemove(container.Id, out _);
         Release(container.Snapshot.Name, container.Id);
@@ -76,15 +85,16 @@ internal sealed class ContainerIndex
             return named;
         }
 
-        Container? match = null;
-        foreach ((string candidate, Container container) in _byId)
+        ImmutableSortedSet<string> ids = _ids;
+        int position = ids.IndexOf(reference);
+        position = position < 0 ? ~position : position;
+        if (!Matches(position) || !_byId.TryGetValue(ids[position], out Container? match))
         {
-            if (candidate.StartsWith(reference, StringComparison.Ordinal))
-            {
-                match = match is null ? container : throw ContainerErrors.Invalid($"multiple IDs found with provided prefix: {reference}");
-            }
+            throw ContainerErrors.NoSuchContainer(reference);
         }
 
-        return match ?? throw ContainerErrors.NoSuchContainer(reference);
+        return Matches(position + 1) ? throw ContainerErrors.Invalid($"multiple IDs found with provided prefix: {reference}") : match;
+
+        bool Matches(int index) => index < ids.Count && ids[index].StartsWith(reference, StringComparison.Ordinal);
     }
 }

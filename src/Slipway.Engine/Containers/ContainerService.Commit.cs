@@ -5,6 +5,7 @@ using Slipway.Engine.Containers.Commit;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Images;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Storage;
 using Slipway.Storage.Changes;
@@ -17,8 +18,10 @@ internal sealed partial class ContainerService
 {
     public async Task<IReadOnlyList<FilesystemChange>> ChangesAsync(string reference, CancellationToken cancellationToken)
     {
+        long begin = _services.Metrics.Begin();
         ContainerSnapshot container = _index.Resolve(reference).Snapshot;
         IReadOnlyList<FileChange> changes = await TranslateAsync(_services.Data.Snapshots.ChangesAsync(LayersOf(container), container.Id, cancellationToken));
+        _services.Metrics.Done(ContainerAction.Changes, begin);
         return [.. changes.Select(change => new FilesystemChange(change.Path, (int)change.Kind))];
     }
 
@@ -39,6 +42,7 @@ internal sealed partial class ContainerService
 
     public async Task<string> CommitAsync(ContainerCommit commit, CancellationToken cancellationToken)
     {
+        long begin = _services.Metrics.Begin();
         Container container = _index.Resolve(commit.Container);
         RequireWhole(container, "commit");
         Reference? name = ImageNames.Target(commit.Repository, commit.Tag);
@@ -56,6 +60,7 @@ internal sealed partial class ContainerService
             }
 
             _events.Publish(container.Snapshot, "commit", ("comment", commit.Comment ?? ""), ("imageID", image.Id.ToString()), ("imageRef", name?.Familiar ?? ""));
+            _services.Metrics.Done(ContainerAction.Commit, begin);
             return image.Id.ToString();
         }
         finally
@@ -89,6 +94,7 @@ internal sealed partial class ContainerService
         Layer? layer = await _services.Data.Snapshots.ReadLayerAsync(
             parent.ChainIds,
             container.Id,
+            newest: null,
             async tar => tar is null ? null : await ingest.AddTarAsync(top, tar, cancellationToken),
             cancellationToken);
 
@@ -103,7 +109,7 @@ internal sealed partial class ContainerService
     /// <summary>The configuration asked for with the instructions applied; what it leaves out comes from the container.</summary>
     private static ContainerConfig ImageConfigOf(ContainerCommit commit, ContainerSnapshot container)
     {
-        ImageRunConfig changed = ChangeInstructions.Apply(RunConfigs.Of(commit.Config ?? container.Config), commit.Changes);
+        ImageRunConfig changed = ConfigChanges.Apply(RunConfigs.Of(commit.Config ?? container.Config), commit.Changes);
         return ImageDefaults.Merge(ImageShapes.Config(changed), RunConfigs.Of(container.Config));
     }
 

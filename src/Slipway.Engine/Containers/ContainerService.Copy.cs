@@ -201,8 +201,12 @@ internal sealed partial class ContainerService
             List<PlacedMount> mounts = OfflineMounts.Open(container, _services.ContainerDirectory(container.Id), _services.Data);
             try
             {
-                return NamespaceView.Assemble(
-                    _services.Data.Snapshots.MountRootfs(LayersOf(container), container.Id, readOnly: false, size: RootfsSize.Of(container.HostConfig)), mounts, container.HostConfig.ReadonlyRootfs);
+                if (RootfsSize.Of(container.HostConfig) is { } size)
+                {
+                    await _services.Data.Snapshots.EnsureSizedAsync(LayersOf(container), container.Id, size, CancellationToken.None);
+                }
+
+                return NamespaceView.Assemble(_services.Data.Snapshots.MountRootfs(LayersOf(container), container.Id, readOnly: false), mounts, container.HostConfig.ReadonlyRootfs);
             }
             finally
             {

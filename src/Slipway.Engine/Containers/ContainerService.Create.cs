@@ -4,6 +4,7 @@ using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.Requirements;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Secrets;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Runtime.Confinement;
 using Slipway.Storage;
@@ -16,6 +17,7 @@ internal sealed partial class ContainerService
     /// <summary>A row and a name; nothing is mounted or started.</summary>
     public async Task<ContainerCreateResponse> CreateAsync(ContainerCreate create, CancellationToken cancellationToken)
     {
+        long begin = _services.Metrics.Begin();
         ContainerCreateRequest request = create.Request;
         if (request.Image.Length == 0)
         {
@@ -54,7 +56,7 @@ internal sealed partial class ContainerService
         };
         try
         {
-            snapshot = snapshot with { Mounts = await CreateMountsAsync(snapshot, image, cancellationToken) };
+            snapshot = snapshot with { Mounts = await CreateMountsAsync(snapshot, image, request.Judged, cancellationToken) };
             if (SecretMounts.Destinations(hostConfig).FirstOrDefault(place => snapshot.Mounts.Any(mount => mount.Destination == place)) is { } taken)
             {
                 throw ContainerErrors.Invalid($"Duplicate mount point: {taken}");
@@ -71,6 +73,7 @@ internal sealed partial class ContainerService
 
         _index.Add(new Container(snapshot));
         _events.Publish(snapshot, "create");
+        _services.Metrics.Done(ContainerAction.Create, begin);
         return new ContainerCreateResponse(id, [.. PlatformWarnings(image, create.Platform), .. _services.Limits.Discard(SpecResources.Build(hostConfig, [])).Warnings]);
     }
 

@@ -1,6 +1,7 @@
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Telemetry;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Process;
 using Slipway.Runtime.Supervision;
@@ -75,6 +76,8 @@ internal sealed partial class ContainerService
     {
         container.Pidfd?.Dispose();
         container.Pidfd = null;
+        long begin = _services.Metrics.Begin();
+        bool bundled = _services.Foreign.BundleOf(container.Id).ReadPid(execId: null) is not null || ForeignRuntimes.IsForeign(container.Snapshot.HostConfig);
         Task detached = _services.ContainerNetworks.DetachAsync(container.Id, container.Snapshot.State.Attached);
         bool oomKilled = false;
         using (Cgroup? group = _services.Cgroups.TryOpen(_services.CgroupPath(container.Snapshot)))
@@ -83,8 +86,8 @@ internal sealed partial class ContainerService
             {
                 oomKilled = group.OomKills() > 0;
 
-                // With the host's pid namespace the end of the first process does not end the others; nor does that of a runtime's process.
-                if (container.Snapshot.HostConfig.PidMode.Length > 0 || ForeignRuntimes.IsForeign(container.Snapshot.HostConfig))
+                // With the host's pid namespace the end of the first process does not end the others; nor does that of a runtime's process, or of a relay.
+                if (container.Snapshot.HostConfig.PidMode.Length > 0 || bundled)
                 {
                     await group.KillAsync(_services.Time, CancellationToken.None);
                 }
@@ -94,7 +97,12 @@ internal sealed partial class ContainerService
         }
 
         await detached;
-        if (ForeignRuntimes.IsForeign(container.Snapshot.HostConfig))
+        if (!container.Snapshot.IsWarmUp && container.Snapshot.State.Attached.All.Any())
+        {
+            _services.Metrics.Done(NetworkAction.Release, begin);
+        }
+
+        if (bundled)
         {
             await _services.Foreign.ReleaseAsync(container.Snapshot);
         }

@@ -53,7 +53,9 @@ internal sealed partial class ContainerService
             while (container.Snapshot.State.Health is { } health)
             {
                 await Task.Delay(policy.PauseFor(health.Status, Now - started), _services.Time, end);
-                await RecordProbeAsync(container, policy, await probe(container, policy, end), end);
+                ProbeResult result = await probe(container, policy, end);
+                _services.Metrics.Probed(result.HasRun);
+                await RecordProbeAsync(container, policy, result, end);
             }
         }
         catch (OperationCanceledException)

@@ -17,7 +17,7 @@ internal sealed partial class ContainerService
     private async Task<IReadOnlyList<ContainerMount>> AcquireMountsAsync(Container container, MountUpdate update, CancellationToken cancellationToken)
     {
         ContainerSnapshot snapshot = container.Snapshot;
-        IReadOnlyList<ContainerMount> acquired = await _services.Volumes.AcquireAsync(update.Added, snapshot.Id, cancellationToken);
+        IReadOnlyList<ContainerMount> acquired = await _services.Volumes.AcquireAsync(update.Added, snapshot.Id, update.Judged, cancellationToken);
         try
         {
             await PopulateAsync(acquired, snapshot.Id, FindImage(snapshot.ImageId, platform: null), cancellationToken);

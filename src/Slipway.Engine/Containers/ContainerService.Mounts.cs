@@ -1,3 +1,4 @@
+using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Files;
@@ -12,12 +13,12 @@ internal sealed partial class ContainerService
     /// The mounts of a container that is being created. Its volumes are made, and those that are empty filled from its image, as Docker does at this
     /// point. Where that fails nothing is left of it but named volumes.
     /// </summary>
-    private async Task<IReadOnlyList<ContainerMount>> CreateMountsAsync(ContainerSnapshot container, Image image, CancellationToken cancellationToken)
+    private async Task<IReadOnlyList<ContainerMount>> CreateMountsAsync(ContainerSnapshot container, Image image, JudgedObjects? judged, CancellationToken cancellationToken)
     {
         try
         {
             IReadOnlyList<ContainerMount> mounts = MountSpecs.Resolve(container.Config, container.HostConfig, Lookups);
-            mounts = await _services.Volumes.AcquireAsync(mounts, container.Id, cancellationToken);
+            mounts = await _services.Volumes.AcquireAsync(mounts, container.Id, judged, cancellationToken);
             try
             {
                 await PopulateAsync(mounts, container.Id, image, cancellationToken);

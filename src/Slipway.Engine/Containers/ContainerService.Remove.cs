@@ -3,6 +3,7 @@ using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Copy;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Telemetry;
 
 namespace Slipway.Engine.Containers;
 
@@ -147,6 +148,7 @@ internal sealed partial class ContainerService
     /// <summary>Removes a container that does not run: its layer, its files and anonymous volumes, its row. The lock is held.</summary>
     internal async Task RemoveHeldAsync(Container container, bool removeVolumes)
     {
+        long begin = _services.Metrics.Begin();
         ContainerSnapshot snapshot = container.Snapshot;
         int exitCode = snapshot.State.ExitCode;
         await container.OfflineFiles.EndAsync(_services.Time, OfflineFiles.Patience);
@@ -160,7 +162,7 @@ internal sealed partial class ContainerService
 
             // Side by side: a layer without a row, as well as a row without a layer, is removed by the next engine.
             Task<bool> deleted = _services.Data.Containers.DeleteAsync(container.Id, CancellationToken.None);
-            _services.Data.Snapshots.Remove(container.Id);
+            await _services.Data.Snapshots.RemoveAsync(container.Id);
             await deleted;
         }
         catch (Exception exception)
@@ -172,6 +174,11 @@ internal sealed partial class ContainerService
 
         _index.Remove(container);
         _events.Publish(snapshot, "destroy");
+        if (!snapshot.IsWarmUp)
+        {
+            _services.Metrics.Done(ContainerAction.Delete, begin);
+        }
+
         container.Waits.Removed(exitCode);
     }
 }

@@ -67,7 +67,7 @@ internal sealed partial class ContainerService
         {
             try
             {
-                await StartAsync(required.Id, cancellationToken);
+                await StartAsync(required.Id, checkpoint: null, cancellationToken);
             }
             catch (EngineException exception) when (exception.Kind == ErrorKind.NotModified)
             {

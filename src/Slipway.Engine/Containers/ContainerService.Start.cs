@@ -5,13 +5,15 @@ using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Logging;
 using Slipway.Engine.Networks;
+using Slipway.Engine.Networks.Types;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 
 namespace Slipway.Engine.Containers;
 
 internal sealed partial class ContainerService
 {
-    public async Task StartAsync(string reference, CancellationToken cancellationToken)
+    public async Task StartAsync(string reference, CheckpointName? checkpoint, CancellationToken cancellationToken)
     {
         Container container = _index.Resolve(reference);
         if (!container.Snapshot.State.IsRunning)
@@ -31,14 +33,17 @@ internal sealed partial class ContainerService
                 throw new EngineException(ErrorKind.Conflict, "container is marked for removal and cannot be started");
         }
 
+        string? checkpointPath = CheckpointPath(container.Snapshot, checkpoint);
         container.RestartDelay = default;
         container.Publish(state with { RestartCount = 0, StoppedByUser = false });
-        await StartHeldAsync(container);
+        await StartHeldAsync(container, checkpointPath);
     }
 
     /// <summary>Starts a container whose lock is held. A start that fails leaves nothing behind but its reason in the state.</summary>
-    private async Task StartHeldAsync(Container container)
+    /// <param name="checkpoint">The directory of what it goes on from; null: it starts from the beginning.</param>
+    private async Task StartHeldAsync(Container container, string? checkpoint = null)
     {
+        long begin = _services.Metrics.Begin();
         container.StopRequested = false;
         container.EndedAsUnhealthy = false;
         LaunchedContainer launched;
@@ -47,7 +52,7 @@ internal sealed partial class ContainerService
         try
         {
             sink = await _forwarding.ConnectAsync(container.Snapshot);
-            launched = await _launcher.LaunchAsync(container.Snapshot, container.Streams.Take());
+            launched = await _launcher.LaunchAsync(container.Snapshot, container.Streams.Take(), checkpoint);
         }
         catch (Exception exception)
         {
@@ -91,6 +96,11 @@ internal sealed partial class ContainerService
         }
 
         _events.Publish(container.Snapshot, "start");
+        if (!container.Snapshot.IsWarmUp)
+        {
+            _services.Metrics.Done(ContainerAction.Start, begin);
+        }
+
         WatchHealthHeld(container);
     }
 
@@ -135,9 +145,9 @@ internal sealed partial class ContainerService
     {
         string driver = name switch
         {
-            NamespaceModes.None => NetworkService.NullDriver,
-            NamespaceModes.Host => NetworkService.HostDriver,
-            _ => NetworkService.BridgeDriver,
+            NamespaceModes.None => NetworkTypes.Null,
+            NamespaceModes.Host => NetworkTypes.Host,
+            _ => _services.Networks.FindByName(name)?.Document.Driver ?? NetworkTypes.Bridge,
         };
         _events.Network(container, action, _services.NetworkId(name), name, driver);
     }

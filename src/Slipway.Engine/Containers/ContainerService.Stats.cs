@@ -30,17 +30,18 @@ internal sealed partial class ContainerService
     private async IAsyncEnumerable<ContainerStats> SampleAsync(Container container, StatsOptions options, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         StatsReader reader = new(_services, _host.OnlineCpuCount, _hostMemory.Value);
-        ContainerStats? before = null;
+        CpuSample? before = null;
         if (options is { Stream: false, OneShot: false } && container.Snapshot.State.IsLive)
         {
-            before = reader.Read(container.Snapshot, null);
+            before = reader.ReadCpu(container.Snapshot);
             await Task.Delay(StatsWindow, _services.Time, cancellationToken);
         }
 
         while (true)
         {
-            before = reader.Read(container.Snapshot, before);
-            yield return before;
+            ContainerStats sample = reader.Read(container.Snapshot, before);
+            before = CpuSample.Of(sample);
+            yield return sample;
             if (!options.Stream)
             {
                 yield break;

@@ -15,7 +15,10 @@ public interface IContainers
 
     ContainerInspect Inspect(string reference, bool size);
 
-    Task StartAsync(string reference, CancellationToken cancellationToken);
+    Task StartAsync(string reference, CancellationToken cancellationToken) => StartAsync(reference, checkpoint: null, cancellationToken);
+
+    /// <param name="checkpoint">What it goes on from; null: from the beginning.</param>
+    Task StartAsync(string reference, CheckpointName? checkpoint, CancellationToken cancellationToken);
 
     /// <param name="timeoutSeconds">Null: the container's own; negative: no limit.</param>
     /// <param name="signal">Null: the container's own.</param>
@@ -75,12 +78,25 @@ public interface IContainers
     /// <summary>Unpacks a tar, plain or compressed, into a directory of the container.</summary>
     Task CopyToAsync(string reference, ContainerExtraction extraction, Stream tar, CancellationToken cancellationToken);
 
+    /// <summary>Writes down the processes of a container that runs, so that a start can go on from there.</summary>
+    /// <param name="leaveRunning">Else it has ended when this returns.</param>
+    Task CheckpointAsync(string reference, CheckpointName checkpoint, bool leaveRunning, CancellationToken cancellationToken);
+
+    /// <summary>The names of its checkpoints.</summary>
+    /// <param name="directory">Where they are looked for; null: where they are unless that is said.</param>
+    IReadOnlyList<string> ListCheckpoints(string reference, string? directory);
+
+    Task RemoveCheckpointAsync(string reference, CheckpointName checkpoint, CancellationToken cancellationToken);
+
     /// <summary>Removes the containers that do not run (<c>docker container prune</c>).</summary>
     Task<ContainersPruneReport> PruneAsync(Filters filters, CancellationToken cancellationToken);
 
     /// <summary>The plan that starts the container, as text (<c>slipway explain</c>).</summary>
     Task<string> ExplainAsync(string reference, CancellationToken cancellationToken);
 }
+
+/// <param name="Directory">Of the host, in which the container's checkpoints are; null: beside what else belongs to the container.</param>
+public sealed record CheckpointName(string Name, string? Directory);
 
 public sealed record ContainerCreate(string? Name, string? Platform, ContainerCreateRequest Request);
 

@@ -1,7 +1,9 @@
+using System.Net;
 using System.Runtime.InteropServices;
 using Slipway.Api;
 using Slipway.Api.Daemon;
 using Slipway.Engine.Containers.Cdi;
+using Slipway.Engine.Telemetry;
 using Slipway.Runtime.Confinement;
 
 namespace Slipway.Engine.Daemon;
@@ -23,6 +25,16 @@ internal sealed record DaemonParts
 
     public required Func<int> EventListeners { get; init; }
 
+    public required EngineMetrics Metrics { get; init; }
+
+    /// <summary>What <c>host-gateway</c> stands for.</summary>
+    public Func<IPAddress?> HostGateway { get; init; } = static () => null;
+
+    /// <summary>Events since the start.</summary>
+    public required Func<long> Events { get; init; }
+
+    public required DateTimeOffset StartedAt { get; init; }
+
     /// <summary>Which limits the host can hold.</summary>
     public required ResourceSupport Limits { get; init; }
 
@@ -37,6 +49,14 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
 {
     private readonly HostFacts _host = HostFacts.Read();
     private readonly string _backingFilesystem = BackingFilesystem(parts.Options.DataRoot);
+
+    public string Metrics() => MetricsText.Render(parts, _host);
+
+    public bool IsExperimental => parts.Options.Experimental;
+
+    public IPAddress? HostGateway => parts.HostGateway();
+
+    public string DataRoot => parts.Options.DataRoot;
 
     public SystemInfo Info()
     {
@@ -70,6 +90,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             OomKillDisable = limits.OomKillDisable,
             IPv4Forwarding = forwarding,
             Debug = parts.Options.Debug,
+            ExperimentalBuild = IsExperimental,
             LoggingDriver = parts.Options.LogDriver,
             NFd = Directory.GetFiles("/proc/self/fd").Length,
             NGoroutines = ThreadPool.ThreadCount,
@@ -119,7 +140,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
                     ["ApiVersion"] = apiVersion,
                     ["Arch"] = _host.Architecture,
                     ["BuildTime"] = EngineVersion.BuildTime,
-                    ["Experimental"] = "false",
+                    ["Experimental"] = IsExperimental ? "true" : "false",
                     ["GitCommit"] = EngineVersion.Commit,
                     ["GoVersion"] = runtime,
                     ["KernelVersion"] = _host.KernelVersion,
@@ -135,6 +156,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
             Arch = _host.Architecture,
             KernelVersion = _host.KernelVersion,
             BuildTime = EngineVersion.BuildTime,
+            Experimental = IsExperimental ? true : null,
         };
     }
 

@@ -1,6 +1,7 @@
 using Slipway.Api;
 using Slipway.Api.Containers;
 using Slipway.Api.Disk;
+using Slipway.Engine.Builds;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Images;
@@ -14,7 +15,8 @@ namespace Slipway.Engine.Disk;
 
 /// <summary>The storage's ledger in the words of the API: whose is it, and what would a prune give back.</summary>
 /// <param name="containers">The containers as they are now.</param>
-internal sealed class DiskService(EngineOptions options, DataRoot data, VolumeService volumes, IContainers listing, Func<IEnumerable<ContainerSnapshot>> containers) : IDisk
+/// <param name="builds">The records of the build cache.</param>
+internal sealed class DiskService(EngineOptions options, DataRoot data, VolumeService volumes, IContainers listing, Func<IEnumerable<ContainerSnapshot>> containers, Func<CancellationToken, Task<IReadOnlyList<BuildCacheRecord>>> builds) : IDisk
 {
     public async Task<DiskUsage> UsageAsync(DiskUsageTypes types, CancellationToken cancellationToken)
     {
@@ -36,7 +38,7 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, VolumeSe
             Images = types.HasFlag(DiskUsageTypes.Images) ? Images() : null,
             Containers = types.HasFlag(DiskUsageTypes.Containers) ? summaries : null,
             Volumes = types.HasFlag(DiskUsageTypes.Volumes) ? volumes.Usage(volumeBytes) : null,
-            BuildCache = types.HasFlag(DiskUsageTypes.BuildCache) ? [] : null,
+            BuildCache = types.HasFlag(DiskUsageTypes.BuildCache) ? [.. (await builds(cancellationToken)).Select(Item)] : null,
         };
     }
 
@@ -67,6 +69,20 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, VolumeSe
             LastUsed = entry.Images.Select(id => images.TryGetValue(id, out Image? image) ? LastUse.Of(data.Ledger, image) : null).Max() is { } last ? Rfc3339.Format(last) : null,
         };
     }
+
+    private static BuildCacheItem Item(BuildCacheRecord record) => new()
+    {
+        ID = record.Id,
+        Parents = record.Parents.Count == 0 ? null : [.. record.Parents],
+        Type = record.Type,
+        Description = record.Description,
+        InUse = record.InUse,
+        Shared = record.Shared,
+        Size = record.Size,
+        CreatedAt = Rfc3339.Format(record.CreatedAt),
+        LastUsedAt = record.LastUsedAt is { } used ? Rfc3339.Format(used) : null,
+        UsageCount = record.UsageCount,
+    };
 
     private List<Api.Images.ImageSummary> Images()
     {

@@ -35,6 +35,7 @@ public sealed class EventLog : IEvents, IAsyncDisposable
     private readonly Channel<Unwritten> _unwritten;
     private readonly Task _writing;
     private long _lastTicks;
+    private long _published;
 
     public EventLog(IEventTable table, TimeProvider time)
     {
@@ -58,6 +59,9 @@ public sealed class EventLog : IEvents, IAsyncDisposable
             }
         }
     }
+
+    /// <summary>Events since this was made.</summary>
+    public long PublishedCount => Interlocked.Read(ref _published);
 
     /// <summary>Tells all subscribers. Never waits and never fails, so it may be called while a lock is held.</summary>
     /// <param name="type">container, image, network, volume, daemon.</param>
@@ -91,6 +95,7 @@ public sealed class EventLog : IEvents, IAsyncDisposable
             }
 
             _recent.Enqueue(message);
+            _published++;
             _unwritten.Writer.TryWrite(new Unwritten(message, null));
             foreach (Subscription subscription in _subscriptions)
             {

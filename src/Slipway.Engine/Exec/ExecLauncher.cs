@@ -36,7 +36,7 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
             Namespaces = [.. SpecBuilder.Namespaces(snapshot.HostConfig, new Dictionary<string, string>()).Select(entry => entry.Type)],
             StdinIsPipe = request.AttachStdin && attachment is not null,
         };
-        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot), services.Options.Defaults);
+        (ProcessSpec process, SeccompSpec? filter) = Process(snapshot, request, consoleSize, LookUp(context, snapshot, request), links.Environment(snapshot), services.Options.Defaults, services.Data.HasProjectQuotas);
         if (ForeignRuntimes.IsForeign(snapshot.HostConfig))
         {
             return await services.Foreign.ExecAsync(snapshot, exec.SupervisedId, process, plan => Request(container, exec, context, plan, attachment), cancellationToken);
@@ -72,7 +72,7 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
         }
     }
 
-    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user, IReadOnlyList<string> linkVariables, ContainerDefaults defaults)
+    private static (ProcessSpec Process, SeccompSpec? Filter) Process(ContainerSnapshot container, ExecCreateRequest request, List<uint>? consoleSize, ResolvedUser user, IReadOnlyList<string> linkVariables, ContainerDefaults defaults, bool boundByProjects)
     {
         HostConfig host = container.HostConfig;
         SecurityOptions security = SecurityOptions.Parse(host.SecurityOpt, defaults.NoNewPrivileges);
@@ -92,7 +92,7 @@ internal sealed class ExecLauncher(EngineServices services, ContainerLinks links
         };
 
         // As in runc, a privileged exec gets all capabilities, but keeps the container's filter.
-        return (process, SpecBuilder.Seccomp(host, security, SpecBuilder.Capabilities(host, ids), defaults));
+        return (process, SpecBuilder.Seccomp(host, security, SpecBuilder.Capabilities(host, ids), defaults, boundByProjects));
     }
 
     private static ResolvedUser LookUp(ExecContext context, ContainerSnapshot container, ExecCreateRequest request)

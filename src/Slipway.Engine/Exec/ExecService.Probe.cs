@@ -53,9 +53,8 @@ internal sealed partial class ExecService
             ends.Close();
             exec.Fail(LaunchFailure.NotExecutableCode, _services.Time.GetUtcNow());
             cancellationToken.ThrowIfCancellationRequested();
-            return Result(-1, exception is OperationCanceledException
-                ? $"timed out starting health check for container {container.Id}"
-                : LaunchFailure.FromExec(exception).Message);
+            string reason = exception is OperationCanceledException ? $"timed out starting health check for container {container.Id}" : LaunchFailure.FromExec(exception).Message;
+            return Result(-1, reason) with { HasRun = false };
         }
 
         using (process.Pidfd)

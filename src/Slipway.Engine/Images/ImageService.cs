@@ -1,6 +1,7 @@
 using Slipway.Api;
 using Slipway.Api.Images;
 using Slipway.Engine.Events;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Storage.Images;
 using Slipway.Storage.Ledger;
@@ -10,7 +11,7 @@ namespace Slipway.Engine.Images;
 /// <summary>Images over the store: Docker's shapes, texts and events.</summary>
 /// <param name="usedBy">The containers that were made from an image; must not call back.</param>
 internal sealed partial class ImageService(
-    IImageStore store, IDiskLedger ledger, EventLog events, TimeProvider time, Func<Digest, IReadOnlyList<ImageUse>> usedBy) : IImages
+    IImageStore store, IDiskLedger ledger, EventLog events, EngineMetrics metrics, TimeProvider time, Func<Digest, IReadOnlyList<ImageUse>> usedBy) : IImages
 {
     public IReadOnlyList<ImageSummary> List(bool all, Filters filters, bool sharedSize)
     {
@@ -27,7 +28,13 @@ internal sealed partial class ImageService(
 
     public ImageInspect Inspect(string reference) => ImageShapes.Inspect(Get(reference));
 
-    public IReadOnlyList<ImageHistoryItem> History(string reference) => ImageShapes.History(Get(reference));
+    public IReadOnlyList<ImageHistoryItem> History(string reference)
+    {
+        long begin = metrics.Begin();
+        IReadOnlyList<ImageHistoryItem> history = ImageShapes.History(Get(reference));
+        metrics.Done(ImageAction.History, begin);
+        return history;
+    }
 
     public async Task TagAsync(string reference, string repository, string? tag, CancellationToken cancellationToken)
     {
@@ -38,7 +45,10 @@ internal sealed partial class ImageService(
 
     public async Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(string reference, bool force, bool prune, CancellationToken cancellationToken)
     {
-        return await RemoveAsync(Get(reference), reference, new RemoveOptions { Force = force, UsedBy = usedBy }, reason: null, cancellationToken);
+        long begin = metrics.Begin();
+        IReadOnlyList<ImageDeleteItem> removed = await RemoveAsync(Get(reference), reference, new RemoveOptions { Force = force, UsedBy = usedBy }, reason: null, cancellationToken);
+        metrics.Done(ImageAction.Delete, begin);
+        return removed;
     }
 
     private async Task<IReadOnlyList<ImageDeleteItem>> RemoveAsync(
@@ -79,7 +89,7 @@ internal sealed partial class ImageService(
         ImportOptions options = new()
         {
             Reference = ImageNames.Target(import.Repository, import.Tag),
-            Changes = import.Changes,
+            Config = ConfigChanges.Apply(new ImageRunConfig(), import.Changes),
             Message = import.Message ?? "Imported from -",
             Platform = import.Platform is { } platform ? StorageErrors.Of(() => Platform.Parse(platform)) : null,
         };

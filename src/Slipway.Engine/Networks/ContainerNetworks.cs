@@ -5,6 +5,7 @@ using Slipway.Api.Containers;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Telemetry;
 using Slipway.Kernel;
 using Slipway.Kernel.Process;
 using Slipway.Networking;
@@ -13,11 +14,11 @@ namespace Slipway.Engine.Networks;
 
 /// <summary>Connects containers: their links, their ports, their names and the name server of each.</summary>
 /// <param name="bridge">The driver of the default network, which also makes network namespaces.</param>
-internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host, NetworkCatalog catalog, ResolverHost resolvers, IEngineLog log) : IAsyncDisposable
+/// <param name="hasDefaultIpv6">The default network has IPv6.</param>
+internal sealed class ContainerNetworks(
+    IDefaultNetwork bridge, bool hasDefaultIpv6, NetworkHost host, NetworkCatalog catalog, NameServers names, EngineMetrics metrics, IEngineLog log) : IAsyncDisposable
 {
-    private const string HostResolvConf = "/etc/resolv.conf";
-
-    private readonly ConcurrentDictionary<string, SandboxResolver> _resolvers = new(StringComparer.Ordinal);
+    private readonly RouteChoice _routes = new(catalog, hasDefaultIpv6);
 
     /// <summary>The network namespace for a container that starts; null for one that uses another's.</summary>
     public async Task<Sandbox?> SandboxAsync(ContainerSnapshot container)
@@ -36,23 +37,31 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     /// <summary>Attaches a container that starts to all its networks; null for one that has none. After a failure nothing is left behind.</summary>
     public Task<AttachedNetworks>? AttachAsync(ContainerSnapshot container, Sandbox sandbox)
     {
+        long begin = metrics.Begin();
         string[] names = [.. Names(container)];
         return names switch
         {
             [] => null,
-            [NamespaceModes.Bridge] => AttachDefaultAsync(container, sandbox),
-            _ => AttachAllAsync(container, names, sandbox),
+            [NamespaceModes.Bridge] => MeasuredAsync(AttachDefaultAsync(container, sandbox)),
+            _ => MeasuredAsync(AttachAllAsync(container, names, sandbox)),
         };
+
+        async Task<AttachedNetworks> MeasuredAsync(Task<AttachedNetworks> attaching)
+        {
+            AttachedNetworks attached = await attaching;
+            if (!container.IsWarmUp)
+            {
+                metrics.Done(NetworkAction.Allocate, begin);
+            }
+
+            return attached;
+        }
     }
 
     /// <summary>Detaches a container that ended from all its networks.</summary>
     public async Task DetachAsync(string containerId, AttachedNetworks attached)
     {
-        if (_resolvers.TryRemove(containerId, out SandboxResolver? resolver))
-        {
-            await resolver.DisposeAsync();
-        }
-
+        await names.EndAsync(containerId);
         foreach ((string name, StoredEndpoint endpoint) in attached.All)
         {
             await DetachOneAsync(name, endpoint.EndpointId);
@@ -67,9 +76,10 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     {
         using Sandbox sandbox = await OpenAsync(container, process);
         AttachedNetworks before = container.State.Attached;
-        string? gateway = DefaultRoute(container, before.Names.Append(name));
+        string? gateway = _routes.Default(container, before.Names.Append(name));
         bool takesRoute = gateway == name;
-        string? former = takesRoute ? DefaultRoute(container, before.Names) : null;
+        bool takesIpv6Route = _routes.Ipv6(container, before.Names.Append(name)) == name;
+        string? former = takesRoute ? _routes.Default(container, before.Names) : null;
         AttachedNetworks attached = before;
         if (former is not null)
         {
@@ -78,7 +88,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
 
         try
         {
-            attached = attached.With(name, StoredEndpoint.From(await AttachOneAsync(container, name, takesRoute, sandbox)));
+            attached = attached.With(name, StoredEndpoint.From(await AttachOneAsync(container, name, takesRoute, takesIpv6Route, sandbox)));
             await ResolveAsync(container, attached, sandbox);
             return attached;
         }
@@ -92,6 +102,11 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
             if (former is not null)
             {
                 await TakeAsync(container, attached.Without(name), former, sandbox);
+            }
+
+            if (takesIpv6Route)
+            {
+                await TakeIpv6Async(container, before, sandbox);
             }
 
             throw;
@@ -110,12 +125,18 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         }
 
         using Sandbox sandbox = await OpenAsync(container, process);
-        bool hadRoute = DefaultRoute(container, attached.Names) == name;
+        bool hadRoute = _routes.Default(container, attached.Names) == name;
+        bool hadIpv6Route = _routes.Ipv6(container, attached.Names) == name;
         await DetachOneAsync(name, endpoint.EndpointId);
         attached = attached.Without(name);
-        if (hadRoute && DefaultRoute(container, attached.Names) is { } next)
+        if (hadRoute && _routes.Default(container, attached.Names) is { } next)
         {
             attached = await TakeAsync(container, attached, next, sandbox);
+        }
+
+        if (hadIpv6Route)
+        {
+            await TakeIpv6Async(container, attached, sandbox);
         }
 
         await ResolveAsync(container, attached, sandbox);
@@ -127,7 +148,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     public async Task<AttachedNetworks> ChangePortsAsync(ContainerSnapshot container, Func<PublishedPort, bool> isRemoved, IReadOnlyList<PortRequest> added)
     {
         AttachedNetworks attached = container.State.Attached;
-        if (DefaultRoute(container, attached.Names) is not { } name || attached.Find(name) is not { } stored)
+        if (_routes.Default(container, attached.Names) is not { } name || attached.Find(name) is not { } stored)
         {
             return attached;
         }
@@ -142,7 +163,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     {
         foreach ((string name, StoredEndpoint endpoint) in container.State.Attached.Networks)
         {
-            catalog.FindByName(name)?.Names.Set(endpoint.EndpointId, DnsNames(container, name), IPAddress.Parse(endpoint.Address));
+            catalog.FindByName(name)?.Announce(endpoint.ToEndpoint(), DnsNames(container, name));
         }
     }
 
@@ -158,7 +179,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
                 if (container.State.Attached.Find(network.Name) is { } endpoint && network.TryUse(endpoint.EndpointId))
                 {
                     endpoints.Add(endpoint);
-                    network.Names.Set(endpoint.EndpointId, DnsNames(container, network.Name), IPAddress.Parse(endpoint.Address));
+                    network.Announce(endpoint.ToEndpoint(), DnsNames(container, network.Name));
                 }
             }
 
@@ -172,11 +193,13 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
             }
         }
 
+        await names.TakeOverAsync(running.Where(container => container.State.Attached.Networks.Count > 0).Select(container => container.Id).ToHashSet(), cancellationToken);
         foreach (ContainerSnapshot container in running.Where(container => container.State.Attached.Networks.Count > 0))
         {
             try
             {
                 using Sandbox sandbox = await OpenAsync(container, process: null);
+                await LocateAsync(container.State.Attached, sandbox);
                 await ResolveAsync(container, container.State.Attached, sandbox);
             }
             catch (Exception exception) when (exception is NetworkException or KernelException or IOException)
@@ -194,20 +217,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         return [.. ((string[])[container.Name, .. settings?.Aliases ?? [], .. own]).Where(name => name.Length > 0).Distinct(StringComparer.Ordinal)];
     }
 
-    /// <summary>The network of the default route: not an internal one if there is another, the highest priority, then the first by name.</summary>
-    public string? DefaultRoute(ContainerSnapshot container, IEnumerable<string> names) => names
-        .OrderBy(name => catalog.FindByName(name)?.Document.Internal == true)
-        .ThenByDescending(name => container.RequestedEndpoints.GetValueOrDefault(name)?.GwPriority ?? 0)
-        .ThenBy(name => name, StringComparer.Ordinal)
-        .FirstOrDefault();
-
-    public async ValueTask DisposeAsync()
-    {
-        foreach (SandboxResolver resolver in _resolvers.Values)
-        {
-            await resolver.DisposeAsync();
-        }
-    }
+    public ValueTask DisposeAsync() => names.DisposeAsync();
 
     /// <summary>The networks a container asks for, the one of its mode first, which gets the first interface.</summary>
     private static IEnumerable<string> Names(ContainerSnapshot container) => container.RequestedEndpoints.Keys
@@ -217,17 +227,17 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         .ThenBy(name => name, StringComparer.Ordinal);
 
     private async Task<AttachedNetworks> AttachDefaultAsync(ContainerSnapshot container, Sandbox sandbox) =>
-        AttachedNetworks.None.With(NamespaceModes.Bridge, StoredEndpoint.From(await AttachOneAsync(container, NamespaceModes.Bridge, isDefaultRoute: true, sandbox)));
+        AttachedNetworks.None.With(NamespaceModes.Bridge, StoredEndpoint.From(await AttachOneAsync(container, NamespaceModes.Bridge, isDefaultRoute: true, isIpv6Route: true, sandbox)));
 
     private async Task<AttachedNetworks> AttachAllAsync(ContainerSnapshot container, string[] names, Sandbox sandbox)
     {
         AttachedNetworks attached = AttachedNetworks.None;
-        string? gateway = DefaultRoute(container, names);
+        (string? gateway, string? ipv6Gateway) = (_routes.Default(container, names), _routes.Ipv6(container, names));
         try
         {
             foreach (string name in names)
             {
-                attached = attached.With(name, StoredEndpoint.From(await AttachOneAsync(container, name, name == gateway, sandbox)));
+                attached = attached.With(name, StoredEndpoint.From(await AttachOneAsync(container, name, name == gateway, name == ipv6Gateway, sandbox)));
             }
 
             await ResolveAsync(container, attached, sandbox);
@@ -240,15 +250,19 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         }
     }
 
-    private async Task<EndpointInfo> AttachOneAsync(ContainerSnapshot container, string name, bool isDefaultRoute, Sandbox sandbox)
+    private async Task<EndpointInfo> AttachOneAsync(ContainerSnapshot container, string name, bool isDefaultRoute, bool isIpv6Route, Sandbox sandbox)
     {
+        EndpointOptions options = EndpointOptions.Parse(container.RequestedEndpoints.GetValueOrDefault(name), errors: []);
         EndpointRequest request = new()
         {
+            LinkName = options.LinkName,
+            LinkSettings = options.Settings,
             EndpointId = container.Id,
             Name = container.Name,
             MacAddress = MacAddress(container, name),
             Ports = isDefaultRoute ? PortSpecs.Requests(container.Config, container.HostConfig) : [],
             IsDefaultRoute = isDefaultRoute,
+            IsIpv6DefaultRoute = isIpv6Route,
         };
         if (name == NamespaceModes.Bridge)
         {
@@ -256,8 +270,8 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         }
 
         UserNetwork network = catalog.FindByName(name) ?? throw NetworkErrors.NotFound(name);
-        string? address = container.RequestedEndpoints.GetValueOrDefault(name)?.IPAMConfig?.IPv4Address;
-        request = request with { EndpointId = Identifiers.New(), Address = string.IsNullOrEmpty(address) ? null : IPAddress.Parse(address) };
+        EndpointIPAMConfig? ipam = container.RequestedEndpoints.GetValueOrDefault(name)?.IPAMConfig;
+        request = request with { EndpointId = Identifiers.New(), Address = Address(ipam?.IPv4Address), Ipv6Address = Address(ipam?.IPv6Address) };
         if (!network.TryUse(request.EndpointId))
         {
             throw NetworkErrors.NotFound(name);
@@ -266,7 +280,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         try
         {
             EndpointInfo endpoint = await network.Driver.AttachAsync(request, sandbox, CancellationToken.None);
-            network.Names.Set(endpoint.EndpointId, DnsNames(container, name), endpoint.Address);
+            network.Announce(endpoint, DnsNames(container, name));
             return endpoint;
         }
         catch
@@ -284,7 +298,7 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         }
         else if (catalog.FindByName(name) is { } network)
         {
-            network.Names.Remove(endpointId);
+            network.Withdraw(endpointId);
             await network.Driver.DetachAsync(endpointId, CancellationToken.None);
             network.Leave(endpointId);
         }
@@ -307,6 +321,23 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
             await Driver(name).TakeDefaultRouteAsync(endpoint.EndpointId, container.Name, ports, sandbox, CancellationToken.None)));
     }
 
+    private async Task LocateAsync(AttachedNetworks attached, Sandbox sandbox)
+    {
+        foreach ((string name, StoredEndpoint endpoint) in attached.Networks)
+        {
+            await Driver(name).LocateAsync(endpoint.EndpointId, sandbox, CancellationToken.None);
+        }
+    }
+
+    /// <summary>Lets the IPv6 default route go through one of the networks that are attached.</summary>
+    private async Task TakeIpv6Async(ContainerSnapshot container, AttachedNetworks attached, Sandbox sandbox)
+    {
+        if (_routes.Ipv6(container, attached.Names) is { } name && attached.Find(name) is { } endpoint)
+        {
+            await Driver(name).TakeIpv6RouteAsync(endpoint.EndpointId, sandbox, CancellationToken.None);
+        }
+    }
+
     private INetworkDriver Driver(string name) =>
         name == NamespaceModes.Bridge ? bridge : (catalog.FindByName(name) ?? throw NetworkErrors.NotFound(name)).Driver;
 
@@ -325,22 +356,12 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
     }
 
     /// <summary>Brings the container's name server up to its networks; starts it where it is the first network that has names.</summary>
-    private async Task ResolveAsync(ContainerSnapshot container, AttachedNetworks attached, Sandbox sandbox)
-    {
-        ResolverZones zones = Zones(container, attached);
-        if (_resolvers.TryGetValue(container.Id, out SandboxResolver? running))
-        {
-            running.Zones = zones;
-        }
-        else if (attached.Networks.Count > 0)
-        {
-            _resolvers[container.Id] = await resolvers.StartAsync(sandbox, zones, Upstreams(container), CancellationToken.None);
-        }
-    }
+    private Task ResolveAsync(ContainerSnapshot container, AttachedNetworks attached, Sandbox sandbox) =>
+        attached.Networks.Count > 0 || names.Serves(container.Id) ? names.SetAsync(container, sandbox, Zones(container, attached)) : Task.CompletedTask;
 
     private ResolverZones Zones(ContainerSnapshot container, AttachedNetworks attached)
     {
-        string? first = DefaultRoute(container, attached.Names);
+        string? first = _routes.Default(container, attached.Names);
         Dictionary<string, string> aliases = new(StringComparer.OrdinalIgnoreCase);
         foreach (string link in attached.Networks.Keys.SelectMany(name => container.RequestedEndpoints.GetValueOrDefault(name)?.Links ?? []))
         {
@@ -352,25 +373,20 @@ internal sealed class ContainerNetworks(INetworkDriver bridge, NetworkHost host,
         {
             Networks = [.. attached.Networks.Keys.OrderBy(name => name != first).Select(catalog.FindByName).OfType<UserNetwork>().Select(network => network.Names)],
             Aliases = aliases,
-            Host = first is not null && attached.Find(first) is { Gateway.Length: > 0 } endpoint ? IPAddress.Parse(endpoint.Gateway) : null,
+            Host = Host(attached, first),
             Forwards = attached.Endpoint is not null || attached.Networks.Keys.Any(name => catalog.FindByName(name)?.Document.Internal == false),
         };
     }
 
-    private static List<UpstreamServer> Upstreams(ContainerSnapshot container)
-    {
-        if (container.HostConfig.Dns is { Count: > 0 } own)
-        {
-            // The embedded server named as its own upstream would ask itself without end.
-            return [.. from text in own
-                       let address = IPAddress.TryParse(text, out IPAddress? parsed) ? parsed : null
-                       where address is not null && !address.Equals(SandboxResolver.Address)
-                       select new UpstreamServer(address, FromContainer: true)];
-        }
+    /// <summary>The addresses of this host by which the container reaches it, on the network of the default route if it can be.</summary>
+    private IReadOnlyList<IPAddress> Host(AttachedNetworks attached, string? first) => [.. (
+        from entry in attached.All
+        let gateways = entry.Value.Gateways
+        where gateways.Any() && catalog.FindByName(entry.Key)?.Type.GatewayIsHost != false
+        orderby entry.Key != first
+        select gateways).FirstOrDefault() ?? []];
 
-        string hostFile = File.Exists(HostResolvConf) ? File.ReadAllText(HostResolvConf) : "";
-        return [.. ContainerFiles.HostServers(hostFile).Select(address => new UpstreamServer(address, FromContainer: false))];
-    }
+    private static IPAddress? Address(string? text) => string.IsNullOrEmpty(text) ? null : IPAddress.Parse(text);
 
     private static string? MacAddress(ContainerSnapshot container, string network)
     {

@@ -1,8 +1,10 @@
 using System.Collections.Concurrent;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using Slipway.Api.Networks;
 using Slipway.Engine.Containers.Create;
+using Slipway.Engine.Networks.Types;
 using Slipway.Kernel;
 using Slipway.Networking;
 using Slipway.Storage;
@@ -11,33 +13,38 @@ using Slipway.Storage.State;
 namespace Slipway.Engine.Networks;
 
 /// <summary>
-/// The networks of users: rows of the database, each with its bridge and rules in the kernel. The row comes first and goes last, so that the next engine
+/// The networks of users: rows of the database, each with what its driver makes of it in the kernel. The row comes first and goes last, so that the next engine
 /// finds everything that an interrupted change left.
 /// </summary>
 internal sealed class NetworkCatalog : IAsyncDisposable
 {
-    private const string BridgePrefix = "br-";
-    private const int BridgeDigits = 12; // an interface's name has at most 15 bytes
-
     private readonly ConcurrentDictionary<string, UserNetwork> _byId = new(StringComparer.Ordinal);
     private readonly SemaphoreSlim _changing = new(1);
     private readonly INetworkTable _table;
     private readonly NetworkHost _host;
+    private readonly NetworkTypes _types;
     private readonly TimeProvider _time;
-    private readonly IReadOnlyList<AddressPoolSource> _pools;
+    private readonly EngineOptions _options;
     private readonly NetworkInfo? _default;
 
-    private NetworkCatalog(INetworkTable table, NetworkHost host, TimeProvider time, IReadOnlyList<AddressPoolSource> pools, NetworkInfo? common) =>
-        (_table, _host, _time, _pools, _default) = (table, host, time, pools, common);
+    private NetworkCatalog(INetworkTable table, NetworkHost host, NetworkTypes types, TimeProvider time, EngineOptions options, NetworkInfo? common) =>
+        (_table, _host, _types, _time, _options, _default) = (table, host, types, time, options, common);
 
     public IEnumerable<UserNetwork> All => _byId.Values;
 
     /// <summary>Reads the networks of the data root, and makes in the kernel what of them is missing there.</summary>
-    /// <param name="common">The default network, whose subnet and bridge others must leave alone; null where there is none.</param>
+    /// <param name="common">The default network, whose subnet others must leave alone; null where there is none.</param>
     public static async Task<NetworkCatalog> OpenAsync(
-        INetworkTable table, NetworkHost host, IReadOnlyList<AddressPoolSource> pools, NetworkInfo? common, TimeProvider time, IEngineLog log, CancellationToken cancellationToken)
+        INetworkTable table,
+        NetworkHost host,
+        NetworkTypes types,
+        EngineOptions options,
+        NetworkInfo? common,
+        TimeProvider time,
+        IEngineLog log,
+        CancellationToken cancellationToken)
     {
-        NetworkCatalog catalog = new(table, host, time, pools, common);
+        NetworkCatalog catalog = new(table, host, types, time, options, common);
         foreach (NetworkRow row in await table.AllAsync(cancellationToken))
         {
             UserNetwork network;
@@ -89,8 +96,15 @@ internal sealed class NetworkCatalog : IAsyncDisposable
     public async Task<UserNetwork> CreateAsync(NetworkCreateRequest request, CancellationToken cancellationToken)
     {
         Validate(request);
-        IpamRequest ipam = IpamRequest.Parse(request.IPAM);
-        BridgeSettings settings = BridgeSettings.Parse(request.Options ?? []);
+        INetworkType type = _types.Find(request.Driver);
+        Dictionary<string, string> options = NetworkFamilies.WithDefaults(request.Options, _options.NetworkDefaults.GetValueOrDefault(type.Name));
+        if (_options.Antispoof && type.Name == NetworkTypes.Bridge)
+        {
+            options.TryAdd(BridgeSettings.AntispoofOption, "true");
+        }
+
+        NetworkFamilies families = NetworkFamilies.Choose(request.EnableIPv4, request.EnableIPv6, options);
+        IpamRequest ipam = IpamRequest.Parse(request.IPAM, families.Ipv6);
         await _changing.WaitAsync(cancellationToken);
         try
         {
@@ -100,31 +114,21 @@ internal sealed class NetworkCatalog : IAsyncDisposable
             }
 
             string id = Identifiers.New();
-            IPNetwork subnet = await SubnetAsync(ipam.Subnet, cancellationToken);
-            string bridge = settings.BridgeName ?? BridgePrefix + id[..BridgeDigits];
-            if (bridge == _default?.BridgeName || _byId.Values.Any(network => network.Document.Bridge == bridge))
-            {
-                throw NetworkErrors.Invalid($"bridge name {bridge} is used by another network");
-            }
-
             NetworkDocument document = new()
             {
-                Bridge = bridge,
-                Subnet = subnet.ToString(),
-                Gateway = (ipam.Gateway ?? DefaultSubnets.ChooseGateway(subnet, ipam.Range, [.. (ipam.AuxiliaryAddresses?.Values ?? []).Select(IPAddress.Parse)])).ToString(),
-                AddressRange = ipam.Range?.ToString(),
-                AuxiliaryAddresses = ipam.AuxiliaryAddresses,
-                HasOwnSubnet = ipam.Subnet is not null,
+                Driver = type.Name,
+                Ipv4 = families.Ipv4 ? await SubnetAsync(ipam.Ipv4, AddressFamily.InterNetwork, type, cancellationToken) : null,
+                Ipv6 = families.Ipv6 ? await SubnetAsync(ipam.Ipv6, AddressFamily.InterNetworkV6, type, cancellationToken) : null,
                 Internal = request.Internal,
                 Attachable = request.Attachable,
-                Options = request.Options ?? [],
+                Options = options,
                 Labels = request.Labels ?? [],
                 IpamOptions = request.IPAM?.Options,
             };
-            UserNetwork network = Make(id, request.Name, _time.GetUtcNow(), document);
-            await InsertAsync(network, cancellationToken);
-            _byId[id] = network;
-            return network;
+            document = type.Complete(id, document, [.. _byId.Values]);
+            return type.Shared is { } shared
+                ? await shared.CreateAsync(id, request.Name, document, agreed => AddAsync(id, request.Name, _time.GetUtcNow(), agreed, cancellationToken), cancellationToken)
+                : await AddAsync(id, request.Name, _time.GetUtcNow(), document, cancellationToken);
         }
         finally
         {
@@ -132,9 +136,51 @@ internal sealed class NetworkCatalog : IAsyncDisposable
         }
     }
 
-    /// <summary>Removes a network nobody uses, from the kernel and from the database.</summary>
+    /// <summary>Makes a network here that another engine made there.</summary>
+    /// <exception cref="EngineException">Conflict, Forbidden: a network of this engine has its name or addresses. InvalidParameter, System: it cannot be made.</exception>
+    public async Task<UserNetwork> AdoptAsync(string id, string name, DateTimeOffset created, NetworkDocument document, CancellationToken cancellationToken)
+    {
+        ValidateName(name);
+        await _changing.WaitAsync(cancellationToken);
+        try
+        {
+            if (FindByName(name) is not null)
+            {
+                throw NetworkErrors.NameInUse(name);
+            }
+
+            return document.Subnets.Any(subnet => Taken().Any(other => DefaultSubnets.Overlap(other, subnet.Range)))
+                ? throw NetworkErrors.Overlaps()
+                : await AddAsync(id, name, created, document, cancellationToken);
+        }
+        finally
+        {
+            _changing.Release();
+        }
+    }
+
+    /// <summary>Removes a network nobody uses, from the kernel and from the database, and from the engines that have it too.</summary>
     /// <exception cref="EngineException">Forbidden: containers are on it.</exception>
     public async Task RemoveAsync(UserNetwork network)
+    {
+        if (network.Type.Shared is not { } shared)
+        {
+            await RemoveHereAsync(network);
+            return;
+        }
+
+        if (await shared.IsUsedElsewhereAsync(network.Id))
+        {
+            throw NetworkErrors.InUse(network);
+        }
+
+        await RemoveHereAsync(network);
+        await shared.RemovedAsync(network.Id);
+    }
+
+    /// <summary>Removes a network from this engine.</summary>
+    /// <exception cref="EngineException">Forbidden: containers are on it here.</exception>
+    public async Task RemoveHereAsync(UserNetwork network)
     {
         if (!network.TryRetire())
         {
@@ -143,8 +189,7 @@ internal sealed class NetworkCatalog : IAsyncDisposable
 
         try
         {
-            await network.Driver.EnsureAsync(CancellationToken.None);
-            await network.Driver.CleanupAsync(CancellationToken.None);
+            await network.Driver.RetireAsync(CancellationToken.None);
             await _table.DeleteAsync(network.Id, CancellationToken.None);
         }
         catch (Exception exception) when (exception is NetworkException or KernelException or StorageException)
@@ -162,8 +207,7 @@ internal sealed class NetworkCatalog : IAsyncDisposable
     {
         foreach (UserNetwork network in All)
         {
-            await network.Driver.EnsureAsync(cancellationToken);
-            await network.Driver.CleanupAsync(cancellationToken);
+            await network.Driver.RetireAsync(cancellationToken);
         }
     }
 
@@ -177,39 +221,25 @@ internal sealed class NetworkCatalog : IAsyncDisposable
         _changing.Dispose();
     }
 
+    private static void ValidateName(string name)
+    {
+        if (string.IsNullOrWhiteSpace(name))
+        {
+            throw NetworkErrors.Invalid("invalid name: " + name);
+        }
+
+        if (name is NamespaceModes.Bridge or NamespaceModes.Host or NamespaceModes.None or "default")
+        {
+            throw new EngineException(ErrorKind.Forbidden, $"operation is not permitted on predefined {name} network ");
+        }
+    }
+
     private static void Validate(NetworkCreateRequest request)
     {
-        if (string.IsNullOrWhiteSpace(request.Name))
-        {
-            throw NetworkErrors.Invalid("invalid name: " + request.Name);
-        }
-
-        if (request.Name is NamespaceModes.Bridge or NamespaceModes.Host or NamespaceModes.None or "default")
-        {
-            throw new EngineException(ErrorKind.Forbidden, $"operation is not permitted on predefined {request.Name} network ");
-        }
-
-        if (request.Scope is not ("" or "local"))
+        ValidateName(request.Name);
+        if (request.Scope is not ("" or "local") && (request.Scope != "swarm" || request.Driver != NetworkTypes.Overlay))
         {
             throw new EngineException(ErrorKind.Forbidden, "cannot create a swarm scoped network when swarm is not active");
-        }
-
-        switch (request.Driver)
-        {
-            case "" or NetworkService.BridgeDriver:
-                break;
-            case NetworkService.HostDriver or NetworkService.NullDriver:
-                throw new EngineException(ErrorKind.Forbidden, $"only one instance of \"{request.Driver}\" network is allowed");
-            case "overlay":
-                throw new EngineException(
-                    ErrorKind.Unavailable, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.");
-            default:
-                throw NetworkErrors.NoSuchDriver(request.Driver);
-        }
-
-        if (request.EnableIPv6 == true || request.EnableIPv4 == false)
-        {
-            throw new EngineException(ErrorKind.NotImplemented, "IPv6 networks are not supported yet");
         }
 
         if (request.Ingress || request.ConfigOnly || request.ConfigFrom is { Network.Length: > 0 })
@@ -218,34 +248,54 @@ internal sealed class NetworkCatalog : IAsyncDisposable
         }
     }
 
-    private async Task<IPNetwork> SubnetAsync(IPNetwork? requested, CancellationToken cancellationToken)
+    private List<IPNetwork> Taken() => [.. _byId.Values.SelectMany(network => network.Document.Subnets).Select(subnet => subnet.Range), .. _default?.Subnets ?? []];
+
+    private async Task<NetworkSubnet> SubnetAsync(SubnetRequest? requested, AddressFamily family, INetworkType type, CancellationToken cancellationToken)
     {
-        List<IPNetwork> taken = [.. _byId.Values.Select(network => network.Document.SubnetRange)];
-        if (_default is { } common)
+        List<IPNetwork> taken = Taken();
+        IPNetwork subnet = requested?.Subnet ?? await ChooseAsync((family == AddressFamily.InterNetwork ? type.AddressPools : null) ?? _options.AddressPools, taken, family, cancellationToken);
+        if (taken.Any(other => DefaultSubnets.Overlap(other, subnet)))
         {
-            taken.Add(common.Subnet);
+            throw NetworkErrors.Overlaps();
         }
 
-        if (requested is not { } subnet)
+        IPAddress[] reserved = [.. (requested?.AuxiliaryAddresses?.Values ?? []).Select(IPAddress.Parse)];
+        return new NetworkSubnet
         {
-            try
-            {
-                return await _host.ChooseSubnetAsync(_pools, taken, cancellationToken);
-            }
-            catch (NetworkException exception)
-            {
-                throw new EngineException(ErrorKind.InvalidParameter, exception.Message, exception);
-            }
-        }
+            Subnet = subnet.ToString(),
+            Gateway = (requested?.Gateway ?? DefaultSubnets.ChooseGateway(subnet, requested?.Range, reserved)).ToString(),
+            AddressRange = requested?.Range?.ToString(),
+            AuxiliaryAddresses = requested?.AuxiliaryAddresses,
+            IsOwn = requested is not null,
+        };
+    }
 
-        return taken.Any(other => DefaultSubnets.Overlap(other, subnet)) ? throw NetworkErrors.Overlaps() : subnet;
+    private async Task<IPNetwork> ChooseAsync(IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<IPNetwork> taken, AddressFamily family, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _host.ChooseSubnetAsync(pools, taken, family, cancellationToken);
+        }
+        catch (NetworkException exception)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, exception.Message, exception);
+        }
+    }
+
+    private async Task<UserNetwork> AddAsync(string id, string name, DateTimeOffset created, NetworkDocument document, CancellationToken cancellationToken)
+    {
+        UserNetwork network = Make(id, name, created, document);
+        await InsertAsync(network, cancellationToken);
+        _byId[id] = network;
+        return network;
     }
 
     private UserNetwork Make(string id, string name, DateTimeOffset created, NetworkDocument document)
     {
         try
         {
-            return new UserNetwork(id, name, created, document, new BridgeNetwork(document.ToOptions(), _time, _host));
+            INetworkType type = _types.Find(document.Driver);
+            return new UserNetwork(id, name, created, document, type, type.Open(id, document));
         }
         catch (NetworkException exception)
         {

@@ -4,16 +4,14 @@ using Slipway.Api.Networks;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
+using Slipway.Engine.Networks.Types;
+using Slipway.Networking;
 
 namespace Slipway.Engine.Networks;
 
 /// <summary>Networks as the API has them: those that always are, those of users, and the containers on them.</summary>
 internal sealed class NetworkService(EngineServices services, ContainerService containers) : INetworks
 {
-    public const string BridgeDriver = "bridge";
-    public const string HostDriver = "host";
-    public const string NullDriver = "null";
-
     private readonly PruneGate _pruning = new();
 
     public List<Network> List(Filters filters)
@@ -31,6 +29,7 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
             .Select(container => (container.Id, Place: Place(container, network.Name)))
             .Where(entry => entry.Place is not null)
             .ToDictionary(entry => entry.Id, entry => entry.Place!);
+        network.Peers = services.Networks.Find(network.Id)?.Type.Shared?.Hosts;
         return network;
     }
 
@@ -104,9 +103,10 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
     {
         if (services.Bridge is { } bridge)
         {
-            yield return Predefined(NamespaceModes.Bridge, BridgeDriver) with
+            yield return Predefined(NamespaceModes.Bridge, NetworkTypes.Bridge) with
             {
-                IPAM = new IPAM { Config = [new IPAMConfig { Subnet = bridge.Subnet.ToString(), Gateway = bridge.Gateway.ToString(), IPRange = services.Options.FixedRange?.ToString() }] },
+                EnableIPv6 = bridge.Ipv6 is not null,
+                IPAM = new IPAM { Config = [.. Config(bridge.Ipv4, services.Options.FixedRange), .. Config(bridge.Ipv6, services.Options.Ipv6FixedRange)] },
                 Options = new()
                 {
                     ["com.docker.network.bridge.default_bridge"] = "true",
@@ -119,9 +119,12 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
             };
         }
 
-        yield return Predefined(NamespaceModes.Host, HostDriver);
-        yield return Predefined(NamespaceModes.None, NullDriver);
+        yield return Predefined(NamespaceModes.Host, NetworkTypes.Host);
+        yield return Predefined(NamespaceModes.None, NetworkTypes.Null);
     }
+
+    private static IEnumerable<IPAMConfig> Config(SubnetInfo? subnet, System.Net.IPNetwork? range) => subnet is null ? []
+        : [new IPAMConfig { Subnet = subnet.Network.ToString(), Gateway = subnet.Gateway.ToString(), IPRange = range?.ToString() }];
 
     private Network Predefined(string name, string driver) => new()
     {
@@ -137,7 +140,10 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
         Name = network.Name,
         Id = network.Id,
         Created = Rfc3339.Format(network.Created),
-        Driver = BridgeDriver,
+        Driver = network.Document.Driver,
+        Scope = network.Type.Shared is null ? "local" : "swarm",
+        EnableIPv4 = network.Document.Ipv4 is not null,
+        EnableIPv6 = network.Document.Ipv6 is not null,
         IPAM = network.Document.ToIpam(),
         Internal = network.Document.Internal,
         Attachable = network.Document.Attachable,
@@ -149,7 +155,7 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
     {
         if (container.State.Attached.Find(network) is { } endpoint)
         {
-            return new NetworkContainer(container.Name, endpoint.EndpointId, endpoint.MacAddress, $"{endpoint.Address}/{endpoint.PrefixLength}", "");
+            return new NetworkContainer(container.Name, endpoint.EndpointId, endpoint.MacAddress, Cidr(endpoint.Address, endpoint.PrefixLength), Cidr(endpoint.Ipv6Address, endpoint.Ipv6PrefixLength));
         }
 
         // Containers on host and none have a place there, but no address.
@@ -158,6 +164,8 @@ internal sealed class NetworkService(EngineServices services, ContainerService c
             : null;
     }
 
+    private static string Cidr(string? address, int prefixLength) => string.IsNullOrEmpty(address) ? "" : $"{address}/{prefixLength}";
+
     private void Publish(UserNetwork network, string action) =>
-        services.Events.Publish("network", action, network.Id, new Dictionary<string, string> { ["name"] = network.Name, ["type"] = BridgeDriver });
+        services.Events.Publish("network", action, network.Id, new Dictionary<string, string> { ["name"] = network.Name, ["type"] = network.Document.Driver });
 }

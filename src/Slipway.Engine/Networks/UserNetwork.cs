@@ -1,9 +1,10 @@
+using Slipway.Engine.Networks.Types;
 using Slipway.Networking;
 
 namespace Slipway.Engine.Networks;
 
 /// <summary>A network of a user, made and ready.</summary>
-internal sealed class UserNetwork(string id, string name, DateTimeOffset created, NetworkDocument document, INetworkDriver driver)
+internal sealed class UserNetwork(string id, string name, DateTimeOffset created, NetworkDocument document, INetworkType type, INetworkDriver driver)
 {
     private readonly Lock _lock = new();
     private readonly HashSet<string> _users = [];
@@ -17,9 +18,25 @@ internal sealed class UserNetwork(string id, string name, DateTimeOffset created
 
     public NetworkDocument Document { get; } = document;
 
+    public INetworkType Type { get; } = type;
+
     public INetworkDriver Driver { get; } = driver;
 
     public NetworkNames Names { get; } = new(name);
+
+    /// <summary>Makes a container's names known, here and to other hosts that have the network; again for the same one: its names change.</summary>
+    public void Announce(EndpointInfo endpoint, IReadOnlyList<string> names)
+    {
+        Names.Set(endpoint.EndpointId, names, endpoint.Addresses);
+        Type.Shared?.Announce(Id, endpoint, names);
+    }
+
+    /// <summary>A container leaves the network.</summary>
+    public void Withdraw(string endpointId)
+    {
+        Names.Remove(endpointId);
+        Type.Shared?.Withdraw(endpointId);
+    }
 
     /// <summary>No container is on it.</summary>
     public bool IsUnused

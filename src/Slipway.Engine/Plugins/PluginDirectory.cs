@@ -7,15 +7,12 @@ using Slipway.Kernel.Files;
 namespace Slipway.Engine.Plugins;
 
 /// <summary>
-/// Where programs of the host make themselves known as plugins, in Docker's places: sockets, and files that name a socket (docs.docker.com, "Docker Plugin
-/// API", plugin discovery).
+/// Where plugins are made known, in Docker's places: sockets, and files that name an address (docs.docker.com, "Docker Plugin API", plugin discovery).
 /// </summary>
 /// <param name="Sockets">The directory of <c>NAME.sock</c>, or <c>NAME/NAME.sock</c>.</param>
-/// <param name="Specifications">Directories of <c>NAME.spec</c> (an address) and <c>NAME.json</c>, or the same in a directory <c>NAME</c>; looked at after the sockets, in order.</param>
+/// <param name="Specifications">Directories of <c>NAME.spec</c> (an address) and <c>NAME.json</c> (an address, and how TLS is spoken), or the same in a directory <c>NAME</c>; looked at after the sockets, in order.</param>
 public sealed record PluginDirectory(string Sockets, IReadOnlyList<string> Specifications)
 {
-    private const string UnixScheme = "unix://";
-
     /// <summary>An address, or a short document; whatever is longer is none.</summary>
     private const int MaxSpecification = 64 * 1024;
 
@@ -24,9 +21,9 @@ public sealed record PluginDirectory(string Sockets, IReadOnlyList<string> Speci
     {
     }
 
-    /// <summary>The path of a plugin's socket; null where there is none of the name. A client may have chosen the name: it must be one, and no path.</summary>
-    /// <exception cref="EngineException">InvalidParameter: a file names something that is no socket of this host.</exception>
-    public string? Find(string name)
+    /// <summary>Where a plugin answers; null where there is none of the name. A client may have chosen the name: it must be one, and no path.</summary>
+    /// <exception cref="EngineException">InvalidParameter: a file names something that is no address of a plugin.</exception>
+    public PluginAddress? Find(string name)
     {
         if (!((PathName)name).IsEntryName || name.Contains('\0', StringComparison.Ordinal))
         {
@@ -35,7 +32,7 @@ public sealed record PluginDirectory(string Sockets, IReadOnlyList<string> Speci
 
         if (Array.Find(Places(Sockets, name, "sock"), path => TypeOf(path) == FileType.Socket) is { } socket)
         {
-            return socket;
+            return PluginAddress.OfSocket(socket);
         }
 
         foreach (string directory in Specifications)
@@ -44,7 +41,7 @@ public sealed record PluginDirectory(string Sockets, IReadOnlyList<string> Speci
             {
                 if (Array.Find(Places(directory, name, extension), path => TypeOf(path) == FileType.RegularFile) is { } file)
                 {
-                    return SocketOf(file, name);
+                    return AddressIn(file, name);
                 }
             }
         }
@@ -60,26 +57,27 @@ public sealed record PluginDirectory(string Sockets, IReadOnlyList<string> Speci
         return file is null ? null : FileStatus.Of(file).Type;
     }
 
-    private static string SocketOf(string file, string name)
+    private static PluginAddress AddressIn(string file, string name)
     {
-        string address;
         try
         {
             using FileStream stream = File.OpenRead(file);
             byte[] text = new byte[Math.Min(stream.Length, MaxSpecification + 1)];
             stream.ReadExactly(text);
-            address = text.Length > MaxSpecification ? throw Unusable(name, file, "it is too long")
-                : file.EndsWith(".json", StringComparison.Ordinal) ? JsonSerializer.Deserialize(text, PluginSpecificationJson.Default.PluginSpecification)?.Addr ?? ""
-                : Encoding.UTF8.GetString(text).Trim();
+            if (text.Length > MaxSpecification)
+            {
+                throw Unusable(name, file, "it is too long");
+            }
+
+            PluginSpecification? specification = file.EndsWith(".json", StringComparison.Ordinal)
+                ? JsonSerializer.Deserialize(text, PluginSpecificationJson.Default.PluginSpecification)
+                : new PluginSpecification(Encoding.UTF8.GetString(text).Trim(), null);
+            return PluginAddress.Parse(specification?.Addr ?? "", specification?.TLSConfig);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or KernelException)
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or JsonException or KernelException or FormatException)
         {
             throw Unusable(name, file, exception.Message, exception);
         }
-
-        return address.StartsWith(UnixScheme + "/", StringComparison.Ordinal) && !address.Contains('\0', StringComparison.Ordinal)
-            ? address[UnixScheme.Length..]
-            : throw Unusable(name, file, $"\"{address}\" is no address of a unix socket (unix:///path), and plugins are spoken to over no other");
     }
 
     private static EngineException Unusable(string name, string file, string reason, Exception? cause = null) =>
@@ -87,7 +85,7 @@ public sealed record PluginDirectory(string Sockets, IReadOnlyList<string> Speci
 }
 
 /// <summary>What is read of a <c>.json</c> file.</summary>
-internal sealed record PluginSpecification(string? Addr);
+internal sealed record PluginSpecification(string? Addr, PluginTls? TLSConfig);
 
 [JsonSourceGenerationOptions(PropertyNameCaseInsensitive = true)]
 [JsonSerializable(typeof(PluginSpecification))]

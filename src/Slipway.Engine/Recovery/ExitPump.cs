@@ -23,7 +23,11 @@ internal sealed class ExitPump(EngineServices services, ContainerService contain
     {
         try
         {
-            if (exit.ContainerId is null)
+            if (services.Steps.TryEnd(exit))
+            {
+                await supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None);
+            }
+            else if (exit.ContainerId is null)
             {
                 await containers.HandleExitAsync(exit, () => supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None));
             }

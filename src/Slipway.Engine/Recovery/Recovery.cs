@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Engine.Containers;
+using Slipway.Engine.Containers.Checkpoints;
 using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Exec;
@@ -81,7 +82,12 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
                 state = state with { PausedForCommit = false };
             }
 
-            int pid = ForeignRuntimes.IsForeign(container.Snapshot.HostConfig) ? services.Foreign.BundleOf(container.Id).ReadPid(execId: null) ?? process.Pid : process.Pid;
+            int pid = services.Foreign.BundleOf(container.Id).ReadPid(execId: null) ?? process.Pid;
+            if (pid != process.Pid && !ForeignRuntimes.IsForeign(container.Snapshot.HostConfig))
+            {
+                container.Pidfd = OwnCheckpoints.Reopen(pid, process.Pidfd);
+            }
+
             container.Publish(state with { Phase = group?.IsFrozen() == true ? ContainerPhase.Paused : ContainerPhase.Running, Pid = pid });
             adopted.Add(container.Id);
         }
@@ -141,7 +147,7 @@ internal sealed class Recovery(EngineServices services, ContainerService contain
         services.Foreign.Sweep(adopted.Contains);
         foreach (string id in services.Data.Snapshots.List().Where(id => containers.Index.Find(id) is null))
         {
-            services.Data.Snapshots.Remove(id);
+            await services.Data.Snapshots.RemoveAsync(id);
         }
     }
 }

@@ -75,6 +75,7 @@ internal sealed class Supervision(EngineServices services, ContainerService cont
 
         await lost.DisposeAsync();
         execs.EndAll(Recovery.LostExitCode);
+        services.Steps.Lose();
         await new Recovery(services, containers).EndAllAsync();
     }
 }

@@ -34,7 +34,7 @@ internal static class SecretMounts
         IEnumerable<SecretReference> labelled = (request.Labels?.GetValueOrDefault(Label) ?? "")
             .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
             .Select(text => text.Split(':', 2)).Select(parts => new SecretReference { Source = parts[0], Target = parts.Length > 1 ? parts[1] : "" });
-        List<SecretReference> references = [.. (request.HostConfig?.Secrets ?? []).Concat(labelled).Select(reference => Resolve(reference, secrets))];
+        List<SecretReference> references = [.. (request.HostConfig?.Secrets ?? []).Concat(labelled).Select(reference => Resolve(reference, request.Judged?.Secrets.GetValueOrDefault(reference.Source), secrets))];
         string? twice = references.GroupBy(Path).FirstOrDefault(group => group.Count() > 1)?.Key;
         return references.Count == 0 ? null : twice is null ? references : throw ContainerErrors.Invalid($"Duplicate mount point: {twice}");
     }
@@ -69,11 +69,12 @@ internal static class SecretMounts
         }
     }
 
-    private static SecretReference Resolve(SecretReference reference, SecretService secrets)
+    /// <param name="judged">The id that the source stands for; null: whichever has the name.</param>
+    private static SecretReference Resolve(SecretReference reference, string? judged, SecretService secrets)
     {
         try
         {
-            SecretDocument secret = secrets.Resolve(reference.Source);
+            SecretDocument secret = secrets.Resolve(judged ?? reference.Source);
             string target = reference.Target.Length == 0 ? secret.Name : reference.Target;
             bool valid = target.StartsWith('/') ? MountPaths.Destination(target, target) == target : target is not ("." or "..") && !target.AsSpan().ContainsAny('/', '\0');
             return !valid ? throw ContainerErrors.Invalid($"secret {secret.Name}: invalid target \"{target}\": it must be a name, or an absolute path without dots")

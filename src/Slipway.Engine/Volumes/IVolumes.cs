@@ -14,6 +14,10 @@ public interface IVolumes
 
     Volume Inspect(string name);
 
+    /// <summary>The same volumes, for operations on one that was looked at before: where its name is another's by now, there is no such volume.</summary>
+    /// <param name="volume">As <see cref="Inspect"/> has shown it.</param>
+    IVolumes Judged(Volume volume);
+
     /// <summary>Gives a volume that no container names another name.</summary>
     Task RenameAsync(string name, string newName, CancellationToken cancellationToken);
 

@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
+using Slipway.Engine.Containers;
 using Slipway.Kernel;
+using Slipway.Storage;
 using Slipway.Storage.Volumes;
 
 namespace Slipway.Engine.Volumes;
@@ -45,6 +47,10 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
         {
             await MountImageAsync(name, cancellationToken);
         }
+        else if (document.Size is { } size)
+        {
+            HoldSize(name, size);
+        }
         else
         {
             store.Ensure(name);
@@ -59,6 +65,22 @@ internal sealed class LocalDriver(IVolumeStore store) : IVolumeDriver
     public bool OwnsFiles(VolumeDocument document) => LocalMount.Of(document.Options) is null;
 
     public bool OwnsDirectory(string name, VolumeDocument document) => LocalMount.Of(document.Options) is null && !store.HasImage(name);
+
+    private void HoldSize(string name, long size)
+    {
+        try
+        {
+            store.HoldSize(name, size);
+        }
+        catch (StorageException error)
+        {
+            throw ContainerErrors.From(error);
+        }
+        catch (KernelException error)
+        {
+            throw new EngineException(ErrorKind.System, $"error while mounting volume '{PathOf(name)}': {error.Message}", error);
+        }
+    }
 
     private async Task MountImageAsync(string name, CancellationToken cancellationToken)
     {

@@ -21,7 +21,7 @@ internal sealed class VolumeDrivers(IVolumeStore store, PluginDirectory plugins)
             return _local;
         }
 
-        if (plugins.Find(name) is not { } path)
+        if (plugins.Find(name) is not { } address)
         {
             return null;
         }
@@ -34,7 +34,7 @@ internal sealed class VolumeDrivers(IVolumeStore store, PluginDirectory plugins)
         await _activating.WaitAsync(cancellationToken);
         try
         {
-            if (!_activated.TryGetValue(name, out driver) && (driver = await PluginDriver.ActivateAsync(path, cancellationToken)) is not null)
+            if (!_activated.TryGetValue(name, out driver) && (driver = await PluginDriver.ActivateAsync(address, cancellationToken)) is not null)
             {
                 _activated[name] = driver;
             }

@@ -5,10 +5,15 @@ namespace Slipway.Engine.Volumes;
 /// <summary>A volume in memory. Changed only by the holder of its lock; readers see one whole state or the next.</summary>
 internal sealed class VolumeEntry(string name)
 {
+    private static long s_last;
+
     private volatile VolumeDocument? _document;
     private volatile IReadOnlyList<string> _users = [];
 
     public string Name { get; } = name;
+
+    /// <summary>No other entry has had it: one that is made anew under the name is another volume.</summary>
+    public long Incarnation { get; } = Interlocked.Increment(ref s_last);
 
     public AsyncLock Lock { get; } = new();
 
@@ -38,6 +43,9 @@ internal sealed class VolumeEntry(string name)
 
     /// <summary>Where its content lies on the host; empty where the driver tells that only when it mounts.</summary>
     public string Path { get; set; } = "";
+
+    /// <param name="incarnation">Null: whichever it is.</param>
+    public bool Is(long? incarnation) => incarnation is null || incarnation == Incarnation;
 
     public void AddUser(string container) => _users = _users.Contains(container) ? _users : [.. _users, container];
 

@@ -15,11 +15,13 @@ internal sealed partial class VolumeService
     internal Func<IReadOnlyList<string>, CancellationToken, Task<IAsyncDisposable>> PauseUsers { get; set; } =
         (_, _) => throw new InvalidOperationException("nobody knows the containers yet");
 
-    public async Task<Volume> CopyAsync(string name, VolumeCopyRequest request, CancellationToken cancellationToken)
+    public Task<Volume> CopyAsync(string name, VolumeCopyRequest request, CancellationToken cancellationToken) => CopyAsync(name, request, incarnation: null, cancellationToken);
+
+    private async Task<Volume> CopyAsync(string name, VolumeCopyRequest request, long? incarnation, CancellationToken cancellationToken)
     {
         string copy = string.IsNullOrEmpty(request.Name) ? CopyName(name) : VolumeNames.Check(request.Name);
         await using Pauses pauses = new();
-        await using Borrowed source = await BorrowStillAsync(name, request.Pause ? pauses : null, cancellationToken);
+        await using Borrowed source = await BorrowStillAsync(name, incarnation, request.Pause ? pauses : null, cancellationToken);
         VolumeDocument document = CopyDocument(source.Volume, request);
         LocalMount.Validate(document.Options);
         using Held held = await LockAsync(copy, cancellationToken);
@@ -37,7 +39,9 @@ internal sealed partial class VolumeService
         return Describe(held.Volume);
     }
 
-    public async Task RenameAsync(string name, string newName, CancellationToken cancellationToken)
+    public Task RenameAsync(string name, string newName, CancellationToken cancellationToken) => RenameAsync(name, newName, incarnation: null, cancellationToken);
+
+    private async Task RenameAsync(string name, string newName, long? incarnation, CancellationToken cancellationToken)
     {
         VolumeNames.Check(newName);
         if (name == newName)
@@ -50,7 +54,7 @@ internal sealed partial class VolumeService
         using Held first = await LockAsync(inOrder ? name : newName, cancellationToken);
         using Held second = await LockAsync(inOrder ? newName : name, cancellationToken);
         (VolumeEntry volume, VolumeEntry renamed) = inOrder ? (first.Volume, second.Volume) : (second.Volume, first.Volume);
-        VolumeDocument document = volume.Document ?? throw VolumeErrors.NoSuchVolume(name);
+        VolumeDocument document = volume.Is(incarnation) ? volume.Document ?? throw VolumeErrors.NoSuchVolume(name) : throw VolumeErrors.NoSuchVolume(name);
         if (renamed.Document is not null)
         {
             throw VolumeErrors.Exists("rename", newName);
@@ -72,12 +76,14 @@ internal sealed partial class VolumeService
         Publish(renamed, "rename", ("oldName", name));
     }
 
-    public Func<Stream, CancellationToken, Task> Export(string name)
+    public Func<Stream, CancellationToken, Task> Export(string name) => Export(name, incarnation: null);
+
+    private Func<Stream, CancellationToken, Task> Export(string name, long? incarnation)
     {
         _ = Find(name) ?? throw VolumeErrors.NoSuchVolume(name);
         return async (output, cancellationToken) =>
         {
-            await using Borrowed source = await BorrowAsync(name, holdsMounts: false, cancellationToken);
+            await using Borrowed source = await BorrowAsync(name, incarnation, holdsMounts: false, cancellationToken);
             await TranslateAsync(_store.ExportAsync(new HostPath(source.Path), output, cancellationToken));
             Publish(source.Volume, "export");
         };
@@ -118,18 +124,18 @@ internal sealed partial class VolumeService
     /// this very volume: so nothing of the volume is held meanwhile, and where another has mounted it since, all is done again.
     /// </summary>
     /// <param name="pauses">Gets what is to be ended after the volume is given back; null: nobody is paused.</param>
-    private async Task<Borrowed> BorrowStillAsync(string name, Pauses? pauses, CancellationToken cancellationToken)
+    private async Task<Borrowed> BorrowStillAsync(string name, long? incarnation, Pauses? pauses, CancellationToken cancellationToken)
     {
         while (true)
         {
             long mounts = 0;
             if (pauses is not null)
             {
-                (mounts, string[] users) = await UsersAsync(name, cancellationToken);
+                (mounts, string[] users) = await UsersAsync(name, incarnation, cancellationToken);
                 pauses.Add(await PauseUsers(users, cancellationToken));
             }
 
-            Borrowed source = await BorrowAsync(name, holdsMounts: true, cancellationToken);
+            Borrowed source = await BorrowAsync(name, incarnation, holdsMounts: true, cancellationToken);
             if (pauses is null || source.MountsBefore == mounts)
             {
                 return source;
@@ -139,19 +145,19 @@ internal sealed partial class VolumeService
         }
     }
 
-    private async Task<(long Mounts, string[] Users)> UsersAsync(string name, CancellationToken cancellationToken)
+    private async Task<(long Mounts, string[] Users)> UsersAsync(string name, long? incarnation, CancellationToken cancellationToken)
     {
         using Held held = await LockForMountAsync(name, cancellationToken);
-        return (held.Volume.Mounts, [.. held.Volume.Mounted]);
+        return held.Volume.Is(incarnation) ? (held.Volume.Mounts, [.. held.Volume.Mounted]) : throw VolumeErrors.NoSuchVolume(name);
     }
 
     /// <summary>Mounts a volume for the engine's own reading. It is in use meanwhile: nobody removes or renames it.</summary>
     /// <param name="holdsMounts">Who wants to mount it waits until it is given back.</param>
-    private async Task<Borrowed> BorrowAsync(string name, bool holdsMounts, CancellationToken cancellationToken)
+    private async Task<Borrowed> BorrowAsync(string name, long? incarnation, bool holdsMounts, CancellationToken cancellationToken)
     {
         using Held held = await LockForMountAsync(name, cancellationToken);
         VolumeEntry volume = held.Volume;
-        if (volume.Document is null)
+        if (volume.Document is null || !volume.Is(incarnation))
         {
             throw VolumeErrors.NoSuchVolume(name);
         }

@@ -1,3 +1,4 @@
+using Slipway.Api.Containers;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Files;
@@ -11,15 +12,16 @@ internal sealed partial class VolumeService
     /// Makes the volumes that a container's mounts name and that do not exist, and keeps them from being removed as long as the container exists.
     /// Either all are acquired or none.
     /// </summary>
+    /// <param name="judged">The volumes that names stand for; null, and for other names: whichever has the name.</param>
     /// <returns>The mounts, with what is known of their volumes now.</returns>
-    public async Task<IReadOnlyList<ContainerMount>> AcquireAsync(IReadOnlyList<ContainerMount> mounts, string container, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<ContainerMount>> AcquireAsync(IReadOnlyList<ContainerMount> mounts, string container, JudgedObjects? judged, CancellationToken cancellationToken)
     {
         List<ContainerMount> acquired = [];
         try
         {
             foreach (ContainerMount mount in mounts)
             {
-                acquired.Add(mount.VolumeName is { } name ? await AcquireAsync(mount, name, container, cancellationToken) : mount);
+                acquired.Add(mount.VolumeName is { } name ? await AcquireAsync(mount, name, container, judged, cancellationToken) : mount);
             }
 
             return acquired;
@@ -214,9 +216,14 @@ internal sealed partial class VolumeService
         }
     }
 
-    private async Task<ContainerMount> AcquireAsync(ContainerMount mount, string name, string container, CancellationToken cancellationToken)
+    private async Task<ContainerMount> AcquireAsync(ContainerMount mount, string name, string container, JudgedObjects? judged, CancellationToken cancellationToken)
     {
         using Held held = await LockAsync(name, cancellationToken);
+        if (judged?.Volumes.TryGetValue(name, out long incarnation) == true && !held.Volume.Is(incarnation))
+        {
+            throw VolumeErrors.NoSuchVolume(name);
+        }
+
         VolumeSpec spec = mount.Volume ?? VolumeSpec.Default;
         await EnsureHeldAsync(held.Volume, spec, mount.Anonymous ? container : null, cancellationToken);
         held.Volume.AddUser(container);

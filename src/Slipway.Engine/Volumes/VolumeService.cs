@@ -79,10 +79,14 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
 
     public Volume Inspect(string name) => Find(name) is { } entry ? Describe(entry) : throw VolumeErrors.NoSuchVolume(name);
 
-    public async Task RemoveAsync(string name, bool force, CancellationToken cancellationToken)
+    public IVolumes Judged(Volume volume) => new JudgedVolumes(this, volume);
+
+    public Task RemoveAsync(string name, bool force, CancellationToken cancellationToken) => RemoveAsync(name, force, incarnation: null, cancellationToken);
+
+    private async Task RemoveAsync(string name, bool force, long? incarnation, CancellationToken cancellationToken)
     {
         using Held held = await LockAsync(name, cancellationToken);
-        if (held.Volume.Document is null)
+        if (held.Volume.Document is null || !held.Volume.Is(incarnation))
         {
             if (!force)
             {
@@ -154,6 +158,7 @@ internal sealed partial class VolumeService : IVolumes, IDisposable
             Name = entry.Name,
             Options = document.Options is null ? null : new Dictionary<string, string>(document.Options),
             Scope = _drivers.ScopeOf(document.Driver),
+            Incarnation = entry.Incarnation,
         };
     }
 

@@ -4,7 +4,10 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Slipway.Kernel.Cgroups;
 
-/// <summary>The control groups of one container: a directory in every hierarchy of its <see cref="CgroupRoot"/>.</summary>
+/// <summary>
+/// The control groups of one container: a directory in every hierarchy of its <see cref="CgroupRoot"/>. Those of a container that exists are opened when they
+/// are needed first. Used by one thread at a time.
+/// </summary>
 public sealed class Cgroup : IDisposable
 {
     private const int FreezeAttempts = 1000;
@@ -15,12 +18,20 @@ public sealed class Cgroup : IDisposable
     private readonly CgroupRoot _root;
     private readonly SafeFileHandle?[] _directories;
 
+    /// <summary>By hierarchy, whether it was tried to open the directory; null: all are open.</summary>
+    private readonly bool[]? _tried;
+
+    /// <param name="directories">One in each hierarchy.</param>
     internal Cgroup(CgroupRoot root, string name, SafeFileHandle?[] directories)
     {
         _root = root;
         _directories = directories;
         Name = name;
     }
+
+    /// <summary>Of a container that may have groups.</summary>
+    internal Cgroup(CgroupRoot root, string name)
+        : this(root, name, new SafeFileHandle?[root.Hierarchy.Branches.Count]) => _tried = new bool[_directories.Length];
 
     /// <summary>Below the <see cref="CgroupRoot"/>.</summary>
     public string Name { get; }
@@ -29,6 +40,9 @@ public sealed class Cgroup : IDisposable
     public string Path => $"{_root.Path}/{Name}";
 
     public CgroupMode Mode => _root.Mode;
+
+    /// <summary>Whether there is one in any hierarchy.</summary>
+    internal bool Exists => Enumerable.Range(0, _directories.Length).Any(i => At(i) is not null);
 
     /// <summary>
     /// Writes settings in order. The kernel checks some against each other (memory against memory plus swap, quota against
@@ -87,7 +101,7 @@ public sealed class Cgroup : IDisposable
         {
             for (int i = 0; i < _directories.Length; i++)
             {
-                SafeFileHandle directory = _directories[i] ?? throw Gone(_root.Describe(i, Name));
+                SafeFileHandle directory = At(i) ?? throw Gone(_root.Describe(i, Name));
                 if (_root.Hierarchy.Branches[i].Mount.IsUnified)
                 {
                     unified = CgroupFiles.TryOpenDirectory(directory, ".") ?? throw Gone(_root.Describe(i, Name));
@@ -112,7 +126,7 @@ public sealed class Cgroup : IDisposable
     public IReadOnlyList<int> ProcessIds()
     {
         HashSet<int> pids = [];
-        SafeFileHandle? directory = Unified() ?? Directory("pids.max") ?? _directories.FirstOrDefault(candidate => candidate is not null);
+        SafeFileHandle? directory = Unified() ?? Directory("pids.max") ?? Enumerable.Range(0, _directories.Length).Select(At).FirstOrDefault(candidate => candidate is not null);
         if (directory is not null)
         {
             Collect(directory);
@@ -200,7 +214,7 @@ public sealed class Cgroup : IDisposable
             int busy = -1;
             for (int i = 0; i < _directories.Length; i++)
             {
-                if (_directories[i] is not null && CgroupTree.TryRemove(_root.Directory(i), Name) is not 0 and int errno)
+                if (At(i) is not null && CgroupTree.TryRemove(_root.Directory(i), Name) is not 0 and int errno)
                 {
                     busy = errno == Errno.EBUSY ? i : throw new KernelException($"remove control group \"{_root.Describe(i, Name)}\"", errno);
                 }
@@ -236,6 +250,18 @@ public sealed class Cgroup : IDisposable
         }
     }
 
+    /// <summary>The directory in a hierarchy; null where there is none.</summary>
+    private SafeFileHandle? At(int branch)
+    {
+        if (_tried is not null && !_tried[branch])
+        {
+            _directories[branch] = CgroupFiles.TryOpenDirectory(_root.Directory(branch), Name);
+            _tried[branch] = true;
+        }
+
+        return _directories[branch];
+    }
+
     /// <summary>The directory of the hierarchy to which a file's controller belongs.</summary>
     private SafeFileHandle? Directory(string file)
     {
@@ -251,7 +277,7 @@ public sealed class Cgroup : IDisposable
             {
                 if (controller.SequenceEqual(candidate))
                 {
-                    return _directories[i];
+                    return At(i);
                 }
             }
         }
@@ -265,7 +291,7 @@ public sealed class Cgroup : IDisposable
         {
             if (_root.Hierarchy.Branches[i].Mount.IsUnified)
             {
-                return _directories[i];
+                return At(i);
             }
         }
 

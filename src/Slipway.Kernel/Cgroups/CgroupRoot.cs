@@ -231,8 +231,14 @@ public sealed class CgroupRoot : IDisposable
     public Cgroup? TryOpen(string name)
     {
         CheckName(name);
-        SafeFileHandle?[] directories = [.. _directories.Select(directory => CgroupFiles.TryOpenDirectory(directory, name))];
-        return directories.Any(directory => directory is not null) ? new Cgroup(this, name, directories) : null;
+        Cgroup group = new(this, name);
+        if (group.Exists)
+        {
+            return group;
+        }
+
+        group.Dispose();
+        return null;
     }
 
     /// <summary>Removes a container's groups that no process ever joined. False where some hierarchy refuses; see <see cref="Cgroup.DeleteAsync"/> for those in use.</summary>

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Globalization;
 
 namespace Slipway.Kernel.Cgroups;
@@ -5,6 +6,9 @@ namespace Slipway.Kernel.Cgroups;
 /// <summary>What a container uses, as the kernel counts it. A counter whose controller is missing is null or empty.</summary>
 public sealed record CgroupStatistics
 {
+    private static readonly ConcurrentDictionary<string, string> s_keys = new(StringComparer.Ordinal);
+    private static readonly ConcurrentDictionary<string, string>.AlternateLookup<ReadOnlySpan<char>> s_keysByName = s_keys.GetAlternateLookup<ReadOnlySpan<char>>();
+
     public required CpuStatistics Cpu { get; init; }
 
     public required MemoryStatistics Memory { get; init; }
@@ -16,27 +20,39 @@ public sealed record CgroupStatistics
 
     /// <summary>Reads all counters of a group.</summary>
     public static CgroupStatistics Read(Cgroup group) => group.Mode == CgroupMode.V2
-        ? new CgroupStatistics { Cpu = CpuStatistics.ReadV2(group), Memory = MemoryStatistics.ReadV2(group), Pids = PidsStatistics.Read(group), BlockIO = BlockIOStatistics.ReadV2(group) }
-        : new CgroupStatistics { Cpu = CpuStatistics.ReadV1(group), Memory = MemoryStatistics.ReadV1(group), Pids = PidsStatistics.Read(group), BlockIO = BlockIOStatistics.ReadV1(group) };
+        ? new CgroupStatistics { Cpu = CpuStatistics.Read(group), Memory = MemoryStatistics.ReadV2(group), Pids = PidsStatistics.Read(group), BlockIO = BlockIOStatistics.ReadV2(group) }
+        : new CgroupStatistics { Cpu = CpuStatistics.Read(group), Memory = MemoryStatistics.ReadV1(group), Pids = PidsStatistics.Read(group), BlockIO = BlockIOStatistics.ReadV1(group) };
 
     /// <summary>A file with one number; null where it is missing or says <c>max</c>.</summary>
     internal static ulong? Number(Cgroup group, string file) =>
-        ulong.TryParse(group.TryRead(file)?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
+        ulong.TryParse(group.TryRead(file).AsSpan().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) ? value : null;
 
     /// <summary>A file of <c>key value</c> lines.</summary>
     internal static Dictionary<string, ulong> Keyed(Cgroup group, string file)
     {
         Dictionary<string, ulong> values = [];
-        foreach (string line in Lines(group, file))
+        foreach (ReadOnlySpan<char> line in group.TryRead(file).AsSpan().EnumerateLines())
         {
-            int space = line.IndexOf(' ', StringComparison.Ordinal);
-            if (space > 0 && ulong.TryParse(line.AsSpan(space + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ulong value))
+            int space = line.IndexOf(' ');
+            if (space > 0 && ulong.TryParse(line[(space + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out ulong value))
             {
-                values[line[..space]] = value;
+                values[KeyOf(line[..space])] = value;
             }
         }
 
         return values;
+    }
+
+    /// <summary>The kernel's files have few keys, the same in all groups.</summary>
+    private static string KeyOf(ReadOnlySpan<char> name)
+    {
+        if (!s_keysByName.TryGetValue(name, out string? key))
+        {
+            key = name.ToString();
+            s_keys.TryAdd(key, key);
+        }
+
+        return key;
     }
 
     internal static string[] Lines(Cgroup group, string file) => group.TryRead(file)?.Split('\n', StringSplitOptions.RemoveEmptyEntries) ?? [];
@@ -48,22 +64,35 @@ public sealed record CgroupStatistics
 /// <param name="ThrottledPeriods">Those in which the quota ran out.</param>
 public sealed record CpuStatistics(ulong Total, ulong User, ulong System, IReadOnlyList<ulong> PerCpu, ulong Periods, ulong ThrottledPeriods, ulong ThrottledTime)
 {
-    internal static CpuStatistics ReadV1(Cgroup group)
+    /// <summary>Reads these counters of a group alone.</summary>
+    public static CpuStatistics Read(Cgroup group) => group.Mode == CgroupMode.V2 ? ReadV2(group) : ReadV1(group);
+
+    /// <summary>
+    /// In nanoseconds, from as few files as have it: <c>cpuacct.usage</c> is the sum of <c>usage_percpu</c>, and <c>usage_user</c> and <c>usage_sys</c> are those of
+    /// <c>usage_all</c>, whose lines are <c>cpu user system</c> (kernel/sched/cpuacct.c).
+    /// </summary>
+    private static CpuStatistics ReadV1(Cgroup group)
     {
-        // cpuacct.usage_user and _sys are in nanoseconds, cpuacct.stat in ticks.
         Dictionary<string, ulong> stat = CgroupStatistics.Keyed(group, "cpu.stat");
         ulong[] perCpu = [.. CgroupHierarchy.Words(group.TryRead("cpuacct.usage_percpu")).Select(word => ulong.Parse(word, CultureInfo.InvariantCulture))];
+        (ulong total, ulong user, ulong system) = (0, 0, 0);
+        foreach (ulong usage in perCpu)
+        {
+            total += usage;
+        }
+
+        foreach (string line in CgroupStatistics.Lines(group, "cpuacct.usage_all").Skip(1))
+        {
+            string[] fields = line.Split(' ');
+            user += ulong.Parse(fields[1], CultureInfo.InvariantCulture);
+            system += ulong.Parse(fields[2], CultureInfo.InvariantCulture);
+        }
+
         return new CpuStatistics(
-            CgroupStatistics.Number(group, "cpuacct.usage") ?? 0,
-            CgroupStatistics.Number(group, "cpuacct.usage_user") ?? 0,
-            CgroupStatistics.Number(group, "cpuacct.usage_sys") ?? 0,
-            perCpu,
-            stat.GetValueOrDefault("nr_periods"),
-            stat.GetValueOrDefault("nr_throttled"),
-            stat.GetValueOrDefault("throttled_time"));
+            total, user, system, perCpu, stat.GetValueOrDefault("nr_periods"), stat.GetValueOrDefault("nr_throttled"), stat.GetValueOrDefault("throttled_time"));
     }
 
-    internal static CpuStatistics ReadV2(Cgroup group)
+    private static CpuStatistics ReadV2(Cgroup group)
     {
         Dictionary<string, ulong> stat = CgroupStatistics.Keyed(group, "cpu.stat");
         return new CpuStatistics(
@@ -82,7 +111,7 @@ public sealed record CpuStatistics(ulong Total, ulong User, ulong System, IReadO
 /// <param name="MaxUsage">The highest usage so far; v2 has it from kernel 5.19 on.</param>
 /// <param name="FailCount">How often the limit was hit (v1), or an allocation failed because of it (v2), as Docker counts.</param>
 /// <param name="Details">memory.stat as it is.</param>
-public sealed record MemoryStatistics(ulong Usage, ulong? Limit, ulong? MaxUsage, ulong FailCount, ulong OomKills, IReadOnlyDictionary<string, ulong> Details)
+public sealed record MemoryStatistics(ulong Usage, ulong? Limit, ulong? MaxUsage, ulong FailCount, IReadOnlyDictionary<string, ulong> Details)
 {
     /// <summary>What cgroup v1 shows for no limit: the largest multiple of the page size in 63 bits.</summary>
     private static readonly ulong Unlimited = long.MaxValue / (ulong)Environment.SystemPageSize * (ulong)Environment.SystemPageSize;
@@ -95,7 +124,6 @@ public sealed record MemoryStatistics(ulong Usage, ulong? Limit, ulong? MaxUsage
             limit >= Unlimited ? null : limit,
             CgroupStatistics.Number(group, "memory.max_usage_in_bytes"),
             CgroupStatistics.Number(group, "memory.failcnt") ?? 0,
-            group.OomKills(),
             CgroupStatistics.Keyed(group, "memory.stat"));
     }
 
@@ -107,7 +135,6 @@ public sealed record MemoryStatistics(ulong Usage, ulong? Limit, ulong? MaxUsage
             CgroupStatistics.Number(group, "memory.max"),
             CgroupStatistics.Number(group, "memory.peak"),
             events.GetValueOrDefault("oom"),
-            events.GetValueOrDefault("oom_kill"),
             CgroupStatistics.Keyed(group, "memory.stat"));
     }
 }

@@ -218,6 +218,12 @@ public static unsafe class OverlayMount
     private static SafeFileHandle MountAndTake(IReadOnlyList<SafeFileHandle> lowers, SafeFileHandle? upper, SafeFileHandle? work, OverlayOptions options)
     {
         Check(NativeMounts.Unshare(NativeMounts.CLONE_NEWNS), "unshare the mount namespace");
+        fixed (byte* root = "/\0"u8)
+        {
+            // Before anything is mounted here: nothing of it may reach the host.
+            Check(NativeMounts.Mount(null, root, null, NativeMounts.MS_REC | NativeMounts.MS_PRIVATE, null), "make the mounts private");
+        }
+
         var opened = new List<SafeFileHandle>();
         try
         {
@@ -243,8 +249,8 @@ public static unsafe class OverlayMount
     }
 
     /// <summary>
-    /// The same directory through the mounts of this thread's namespace: older kernels refuse layers on mounts of another one
-    /// (fs/namespace.c, clone_private_mount). One that has no path here, since its mount is detached, is used as it is, as newer kernels allow.
+    /// The same directory through the mounts of this thread's namespace: older kernels refuse layers on mounts of another one, or of none
+    /// (fs/namespace.c, clone_private_mount). One that has no path here, since its mount is detached, gets one: the mount is attached in this namespace, where nobody else sees it.
     /// </summary>
     private static SafeFileHandle InThisNamespace(SafeFileHandle directory)
     {
@@ -256,7 +262,23 @@ public static unsafe class OverlayMount
         }
 
         here?.Dispose();
+        using SafeFileHandle mount = MountOf(directory);
+        using SafeFileHandle place = new HostPath("/dev").Open(OpenFlags.Path | OpenFlags.Directory);
+        MountTree.Attach(mount, place);
         return Descriptors.Duplicate(directory);
+    }
+
+    /// <summary>The root of the mount that a directory lies in.</summary>
+    private static SafeFileHandle MountOf(SafeFileHandle directory)
+    {
+        SafeFileHandle above = Descriptors.Duplicate(directory);
+        while (!FileStatus.Of(above).IsMountRoot)
+        {
+            using SafeFileHandle below = above;
+            above = new HostPath(ProcPath(below) + "/..").Open(OpenFlags.Path | OpenFlags.Directory);
+        }
+
+        return above;
     }
 
     [SkipLocalsInit]
@@ -269,10 +291,8 @@ public static unsafe class OverlayMount
         }
 
         Encoding.UTF8.GetBytes(options, data);
-        fixed (byte* root = "/\0"u8, target = "/proc\0"u8, overlay = "overlay\0"u8, dataBytes = data)
+        fixed (byte* target = "/proc\0"u8, overlay = "overlay\0"u8, dataBytes = data)
         {
-            Check(NativeMounts.Mount(null, root, null, NativeMounts.MS_REC | NativeMounts.MS_PRIVATE, null), "make the mounts private");
-
             // Any directory will do as a place: the namespace is this thread's. /proc is there, or the layers had no names.
             Check(NativeMounts.Mount(overlay, target, overlay, 0, dataBytes), "mount overlay");
             return MountTree.Clone(NativeOpen.CurrentDirectory, target, 0, recursive: false, "overlay");

@@ -8,14 +8,18 @@ namespace Slipway.Kernel.Mounts;
 /// </summary>
 public static class PrivateProc
 {
-    private static readonly Lazy<RootDirectory> s_root = new(Create);
+    private static readonly Lazy<RootDirectory> s_root = new(Mount);
 
     /// <summary>Its root, for the life of the process. Paths are to be opened with <see cref="Strict"/>.</summary>
     public static RootDirectory Root => s_root.Value;
 
     public const Resolution Strict = Resolution.Beneath | Resolution.NoCrossDevice | Resolution.NoMagicLinks;
 
-    private static RootDirectory Create()
+    /// <summary>
+    /// Another one, for settings below <c>sys/net</c>. A procfs keeps what it has found of every network namespace under one name each, and looks through all
+    /// of them (proc_sys_compare in fs/proc/proc_sysctl.c): with a thousand namespaces a lookup takes a thousand times as long.
+    /// </summary>
+    public static RootDirectory Mount()
     {
         var root = new RootDirectory(FileSystemContext.Mount("proc", MountAttributes.NoSetId | MountAttributes.NoDevices | MountAttributes.NoExecute));
         if (Files.Descriptors.FileSystemType(root.Descriptor) != Files.Descriptors.ProcSuperMagic)

@@ -128,6 +128,16 @@ public sealed class NamespaceThread : IAsyncDisposable
         }
     }
 
+    /// <inheritdoc cref="Within{T}"/>
+    public static void Within(NetworkNamespace target, NetworkNamespace home, Action call) => Within(
+        target,
+        home,
+        () =>
+        {
+            call();
+            return true;
+        });
+
     /// <summary>Works off what was asked for, then ends the thread.</summary>
     public async ValueTask DisposeAsync()
     {

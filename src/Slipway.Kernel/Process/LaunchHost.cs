@@ -97,13 +97,21 @@ internal sealed unsafe class LaunchHost : IDisposable
         return true;
     }
 
+    /// <summary>How it has ended; it serves nobody any more.</summary>
+    public ProcessStatus Wait()
+    {
+        using (_pidfd)
+        {
+            return Pidfd.Wait(_pidfd);
+        }
+    }
+
     public void Dispose()
     {
         if (!_pidfd.IsClosed)
         {
             Pidfd.SendSignal(_pidfd, SIGKILL);
-            Pidfd.Wait(_pidfd);
-            _pidfd.Dispose();
+            Wait();
         }
     }
 

@@ -46,6 +46,9 @@ public static class Pidfd
     /// <summary>Whether a child has ended. It is not reaped by that.</summary>
     public static bool HasEnded(SafeFileHandle pidfd) => Wait(pidfd, ProcessNative.WNOHANG | ProcessNative.WNOWAIT) is not null;
 
+    /// <summary>Blocks until a child has ended. It is not reaped by that.</summary>
+    public static void WaitForEnd(SafeFileHandle pidfd) => _ = Wait(pidfd, ProcessNative.WNOWAIT);
+
     /// <summary>Reaps a child that is about to end. Blocks until it has.</summary>
     public static ProcessStatus Wait(SafeFileHandle pidfd) => Wait(pidfd, 0)!.Value;
 

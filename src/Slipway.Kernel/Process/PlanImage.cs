@@ -29,6 +29,9 @@ internal sealed unsafe class PlanImage(HostParent parent) : IDisposable
     /// <summary>Who clones for this image; null before the first plan.</summary>
     internal LaunchHost? Host => _host;
 
+    /// <summary>What the host reads; not before the first plan.</summary>
+    internal ref PlanImageHeader Header => ref *(PlanImageHeader*)_base;
+
     /// <summary>Binds <paramref name="plan"/>. All descriptors must stay open until <see cref="Run"/> has returned.</summary>
     /// <param name="descriptors">By slot.</param>
     /// <param name="streams">Descriptors of stdin, stdout and stderr.</param>
@@ -99,8 +102,10 @@ internal sealed unsafe class PlanImage(HostParent parent) : IDisposable
             *(ulong*)(dataBase + relocation) += (ulong)dataBase;
         }
 
-        ref PlanImageHeader header = ref *(PlanImageHeader*)_base;
-        header = new PlanImageHeader { First = (ulong)(_base + sizeof(PlanImageHeader)), Parent = Environment.ProcessId };
+        // Field by field: the host may read its turn and its parent at any time, and leaves where the parent is not that one.
+        ref PlanImageHeader header = ref Header;
+        (header.Pidfd, header.Failed, header.Cloned, header.Entered) = (0, 0, 0, 0);
+        header.First = (ulong)(_base + sizeof(PlanImageHeader));
         header.End = header.First + ((ulong)_entryCount * (ulong)sizeof(PlanImageEntry));
         header.Clone = new CloneArguments
         {
@@ -205,6 +210,7 @@ internal sealed unsafe class PlanImage(HostParent parent) : IDisposable
     /// <summary>Who killed the host may not have reached the child: nothing of a launch that is reported as failed may stay. The next order gets another host.</summary>
     private LaunchOutcome EndWithHost(PlanDocument plan)
     {
+        ProcessStatus ended = _host!.Wait();
         KillChild(SIGKILL);
         lock (_childGate)
         {
@@ -219,7 +225,7 @@ internal sealed unsafe class PlanImage(HostParent parent) : IDisposable
             Dispose();
         }
 
-        return Refused(plan, "the launch host has ended", 0);
+        return new LaunchOutcome(0, null, new PlanFailure(0, plan.StepCount, $"the launch host has ended with exit code {ended.ExitCode}", 0, ended.Signal));
     }
 
     private static int EntryOffset(int index) => sizeof(PlanImageHeader) + (index * sizeof(PlanImageEntry));

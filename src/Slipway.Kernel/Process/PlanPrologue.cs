@@ -9,6 +9,7 @@ public static class PlanPrologue
 {
     internal const uint CLOSE_RANGE_CLOEXEC = 4;
 
+    private const int F_DUPFD_CLOEXEC = 1030;
     private const int SIGPIPE = 13;
     private const int SIG_SETMASK = 2;
     private const int KernelSignalSetSize = 8;
@@ -41,5 +42,16 @@ public static class PlanPrologue
     {
         ArgumentNullException.ThrowIfNull(plan);
         plan.Add("close_range 3.. on exec", SystemCall.CloseRange, [3, uint.MaxValue, CLOSE_RANGE_CLOEXEC]);
+    }
+
+    /// <summary>As <see cref="Seal"/>, for a program of the host that is given a further descriptor, as number 3. Only execve may follow: what had the number is gone.</summary>
+    public static void SealBut(LaunchPlan plan, PlanArgument descriptor)
+    {
+        ArgumentNullException.ThrowIfNull(plan);
+
+        // dup3 refuses a descriptor that has the number already (dup(2)).
+        int high = plan.Add("fcntl F_DUPFD_CLOEXEC 64", SystemCall.Fcntl, [descriptor, F_DUPFD_CLOEXEC, 64]);
+        plan.Add("dup3 3", SystemCall.Dup3, [PlanArgument.ResultOf(high), 3, 0]);
+        plan.Add("close_range 4.. on exec", SystemCall.CloseRange, [4, uint.MaxValue, CLOSE_RANGE_CLOEXEC]);
     }
 }

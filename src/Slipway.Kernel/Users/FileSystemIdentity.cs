@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Slipway.Kernel.Security;
 
 namespace Slipway.Kernel.Users;
 
@@ -9,7 +10,7 @@ namespace Slipway.Kernel.Users;
 /// <remarks>
 /// For one thread and for synchronous code only: await nothing meanwhile. A thread that is started meanwhile inherits the identity.
 /// </remarks>
-public sealed unsafe partial class FileSystemIdentity : IDisposable
+public sealed partial class FileSystemIdentity : IDisposable
 {
     private readonly int _thread = Environment.CurrentManagedThreadId;
     private readonly uint _formerUser;
@@ -36,6 +37,7 @@ public sealed unsafe partial class FileSystemIdentity : IDisposable
 
     private static uint Change(uint userId, uint groupId, out uint formerGroup)
     {
+        ulong capabilities = ThreadCapabilities.Effective;
         formerGroup = (uint)setfsgid(groupId);
         uint formerUser = (uint)setfsuid(userId);
 
@@ -48,19 +50,12 @@ public sealed unsafe partial class FileSystemIdentity : IDisposable
         }
 
         // Whoever gives up user 0 loses the effective capabilities on files (capabilities(7)); the permitted ones stay.
-        CapabilityHeader header = new() { Version = CapabilityHeader.Version3 };
-        CapabilityData* data = stackalloc CapabilityData[2];
-        if (capget(&header, data) == 0)
+        int errno = ThreadCapabilities.TrySetEffective(capabilities);
+        if (errno == 0)
         {
-            data[0].Effective = data[0].Permitted;
-            data[1].Effective = data[1].Permitted;
-            if (capset(&header, data) == 0)
-            {
-                return formerUser;
-            }
+            return formerUser;
         }
 
-        int errno = Marshal.GetLastPInvokeError();
         _ = setfsuid(formerUser);
         _ = setfsgid(formerGroup);
         throw new KernelException("capset", errno);
@@ -71,27 +66,4 @@ public sealed unsafe partial class FileSystemIdentity : IDisposable
 
     [LibraryImport("libc")]
     private static partial int setfsgid(uint id);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int capget(CapabilityHeader* header, CapabilityData* data);
-
-    [LibraryImport("libc", SetLastError = true)]
-    private static partial int capset(CapabilityHeader* header, CapabilityData* data);
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct CapabilityHeader
-    {
-        public const uint Version3 = 0x20080522;
-
-        public uint Version;
-        public int Pid;
-    }
-
-    [StructLayout(LayoutKind.Sequential)]
-    private struct CapabilityData
-    {
-        public uint Effective;
-        public uint Permitted;
-        public uint Inheritable;
-    }
 }

@@ -1,24 +1,34 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Sockets;
 
 namespace Slipway.Networking;
 
-/// <summary>IPv4 addresses as numbers, in the order of their bytes.</summary>
+/// <summary>Addresses as numbers, in the order of their bytes.</summary>
 internal static class AddressNumber
 {
-    /// <exception cref="ArgumentException">It is no IPv4 address.</exception>
-    public static uint Of(IPAddress address)
+    public static UInt128 Of(IPAddress address)
     {
-        Span<byte> bytes = stackalloc byte[4];
-        return address.TryWriteBytes(bytes, out int written) && written == 4
-            ? BinaryPrimitives.ReadUInt32BigEndian(bytes)
-            : throw new ArgumentException($"{address} is not an IPv4 address", nameof(address));
+        Span<byte> bytes = stackalloc byte[16];
+        _ = address.TryWriteBytes(bytes, out int written);
+        return written == 4 ? BinaryPrimitives.ReadUInt32BigEndian(bytes) : BinaryPrimitives.ReadUInt128BigEndian(bytes);
     }
 
-    public static IPAddress ToAddress(uint number)
+    public static IPAddress ToAddress(UInt128 number, AddressFamily family)
     {
-        Span<byte> bytes = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(bytes, number);
-        return new IPAddress(bytes);
+        Span<byte> bytes = stackalloc byte[16];
+        BinaryPrimitives.WriteUInt128BigEndian(bytes, number);
+        return new IPAddress(family == AddressFamily.InterNetwork ? bytes[12..] : bytes);
+    }
+
+    /// <summary>Bits of an address.</summary>
+    public static int Bits(AddressFamily family) => family == AddressFamily.InterNetwork ? 32 : 128;
+
+    /// <summary>The first and the last address of a network.</summary>
+    public static (UInt128 First, UInt128 Last) Range(IPNetwork network)
+    {
+        UInt128 first = Of(network.BaseAddress);
+        int rest = Bits(network.BaseAddress.AddressFamily) - network.PrefixLength;
+        return (first, rest == 128 ? UInt128.MaxValue : first + (UInt128.One << rest) - 1);
     }
 }

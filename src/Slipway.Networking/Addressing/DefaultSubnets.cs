@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
 using Slipway.Kernel.Netlink;
 
 namespace Slipway.Networking;
@@ -15,14 +17,38 @@ public sealed record AddressPoolSource(IPNetwork Base, int PrefixLength)
         new AddressPoolSource(IPNetwork.Parse("192.168.0.0/16"), 20),
     ];
 
+    internal AddressFamily Family => Base.BaseAddress.AddressFamily;
+
+    /// <summary>
+    /// The pools with one of IPv6, where they have none: a /48 of unique local addresses, cut into networks of 64 bits (RFC 4193), which another host has only
+    /// by a chance of one in 2^40.
+    /// </summary>
+    /// <param name="host">What tells this host from others: the same text gives the same range.</param>
+    public static IReadOnlyList<AddressPoolSource> WithIpv6(IReadOnlyList<AddressPoolSource> pools, string host)
+    {
+        if (pools.Any(pool => pool.Family == AddressFamily.InterNetworkV6))
+        {
+            return pools;
+        }
+
+        const int GlobalIdLength = 5;
+        byte[] prefix = new byte[16];
+        prefix[0] = 0xfd;
+        SHA256.HashData(Encoding.UTF8.GetBytes(host)).AsSpan(0, GlobalIdLength).CopyTo(prefix.AsSpan(1));
+        return [.. pools, new AddressPoolSource(new IPNetwork(new IPAddress(prefix), 48), 64)];
+    }
+
     internal IEnumerable<IPNetwork> Networks()
     {
-        ulong first = AddressNumber.Of(Base.BaseAddress);
-        ulong step = 1UL << (32 - PrefixLength);
-        ulong end = first + (1UL << (32 - Base.PrefixLength));
-        for (ulong network = first; network < end; network += step)
+        (UInt128 network, UInt128 last) = AddressNumber.Range(Base);
+        UInt128 step = UInt128.One << (AddressNumber.Bits(Family) - PrefixLength);
+        for (; true; network += step)
         {
-            yield return new IPNetwork(AddressNumber.ToAddress((uint)network), PrefixLength);
+            yield return new IPNetwork(AddressNumber.ToAddress(network, Family), PrefixLength);
+            if (last - network < step)
+            {
+                yield break;
+            }
         }
     }
 }
@@ -32,14 +58,14 @@ public static class DefaultSubnets
 {
     /// <summary>The first of Docker's default pools that meets none of the host's networks.</summary>
     /// <exception cref="NetworkException">There is none.</exception>
-    public static IPNetwork Choose(IEnumerable<IPNetwork> occupied) => Choose(AddressPoolSource.Defaults, occupied);
+    public static IPNetwork Choose(IEnumerable<IPNetwork> occupied) => Choose(AddressPoolSource.Defaults, occupied, AddressFamily.InterNetwork);
 
-    /// <summary>The first part of the pools that meets none of <paramref name="occupied"/>.</summary>
+    /// <summary>The first part of the pools of a family that meets none of <paramref name="occupied"/>.</summary>
     /// <exception cref="NetworkException">There is none.</exception>
-    public static IPNetwork Choose(IReadOnlyList<AddressPoolSource> pools, IEnumerable<IPNetwork> occupied)
+    public static IPNetwork Choose(IReadOnlyList<AddressPoolSource> pools, IEnumerable<IPNetwork> occupied, AddressFamily family)
     {
-        IPNetwork[] taken = [.. occupied.Where(n => n.BaseAddress.AddressFamily == AddressFamily.InterNetwork && n.PrefixLength > 0)];
-        foreach (IPNetwork candidate in pools.SelectMany(pool => pool.Networks()))
+        IPNetwork[] taken = [.. occupied.Where(n => n.BaseAddress.AddressFamily == family && n.PrefixLength > 0)];
+        foreach (IPNetwork candidate in pools.Where(pool => pool.Family == family).SelectMany(pool => pool.Networks()))
         {
             if (!taken.Any(n => Overlap(n, candidate)))
             {
@@ -65,12 +91,15 @@ public static class DefaultSubnets
     }
 
     /// <summary>The first address of a network, which its gateway gets.</summary>
-    public static IPAddress FirstAddress(IPNetwork network) => AddressNumber.ToAddress(AddressNumber.Of(network.BaseAddress) + (network.PrefixLength >= 31 ? 0u : 1));
+    public static IPAddress FirstAddress(IPNetwork network) => FirstAddress(network, network.BaseAddress.AddressFamily);
 
     /// <summary>The gateway of a network for which none was asked for: the first address of the range that is not reserved.</summary>
     /// <exception cref="NetworkException">All are.</exception>
     public static IPAddress ChooseGateway(IPNetwork subnet, IPNetwork? range, IReadOnlyList<IPAddress> reserved) =>
         new AddressPool(subnet, subnet.BaseAddress, range, reserved).Allocate("gateway", requested: null);
+
+    private static IPAddress FirstAddress(IPNetwork network, AddressFamily family) => AddressNumber.ToAddress(
+        AddressNumber.Of(network.BaseAddress) + (network.PrefixLength >= AddressNumber.Bits(family) - 1 ? (UInt128)0 : 1), family);
 
     /// <summary>What the host has routes into, or addresses of.</summary>
     internal static IEnumerable<IPNetwork> Occupied(RouteSession session) =>

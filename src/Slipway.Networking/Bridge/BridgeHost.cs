@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Slipway.Kernel;
 using Slipway.Kernel.Netlink;
 
@@ -7,70 +8,59 @@ namespace Slipway.Networking;
 /// <summary>An attached container, with the sockets that keep its ports.</summary>
 internal sealed record Endpoint(EndpointInfo Info, IReadOnlyList<PortReservation> Reservations);
 
-/// <param name="Orphans">Names of links to remove.</param>
+/// <param name="Orphans">Indexes of links to remove.</param>
 /// <param name="LostPorts">Ids of endpoints with a host port that another process has.</param>
 internal sealed record RestoreResult(
-    IReadOnlyList<(IPAddress Container, IReadOnlyList<PortReservation> Ports)> Reservations, IReadOnlyList<string> Orphans, IReadOnlyList<string> LostPorts);
+    IReadOnlyList<Endpoint> Endpoints, IReadOnlyList<int> Orphans, IReadOnlyList<string> LostPorts);
 
 /// <summary>The host's side of a bridge network: all state, used by the one thread that lives in the host's namespace.</summary>
-internal sealed class BridgeHost
+internal sealed class BridgeHost : IRepairable
 {
-    private const string ForwardingSetting = "ip_forward";
-    private const string RouteLocalnetSetting = "route_localnet";
-
-    private static readonly IPNetwork DefaultRoute = new(IPAddress.Any, 0);
-
     private readonly BridgeOptions _options;
+    private readonly HostSessions _host;
     private readonly RouteSession _route;
     private readonly BridgeLink _bridge;
-    private readonly BridgeFirewall _firewall;
+    private readonly BridgeSubnets _subnets;
     private readonly Dictionary<string, Endpoint> _endpoints = [];
     private readonly PortAllocator _ports;
-    private AddressPool? _addresses;
-    private NetworkInfo? _info;
+    private readonly PortGuard _guard;
 
     public BridgeHost(BridgeOptions options, HostSessions host)
     {
         _options = options;
-        (_route, _ports) = (host.Route, host.Ports);
-        _bridge = new BridgeLink(_route, options.BridgeName);
-        _firewall = new BridgeFirewall(host.NfTables, options);
+        (_host, _route, _ports) = (host, host.Route, host.Ports);
+        _bridge = new BridgeLink(_route, options.BridgeName, host.Home);
+        (_bridge.Ports.IsIsolated, _bridge.Ports.Most) = (!options.InterContainer, options.PortsPerBridge ?? _bridge.Ports.Most);
+        _subnets = new BridgeSubnets(options, host, _bridge);
+        _guard = new PortGuard(host.GuardTable, options.BridgeName, options.Antispoof);
     }
 
-    public int BridgeIndex => _bridge.Index;
+    /// <summary>The index of a bridge of the network that has room for one more link.</summary>
+    public int NextMaster()
+    {
+        int master = _bridge.Ports.Next(out bool extended);
+        if (extended)
+        {
+            _subnets.EnsureRules();
+        }
 
-    private NetworkInfo Info => _info ?? throw new InvalidOperationException("the network was not made yet");
+        return master;
+    }
 
     public NetworkInfo Ensure()
     {
-        (IPAddress gateway, int prefixLength) = _bridge.Ensure(_options.Address, _options.AddressPools, _options.Mtu);
-        IPNetwork subnet = DefaultSubnets.NetworkOf(gateway, prefixLength);
-        bool enableForwarding = !_options.Internal && !HostSettings.Forwarding;
-        List<string> changed = [];
-        if (enableForwarding)
+        _bridge.Ensure(_options.Mtu);
+        try
         {
-            changed.Add(ForwardingSetting);
+            bool enabledForwarding = _subnets.Ensure();
+            _host.Watched.Add(this);
+            return new NetworkInfo(_options.BridgeName, _subnets.Ipv4?.ToInfo(), _subnets.Ipv6?.ToInfo(), _bridge.Mtu, _bridge.Adopted, enabledForwarding);
         }
-
-        if (!HostSettings.GetRouteLocalnet(_options.BridgeName))
+        catch when (!_bridge.Adopted)
         {
-            changed.Add(RouteLocalnetSetting);
+            BridgeLink.Remove(_route, _subnets.Cleanup() is { } bridge ? [bridge] : []);
+            throw;
         }
-
-        // The rules first: nothing is open that they close, and what is changed is noted before it is.
-        _firewall.Ensure(subnet, changed);
-        if (changed.Contains(RouteLocalnetSetting))
-        {
-            HostSettings.SetRouteLocalnet(_options.BridgeName, true);
-        }
-
-        if (enableForwarding)
-        {
-            HostSettings.Forwarding = true;
-        }
-
-        _addresses ??= new AddressPool(subnet, gateway, _options.AddressRange, _options.ReservedAddresses);
-        return _info = new NetworkInfo(_options.BridgeName, subnet, gateway, _bridge.Mtu, _bridge.Adopted, enableForwarding);
     }
 
     public Endpoint Attach(EndpointRequest request, Sandbox sandbox)
@@ -81,30 +71,27 @@ internal sealed class BridgeHost
             throw new NetworkException(NetworkErrorKind.Conflict, $"endpoint with id {request.EndpointId} already exists in network {_options.BridgeName}");
         }
 
-        MacAddress? requestedMac = null;
-        if (request.MacAddress is { Length: > 0 } text)
-        {
-            requestedMac = MacAddress.TryParse(text, out MacAddress parsed) && parsed.IsUnicast ? parsed
-                : throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid mac address \"{text}\"");
-        }
-
-        IPAddress address = _addresses!.Allocate(request.EndpointId, request.Address);
+        MacAddress? requestedMac = request.ParseMacAddress();
+        EndpointAddress? ipv4 = null;
+        EndpointAddress? ipv6 = null;
         IReadOnlyList<PortReservation> reservations = [];
         try
         {
-            reservations = ReservePorts(request.EndpointId, request.Name, request.Ports, address);
-            PublishedPort[] ports = [.. reservations.Select(r => r.Port)];
-            MacAddress mac = requestedMac ?? MacAddress.Of(address);
-            string hostLink = Connect(request, sandbox, address, mac, ports);
-            Endpoint endpoint = new(
-                new EndpointInfo(request.EndpointId, address, Info.Subnet.PrefixLength, _options.Internal ? null : Info.Gateway, mac.ToString(), hostLink, ports), reservations);
+            ipv4 = BridgeSubnets.Allocate(_subnets.Ipv4, request.EndpointId, request.Address);
+            ipv6 = BridgeSubnets.Allocate(_subnets.Ipv6, request.EndpointId, request.Ipv6Address);
+            MacAddress mac = requestedMac ?? (ipv4 is null ? MacAddress.Random() : MacAddress.Of(ipv4.Address));
+            EndpointInfo info = new(request.EndpointId, ipv4, ipv6, mac.ToString(), "", []);
+            reservations = ReservePorts(request.Name, request.Ports, info);
+            info = info with { Ports = Ports(reservations, info, request.Ports) };
+            Endpoint endpoint = new(info with { HostLink = Connect(request, sandbox, info, mac) }, reservations);
             _endpoints.Add(request.EndpointId, endpoint);
             return endpoint;
         }
         catch (Exception e)
         {
             _ports.Release(reservations);
-            _addresses.Release(address, request.EndpointId);
+            _subnets.Ipv4?.Release(ipv4, request.EndpointId);
+            _subnets.Ipv6?.Release(ipv6, request.EndpointId);
             if (e is KernelException)
             {
                 throw new NetworkException(NetworkErrorKind.Unavailable, e.Message, e);
@@ -125,8 +112,8 @@ internal sealed class BridgeHost
         EndpointInfo info = endpoint.Info;
         try
         {
-            _firewall.UnpublishPorts(info.Address, info.Ports);
-            ForgetDatagrams(info.Address, info.Ports);
+            Unpublish(info, info.Ports);
+            _guard.Remove(info.HostLink);
 
             // Off the bridge before the address is free: its processes may live on a little, and the kernel's timers do.
             _route.Begin().SetLink(info.HostLink, new LinkChange { Master = 0 }).Execute();
@@ -139,7 +126,8 @@ internal sealed class BridgeHost
         finally
         {
             _ports.Release(endpoint.Reservations);
-            _addresses!.Release(info.Address, endpointId);
+            _subnets.Ipv4?.Release(info.Ipv4, endpointId);
+            _subnets.Ipv6?.Release(info.Ipv6, endpointId);
         }
     }
 
@@ -147,18 +135,13 @@ internal sealed class BridgeHost
     public Endpoint TakeDefaultRoute(string endpointId, string name, IReadOnlyList<PortRequest> requests, Sandbox sandbox)
     {
         Endpoint endpoint = _endpoints.GetValueOrDefault(endpointId) ?? throw NotAttached(endpointId);
-        IReadOnlyList<PortReservation> reservations = endpoint.Reservations.Count > 0 ? endpoint.Reservations : ReservePorts(endpointId, name, requests, endpoint.Info.Address);
-        PublishedPort[] ports = [.. reservations.Select(r => r.Port)];
+        IReadOnlyList<PortReservation> reservations = endpoint.Reservations.Count > 0 ? endpoint.Reservations : ReservePorts(name, requests, endpoint.Info);
+        EndpointInfo info = endpoint.Info with { Ports = Ports(reservations, endpoint.Info, requests) };
         try
         {
-            int link = LinkOf(sandbox, endpoint.Info) ?? throw NotAttached(endpointId);
-            if (!_options.Internal)
-            {
-                sandbox.Session.Begin().ReplaceRoute(new Route(DefaultRoute, Info.Gateway, link)).Execute();
-            }
-
-            int port = _route.FindLink(endpoint.Info.HostLink)?.Index ?? throw NotAttached(endpointId);
-            Publish(port, endpoint.Info.Address, ports);
+            TakeRoute(_subnets.Ipv4, sandbox, info);
+            int port = _route.FindLink(info.HostLink)?.Index ?? throw NotAttached(endpointId);
+            Publish(port, info, info.Ports);
         }
         catch
         {
@@ -170,8 +153,12 @@ internal sealed class BridgeHost
             throw;
         }
 
-        return _endpoints[endpointId] = new Endpoint(endpoint.Info with { Ports = ports }, reservations);
+        return _endpoints[endpointId] = new Endpoint(info, reservations);
     }
+
+    /// <summary>Lets the IPv6 default route go through this network.</summary>
+    public void TakeIpv6Route(string endpointId, Sandbox sandbox) =>
+        TakeRoute(_subnets.Ipv6, sandbox, (_endpoints.GetValueOrDefault(endpointId) ?? throw NotAttached(endpointId)).Info);
 
     /// <summary>Ends the publishing of an endpoint's ports.</summary>
     public EndpointInfo? GiveUpDefaultRoute(string endpointId)
@@ -181,8 +168,7 @@ internal sealed class BridgeHost
             return null;
         }
 
-        _firewall.UnpublishPorts(endpoint.Info.Address, endpoint.Info.Ports);
-        ForgetDatagrams(endpoint.Info.Address, endpoint.Info.Ports);
+        Unpublish(endpoint.Info, endpoint.Info.Ports);
         _ports.Release(endpoint.Reservations);
         Endpoint without = new(endpoint.Info with { Ports = [] }, []);
         _endpoints[endpointId] = without;
@@ -190,19 +176,18 @@ internal sealed class BridgeHost
     }
 
     /// <summary>Publishes further ports, then ends the publishing of others.</summary>
-    /// <returns>The endpoint, and the reservations that are new.</returns>
-    public (EndpointInfo Info, IReadOnlyList<PortReservation> Made) ChangePorts(
+    /// <returns>The endpoint, with the reservations that are new.</returns>
+    public Endpoint ChangePorts(
         string endpointId, string name, IReadOnlyList<PublishedPort> removed, IReadOnlyList<PortRequest> added)
     {
         Endpoint endpoint = _endpoints.GetValueOrDefault(endpointId) ?? throw NotAttached(endpointId);
-        IPAddress address = endpoint.Info.Address;
         PublishedPort[] gone = [.. endpoint.Info.Ports.Intersect(removed)];
-        IReadOnlyList<PortReservation> made = ReservePorts(endpointId, name, added, address);
-        PublishedPort[] ports = [.. made.Select(reservation => reservation.Port)];
+        IReadOnlyList<PortReservation> made = ReservePorts(name, added, endpoint.Info);
+        IReadOnlyList<PublishedPort> ports = Ports(made, endpoint.Info, added);
         try
         {
             int link = _route.FindLink(endpoint.Info.HostLink)?.Index ?? throw NotAttached(endpointId);
-            Publish(link, address, ports);
+            Publish(link, endpoint.Info, ports);
         }
         catch
         {
@@ -210,18 +195,17 @@ internal sealed class BridgeHost
             throw;
         }
 
-        _firewall.UnpublishPorts(address, gone);
-        ForgetDatagrams(address, gone);
+        Unpublish(endpoint.Info, gone);
         PortReservation[] released = [.. endpoint.Reservations.Where(reservation => gone.Contains(reservation.Port))];
         _ports.Release(released);
         EndpointInfo info = endpoint.Info with { Ports = [.. endpoint.Info.Ports.Except(gone), .. ports] };
         _endpoints[endpointId] = new Endpoint(info, [.. endpoint.Reservations.Except(released), .. made]);
-        return (info, made);
+        return new Endpoint(info, made);
     }
 
     public RestoreResult Restore(IReadOnlyCollection<EndpointInfo> endpoints)
     {
-        List<(IPAddress, IReadOnlyList<PortReservation>)> reservations = [];
+        List<Endpoint> restored = [];
         List<string> lost = [];
         foreach (EndpointInfo info in endpoints)
         {
@@ -230,13 +214,10 @@ internal sealed class BridgeHost
                 continue;
             }
 
-            if (Info.Subnet.Contains(info.Address))
-            {
-                _addresses!.Reserve(info.Address, info.EndpointId);
-            }
-
+            _subnets.Ipv4?.Reserve(info.Ipv4, info.EndpointId);
+            _subnets.Ipv6?.Reserve(info.Ipv6, info.EndpointId);
             List<PortReservation> ports = [];
-            foreach (PublishedPort port in info.Ports)
+            foreach (PublishedPort port in info.Ports.Where(port => port.HostPort != 0))
             {
                 if (_ports.Restore(port) is { } reservation)
                 {
@@ -248,42 +229,50 @@ internal sealed class BridgeHost
                 }
             }
 
-            _endpoints.Add(info.EndpointId, new Endpoint(info, ports));
-            reservations.Add((info.Address, ports));
+            Endpoint endpoint = new(info, ports);
+            _endpoints.Add(info.EndpointId, endpoint);
+            restored.Add(endpoint);
         }
 
-        _firewall.SynchronizePorts([.. _endpoints.Values.Select(e => (e.Info.Address, e.Info.Ports))]);
-        string[] orphans = [.. _bridge.Endpoints().Where(e => e.Link.Master != BridgeIndex || !_endpoints.ContainsKey(e.EndpointId)).Select(e => e.Link.Name)];
-        return new RestoreResult(reservations, orphans, lost);
+        EndpointInfo[] attached = [.. _endpoints.Values.Select(e => e.Info)];
+        _subnets.SynchronizePorts(attached);
+        _guard.Synchronize(attached);
+        int[] orphans = [.. _bridge.Endpoints().Where(e => !_bridge.Ports.Contains(e.Link.Master) || !_endpoints.ContainsKey(e.EndpointId)).Select(e => e.Link.Index)];
+        return new RestoreResult(restored, orphans, lost);
     }
 
-    public IReadOnlyList<string> ListEndpoints() => [.. _bridge.Endpoints().Where(e => e.Link.Master == BridgeIndex).Select(e => e.EndpointId)];
+    public IReadOnlyList<string> ListEndpoints() => [.. _bridge.Endpoints().Where(e => _bridge.Ports.Contains(e.Link.Master)).Select(e => e.EndpointId)];
 
-    public void Cleanup()
+    public bool IsIntact => _subnets.IsIntact && _guard.IsIntact;
+
+    public void Repair()
     {
+        EndpointInfo[] attached = [.. _endpoints.Values.Select(e => e.Info)];
+        _subnets.Repair(attached);
+        _guard.Synchronize(attached);
+    }
+
+    /// <summary>Takes the network out of use.</summary>
+    /// <returns>Indexes of its links, which are to be removed.</returns>
+    public IReadOnlyList<int> Cleanup()
+    {
+        _host.Watched.Remove(this);
         foreach (string id in _endpoints.Keys.ToArray())
         {
             Detach(id);
         }
 
-        // With them the links that waited in a pool: the kernel removes them with their namespaces, but at a time of its own.
-        BridgeLink.Remove(_route, [.. _bridge.Endpoints().Select(e => e.Link.Name), .. _bridge.PooledLinks()]);
-        bool lastOne = _firewall.Remove();
-        if (_firewall.ChangedSettings.Contains(RouteLocalnetSetting))
-        {
-            HostSettings.SetRouteLocalnet(_options.BridgeName, false);
-        }
+        _guard.Synchronize([]);
 
-        _bridge.RemoveOwn();
-        if (lastOne && _firewall.ChangedSettings.Contains(ForwardingSetting))
-        {
-            HostSettings.Forwarding = false;
-        }
+        // With them the links that waited in a pool: the kernel removes them with their namespaces, but at a time of its own.
+        int[] links = [.. _bridge.Endpoints().Select(e => e.Link.Index), .. _bridge.PooledLinks(), .. _bridge.Ports.Retire()];
+        return _subnets.Cleanup() is { } bridge ? [.. links, bridge] : links;
     }
 
     /// <summary>Closes the sockets that keep ports. What is in the kernel stays.</summary>
     public void Release()
     {
+        _host.Watched.Remove(this);
         _ports.Release(_endpoints.Values.SelectMany(e => e.Reservations));
         _endpoints.Clear();
     }
@@ -303,28 +292,52 @@ internal sealed class BridgeHost
         }
     }
 
-    private IReadOnlyList<PortReservation> ReservePorts(string endpointId, string name, IReadOnlyList<PortRequest> requests, IPAddress address)
+    /// <summary>All ports of an endpoint: those of the host, and those of its own addresses.</summary>
+    private IReadOnlyList<PublishedPort> Ports(IReadOnlyList<PortReservation> reservations, EndpointInfo endpoint, IReadOnlyList<PortRequest> requests) =>
+        [.. reservations.Select(reservation => reservation.Port), .. _options.Internal ? [] : _subnets.OpenedPorts(endpoint, requests)];
+
+    private IReadOnlyList<PortReservation> ReservePorts(string name, IReadOnlyList<PortRequest> requests, EndpointInfo endpoint)
     {
         try
         {
-            return _options.Internal ? [] : _ports.Reserve(requests, address, _options.DefaultHostAddress);
+            return _options.Internal ? [] : _ports.Reserve(requests, endpoint, _subnets.TranslatedFamilies(endpoint), _options.DefaultHostAddress);
         }
         catch (NetworkException e)
         {
             throw new NetworkException(
                 e.Kind,
-                $"driver failed programming external connectivity on endpoint {name} ({endpointId}): {e.Message}",
+                $"driver failed programming external connectivity on endpoint {name} ({endpoint.EndpointId}): {e.Message}",
                 e);
         }
     }
 
     /// <summary>
-    /// Makes the sandbox' link an endpoint: hardware address, address, default route, alias, published ports. Returns the name of
+    /// Makes the sandbox' link an endpoint: hardware address, addresses, default routes, alias, published ports. Returns the name of
     /// the host's end. A link that could not be made one is removed at once, as the sandbox may be attached again.
     /// </summary>
-    private string Connect(EndpointRequest request, Sandbox sandbox, IPAddress address, MacAddress mac, PublishedPort[] ports)
+    private string Connect(EndpointRequest request, Sandbox sandbox, EndpointInfo info, MacAddress mac)
     {
-        PooledLink link = sandbox.Link ??= SandboxFactory.AddLink(_route, sandbox.Namespace, sandbox.Session, sandbox.NextLinkName(), BridgeIndex, Info.Mtu);
+        if (sandbox.Link is { } waiting && request.LinkName is { } wanted && wanted != waiting.Name)
+        {
+            sandbox.Link = null;
+            BridgeLink.Remove(_route, [waiting.HostName]);
+        }
+
+        // A container that runs has its link as soon as there is one: what it may send is known before.
+        string hostName = sandbox.Link?.HostName ?? SandboxFactory.NewHostName();
+        _guard.Add(hostName, info);
+        PooledLink link;
+        try
+        {
+            link = sandbox.Link ??= SandboxFactory.AddLink(
+                _route, sandbox.Namespace, sandbox.Session, hostName, request.LinkName ?? sandbox.NextLinkName(_options.LinkPrefix), NextMaster(), _bridge.Mtu);
+        }
+        catch
+        {
+            _guard.Remove(hostName);
+            throw;
+        }
+
         try
         {
             // The alias first: if the engine dies from here on, the link is known to be nobody's.
@@ -335,22 +348,16 @@ internal sealed class BridgeHost
             }
 
             outside.Execute();
-            RouteBatch inside = sandbox.Session.Begin()
-                .SetLink(link.Index, new LinkChange { Address = mac })
-                .AddAddress(new InterfaceAddress(link.Index, address, Info.Subnet.PrefixLength));
-            if (request.IsDefaultRoute && !_options.Internal)
-            {
-                inside.ReplaceRoute(new Route(DefaultRoute, Info.Gateway, link.Index));
-            }
-
-            inside.Execute();
-            Publish(link.HostIndex, address, ports);
+            Address(request, sandbox, link, info, mac);
+            Configure(request, sandbox, link);
+            Publish(link.HostIndex, info, info.Ports);
         }
         catch
         {
             sandbox.Link = null;
             BridgeLink.Remove(_route, [link.HostName]);
-            _firewall.UnpublishPorts(address, ports);
+            _guard.Remove(hostName);
+            _subnets.UnpublishPorts(info, info.Ports);
             throw;
         }
 
@@ -358,10 +365,70 @@ internal sealed class BridgeHost
         return link.HostName;
     }
 
-    /// <param name="port">Index of the host's end of the link.</param>
-    private void Publish(int port, IPAddress address, PublishedPort[] ports)
+    /// <summary>Gives the link inside the sandbox its addresses and routes.</summary>
+    private void Address(EndpointRequest request, Sandbox sandbox, PooledLink link, EndpointInfo info, MacAddress mac)
     {
-        if (ports.Length == 0)
+        if (info.Ipv6 is not null)
+        {
+            NamespaceThread.Within(sandbox.Namespace, _host.Home, () => HostSettings.EnableIpv6(link.Name));
+        }
+
+        RouteBatch inside = sandbox.Session.Begin();
+        LinkChange hardware = new() { Address = mac };
+        if (info.Ipv6 is null)
+        {
+            inside.SetLink(link.Index, hardware);
+        }
+
+        if (info.Ipv4 is { } ipv4)
+        {
+            inside.AddAddress(new InterfaceAddress(link.Index, ipv4.Address, ipv4.PrefixLength));
+        }
+
+        if (info.Ipv6 is { } ipv6)
+        {
+            // A link-local one too, without which no neighbour is asked again whether it is still there (ndisc_solicit). The hardware address comes after
+            // them: it is its change that neighbours are told (ndisc_netdev_event).
+            inside
+                .AddAddress(new InterfaceAddress(link.Index, mac.ToLinkLocal(), BridgeLink.LinkLocalPrefixLength))
+                .AddAddress(new InterfaceAddress(link.Index, ipv6.Address, ipv6.PrefixLength))
+                .SetLink(link.Index, hardware);
+        }
+
+        if (request.IsDefaultRoute && info.Ipv4?.Gateway is { } gateway)
+        {
+            inside.ReplaceRoute(new Route(_subnets.Ipv4!.DefaultRoute, gateway, link.Index));
+        }
+
+        if (request.IsIpv6DefaultRoute && info.Ipv6?.Gateway is { } gateway6)
+        {
+            inside.ReplaceRoute(new Route(_subnets.Ipv6!.DefaultRoute, gateway6, link.Index));
+        }
+
+        inside.Execute();
+    }
+
+    private void Configure(EndpointRequest request, Sandbox sandbox, PooledLink link)
+    {
+        if (request.LinkSettings.Count > 0)
+        {
+            NamespaceThread.Within(sandbox.Namespace, _host.Home, () => request.LinkSettings.ToList().ForEach(setting => setting.Apply(link.Name)));
+        }
+    }
+
+    private void TakeRoute(BridgeSubnet? subnet, Sandbox sandbox, EndpointInfo info)
+    {
+        if (subnet?.Gateway is { } gateway)
+        {
+            int link = LinkOf(sandbox, info) ?? throw NotAttached(info.EndpointId);
+            sandbox.Session.Begin().ReplaceRoute(new Route(subnet.DefaultRoute, gateway, link)).Execute();
+        }
+    }
+
+    /// <param name="port">Index of the host's end of the link.</param>
+    private void Publish(int port, EndpointInfo endpoint, IReadOnlyList<PublishedPort> ports)
+    {
+        if (ports.Count == 0)
         {
             return;
         }
@@ -369,21 +436,13 @@ internal sealed class BridgeHost
         // With br_netfilter a redirected packet to the same network is bridged, not routed: back to its sender, where a container
         // uses its own published port.
         _route.Begin().SetHairpin(port, true).Execute();
-        _firewall.PublishPorts(address, ports);
-        ForgetDatagrams(address, ports);
+        _subnets.PublishPorts(endpoint, ports);
+        RedirectedDatagrams.Forget(endpoint, ports);
     }
 
-    /// <summary>
-    /// Forgets where datagrams went before. A stream of them keeps its entry alive, so without this a client would never be redirected
-    /// to a container published after its first packet, or for ever be to one that is gone.
-    /// </summary>
-    private static void ForgetDatagrams(IPAddress container, IReadOnlyList<PublishedPort> ports)
+    private void Unpublish(EndpointInfo endpoint, IReadOnlyList<PublishedPort> ports)
     {
-        HashSet<ushort> hostPorts = [.. ports.Where(port => port.Protocol == PortProtocol.Udp).Select(port => port.HostPort)];
-        if (hostPorts.Count > 0)
-        {
-            using ConntrackSession session = new();
-            session.Delete(c => c.Protocol == (byte)PortProtocol.Udp && (hostPorts.Contains(c.DestinationPort) || c.ReplySource.Equals(container)));
-        }
+        _subnets.UnpublishPorts(endpoint, ports);
+        RedirectedDatagrams.Forget(endpoint, ports);
     }
 }

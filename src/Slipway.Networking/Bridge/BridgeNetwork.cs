@@ -6,7 +6,7 @@ using Slipway.Kernel.Netlink;
 namespace Slipway.Networking;
 
 /// <summary>A bridge with its containers: the default network, or one of a user's.</summary>
-public sealed class BridgeNetwork : INetworkDriver
+public sealed class BridgeNetwork : IDefaultNetwork
 {
     private readonly BridgeOptions _options;
     private readonly TimeProvider _time;
@@ -17,6 +17,7 @@ public sealed class BridgeNetwork : INetworkDriver
     /// <summary>Set by <see cref="EnsureAsync"/>; used on the host's thread, but for the pools.</summary>
     private BridgeHost? _state;
 
+    private volatile bool _ensured;
     private SandboxPool? _attached;
     private SandboxPool? _isolated;
     private bool _disposed;
@@ -25,7 +26,7 @@ public sealed class BridgeNetwork : INetworkDriver
     /// <exception cref="NetworkException">The bridge's name is none.</exception>
     /// <exception cref="KernelException">The host's namespace cannot be entered.</exception>
     public BridgeNetwork(BridgeOptions options, TimeProvider time)
-        : this(Checked(options), time, new NetworkHost(options.HostNamespace)) => _ownsHost = true;
+        : this(Checked(options), time, new NetworkHost(options.BridgeName, options.HostNamespace)) => _ownsHost = true;
 
     /// <param name="host">Not disposed by the network. The options' namespace is not looked at.</param>
     /// <exception cref="NetworkException">The bridge's name is none.</exception>
@@ -52,21 +53,32 @@ public sealed class BridgeNetwork : INetworkDriver
         SandboxFactory factory = await _host.FactoryAsync(cancellationToken).ConfigureAwait(false);
         lock (_lock)
         {
-            (int bridge, int mtu) = (State.BridgeIndex, info.Mtu);
-            _attached ??= new SandboxPool(token => factory.MakeAttachedAsync(bridge, mtu, token), _options.PoolSize, _time);
+            int mtu = info.Mtu;
+            _attached ??= new SandboxPool(token => MakeAttachedAsync(factory, mtu, token), _options.PoolSize, _time);
             _isolated ??= new SandboxPool(factory.MakeIsolatedAsync, _options.IsolatedPoolSize, _time);
             _attached.Refill();
             _isolated.Refill();
         }
 
+        _ensured = true;
         return info;
+    }
+
+    private async Task<Sandbox> MakeAttachedAsync(SandboxFactory factory, int mtu, CancellationToken cancellationToken)
+    {
+        int bridge = await _host.RunAsync(_ => State.NextMaster(), cancellationToken).ConfigureAwait(false);
+        return await factory.MakeAttachedAsync(bridge, mtu, cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> RestoreAsync(IReadOnlyCollection<EndpointInfo> endpoints, CancellationToken cancellationToken)
     {
         RestoreResult result = await _host.RunAsync(_ => State.Restore(endpoints), cancellationToken).ConfigureAwait(false);
-        StartForwarding(result.Reservations);
+        foreach (Endpoint endpoint in result.Endpoints)
+        {
+            StartForwarding(endpoint);
+        }
+
         await _host.RemoveLinksAsync(result.Orphans, cancellationToken).ConfigureAwait(false);
         return result.LostPorts;
     }
@@ -79,7 +91,7 @@ public sealed class BridgeNetwork : INetworkDriver
     public async Task<EndpointInfo> AttachAsync(EndpointRequest request, Sandbox sandbox, CancellationToken cancellationToken)
     {
         Endpoint endpoint = await _host.RunAsync(_ => State.Attach(request, sandbox), cancellationToken).ConfigureAwait(false);
-        StartForwarding([(endpoint.Info.Address, endpoint.Reservations)]);
+        StartForwarding(endpoint);
         return endpoint.Info;
     }
 
@@ -99,9 +111,18 @@ public sealed class BridgeNetwork : INetworkDriver
         string endpointId, string name, IReadOnlyList<PortRequest> ports, Sandbox sandbox, CancellationToken cancellationToken)
     {
         Endpoint endpoint = await _host.RunAsync(_ => State.TakeDefaultRoute(endpointId, name, ports, sandbox), cancellationToken).ConfigureAwait(false);
-        StartForwarding([(endpoint.Info.Address, endpoint.Reservations)]);
+        StartForwarding(endpoint);
         return endpoint.Info;
     }
+
+    /// <inheritdoc/>
+    public Task TakeIpv6RouteAsync(string endpointId, Sandbox sandbox, CancellationToken cancellationToken) => _host.RunAsync(
+        _ =>
+        {
+            State.TakeIpv6Route(endpointId, sandbox);
+            return true;
+        },
+        cancellationToken);
 
     /// <inheritdoc/>
     public Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken) =>
@@ -111,9 +132,9 @@ public sealed class BridgeNetwork : INetworkDriver
     public async Task<EndpointInfo> ChangePortsAsync(
         string endpointId, string name, IReadOnlyList<PublishedPort> removed, IReadOnlyList<PortRequest> added, CancellationToken cancellationToken)
     {
-        (EndpointInfo info, IReadOnlyList<PortReservation> made) = await _host.RunAsync(_ => State.ChangePorts(endpointId, name, removed, added), cancellationToken).ConfigureAwait(false);
-        StartForwarding([(info.Address, made)]);
-        return info;
+        Endpoint changed = await _host.RunAsync(_ => State.ChangePorts(endpointId, name, removed, added), cancellationToken).ConfigureAwait(false);
+        StartForwarding(changed);
+        return changed.Info;
     }
 
     /// <inheritdoc/>
@@ -133,15 +154,26 @@ public sealed class BridgeNetwork : INetworkDriver
     /// <inheritdoc/>
     public async Task CleanupAsync(CancellationToken cancellationToken)
     {
-        await StopPoolsAsync().ConfigureAwait(false);
+        await RemoveAsync(cancellationToken).ConfigureAwait(false);
         await _host.DrainAsync(cancellationToken).ConfigureAwait(false);
-        await _host.RunAsync(
-            _ =>
+    }
+
+    /// <inheritdoc/>
+    public async Task RetireAsync(CancellationToken cancellationToken)
+    {
+        if (!_ensured)
+        {
+            try
             {
-                State.Cleanup();
-                return true;
-            },
-            cancellationToken).ConfigureAwait(false);
+                await EnsureAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception exception) when (exception is NetworkException or KernelException)
+            {
+                // What of it there is goes all the same.
+            }
+        }
+
+        await RemoveAsync(cancellationToken).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -171,9 +203,23 @@ public sealed class BridgeNetwork : INetworkDriver
     private static BridgeOptions Checked(BridgeOptions options)
     {
         BridgeLink.CheckName(options.BridgeName);
+        if (options is { Ipv4: false, Ipv6: null })
+        {
+            throw new NetworkException(NetworkErrorKind.InvalidParameter, "IPv4 or IPv6 must be enabled");
+        }
+
         return options.Address is not { } address || (address.Address.AddressFamily == AddressFamily.InterNetwork && address.PrefixLength is >= 8 and <= 30)
             ? options
             : throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid bridge address {address.Address}/{address.PrefixLength}: an IPv4 address with a prefix of 8 to 30 bits");
+    }
+
+    /// <summary>Takes the network out of use; the links go in the background, as each waits for grace periods of the kernel.</summary>
+    private async Task RemoveAsync(CancellationToken cancellationToken)
+    {
+        await StopPoolsAsync().ConfigureAwait(false);
+        IReadOnlyList<int> links = await _host.RunAsync(_ => State.Cleanup(), cancellationToken).ConfigureAwait(false);
+        _ensured = false;
+        _ = _host.RemoveLinksAsync(links, CancellationToken.None);
     }
 
     private async Task StopPoolsAsync()
@@ -194,18 +240,16 @@ public sealed class BridgeNetwork : INetworkDriver
         }
     }
 
-    private void StartForwarding(IEnumerable<(IPAddress Container, IReadOnlyList<PortReservation> Ports)> endpoints)
+    private void StartForwarding(Endpoint endpoint)
     {
-        foreach ((IPAddress container, IReadOnlyList<PortReservation> ports) in endpoints)
+        IPAddress target = (endpoint.Info.Ipv6 ?? endpoint.Info.Ipv4)!.Address;
+        foreach (PortReservation reservation in endpoint.Reservations)
         {
-            foreach (PortReservation reservation in ports)
-            {
-                reservation.StartForwarding(container, MakeHostSocketAsync);
-            }
+            reservation.StartForwarding(target, () => MakeHostSocketAsync(target.AddressFamily));
         }
     }
 
     /// <summary>A socket belongs to the namespace of the thread that makes it.</summary>
-    private Task<Socket> MakeHostSocketAsync() =>
-        _host.RunAsync(() => new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp), CancellationToken.None);
+    private Task<Socket> MakeHostSocketAsync(AddressFamily family) =>
+        _host.RunAsync(() => new Socket(family, SocketType.Stream, ProtocolType.Tcp), CancellationToken.None);
 }

@@ -11,6 +11,9 @@ namespace Slipway.Networking;
 /// </summary>
 public sealed class NetworkHost : IAsyncDisposable
 {
+    private readonly string _engine;
+    private readonly PortAdmission _admission;
+    private readonly Action<string, Exception?> _report;
     private readonly NetworkNamespace? _namespace;
     private readonly NamespaceThread _thread;
     private readonly NamespaceThread _remover;
@@ -18,23 +21,36 @@ public sealed class NetworkHost : IAsyncDisposable
     private Task<SandboxFactory>? _factory;
     private RouteSession? _removerSession;
     private HostSessions? _sessions;
+    private RuleRepair? _repair;
     private bool _disposed;
 
+    /// <param name="engine">What tells the engine from others of the host, in at most 100 letters and digits: its rules are in tables named by it.</param>
     /// <param name="hostNamespace">Null for the one of this process. Not disposed here, and to be kept until this is.</param>
+    /// <param name="admission">Who decides about connections to published ports.</param>
+    /// <param name="report">Gets what was repaired, or could not be.</param>
     /// <exception cref="Kernel.KernelException">The namespace cannot be entered.</exception>
-    public NetworkHost(NetworkNamespace? hostNamespace = null)
+    public NetworkHost(string engine, NetworkNamespace? hostNamespace = null, PortAdmission admission = PortAdmission.Input, Action<string, Exception?>? report = null)
     {
+        _engine = engine;
+        _report = report ?? ((_, _) => { });
+        _admission = admission;
         _namespace = hostNamespace;
         _thread = new NamespaceThread("slipway-net", hostNamespace);
         _remover = new NamespaceThread("slipway-netdel", hostNamespace);
     }
 
     /// <summary>
-    /// A subnet for a new network: the first of the pools' parts that meets neither a network of the host nor one of <paramref name="taken"/>.
+    /// A subnet of a family for a new network: the first of the pools' parts that meets neither a network of the host nor one of <paramref name="taken"/>.
     /// </summary>
     /// <exception cref="NetworkException">There is none.</exception>
-    public Task<IPNetwork> ChooseSubnetAsync(IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<IPNetwork> taken, CancellationToken cancellationToken) => RunAsync(
-        host => DefaultSubnets.Choose(pools, taken.Concat(DefaultSubnets.Occupied(host.Route))), cancellationToken);
+    public Task<IPNetwork> ChooseSubnetAsync(
+        IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<IPNetwork> taken, AddressFamily family, CancellationToken cancellationToken) => RunAsync(
+        host => DefaultSubnets.Choose(pools, taken.Concat(DefaultSubnets.Occupied(host.Route)), family), cancellationToken);
+
+    /// <summary>Whether the host has addresses in a range, or routes into it.</summary>
+    public Task<bool> IsOccupiedAsync(IPNetwork range, CancellationToken cancellationToken) => RunAsync(
+        host => DefaultSubnets.Occupied(host.Route).Any(network => network.PrefixLength > 0 && network.BaseAddress.AddressFamily == range.BaseAddress.AddressFamily && DefaultSubnets.Overlap(network, range)),
+        cancellationToken);
 
     /// <summary>The network namespace of a process that runs, to attach it to a further network.</summary>
     /// <exception cref="IOException">There is no such process.</exception>
@@ -43,13 +59,20 @@ public sealed class NetworkHost : IAsyncDisposable
 
     /// <summary>Runs a call on the host's thread.</summary>
     internal Task<T> RunAsync<T>(Func<HostSessions, T> call, CancellationToken cancellationToken) =>
-        _thread.RunAsync(() => call(_sessions ??= new HostSessions()), cancellationToken);
+        _thread.RunAsync(() => call(_sessions ??= Open()), cancellationToken);
 
     /// <summary>Runs a call with what it opens belonging to the host's namespace.</summary>
     internal Task<T> RunAsync<T>(Func<T> call, CancellationToken cancellationToken) => _thread.RunAsync(call, cancellationToken);
 
+    internal Task RemoveLinksAsync(IReadOnlyList<int> links, CancellationToken cancellationToken) =>
+        _remover.RunAsync(() => BridgeLink.Remove(_removerSession ??= new RouteSession(), links), cancellationToken);
+
+    /// <inheritdoc cref="RemoveLinksAsync(IReadOnlyList{int}, CancellationToken)"/>
     internal Task RemoveLinksAsync(IReadOnlyList<string> links, CancellationToken cancellationToken) =>
         _remover.RunAsync(() => BridgeLink.Remove(_removerSession ??= new RouteSession(), links), cancellationToken);
+
+    /// <summary>Runs a call that removes links, which waits for grace periods of the kernel, where nobody else waits with it.</summary>
+    internal Task RemoveAsync(Action call, CancellationToken cancellationToken) => _remover.RunAsync(call, cancellationToken);
 
     /// <summary>Waits until what was asked for is done.</summary>
     internal async Task DrainAsync(CancellationToken cancellationToken)
@@ -64,6 +87,31 @@ public sealed class NetworkHost : IAsyncDisposable
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             return (_factory ??= SandboxFactory.CreateAsync(_namespace, CancellationToken.None)).WaitAsync(cancellationToken);
+        }
+    }
+
+    /// <summary>What an earlier engine took out of use and did not come to remove goes now.</summary>
+    private HostSessions Open()
+    {
+        HostSessions sessions = new(_engine, _admission);
+        _repair = new RuleRepair(RepairAsync);
+        _ = RemoveLinksAsync(BridgeLink.Retired(sessions.Route), CancellationToken.None);
+        return sessions;
+    }
+
+    /// <summary>Makes again what is missing of the rules, after somebody deleted tables.</summary>
+    private async Task RepairAsync()
+    {
+        try
+        {
+            if (await RunAsync(sessions => sessions.RepairRules(), CancellationToken.None).ConfigureAwait(false))
+            {
+                _report("rules of networks were deleted by another program, and made again", null);
+            }
+        }
+        catch (Exception e) when (e is Kernel.KernelException or NetworkException)
+        {
+            _report("rules of networks were deleted by another program, and could not be made again", e);
         }
     }
 
@@ -86,6 +134,11 @@ public sealed class NetworkHost : IAsyncDisposable
             await (await factory.ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
         }
 
+        if (await _thread.RunAsync(() => _repair, CancellationToken.None).ConfigureAwait(false) is { } repair)
+        {
+            await repair.DisposeAsync().ConfigureAwait(false);
+        }
+
         await _thread.RunAsync(() => _sessions?.Dispose(), CancellationToken.None).ConfigureAwait(false);
         await _thread.DisposeAsync().ConfigureAwait(false);
         await _remover.RunAsync(() => _removerSession?.Dispose(), CancellationToken.None).ConfigureAwait(false);
@@ -94,16 +147,61 @@ public sealed class NetworkHost : IAsyncDisposable
 }
 
 /// <summary>What the host's thread works with; used by that thread only.</summary>
-internal sealed class HostSessions : IDisposable
+internal sealed class HostSessions(string engine, PortAdmission admission) : IDisposable
 {
+    private NfTablesSession? _nfTables6;
+    private NfTablesSession? _bridgeTables;
+
     public RouteSession Route { get; } = new();
 
     public NfTablesSession NfTables { get; } = new();
 
+    /// <summary>Opened for the first network with IPv6.</summary>
+    public NfTablesSession NfTables6 => _nfTables6 ??= new NfTablesSession(NfTablesFamily.Ipv6);
+
+    /// <summary>The rules of all networks of the engine.</summary>
+    public FirewallTable Table => field ??= TableOf(NfTables);
+
+    public FirewallTable Table6 => field ??= TableOf(NfTables6);
+
+    /// <summary>What ports of bridges may send, in all networks of the engine.</summary>
+    public FirewallTable GuardTable => field ??= new FirewallTable(
+        _bridgeTables = new NfTablesSession(NfTablesFamily.Bridge), engine, (batch, table) => new GuardChains(batch, table).Add());
+
+    public HostForwarding Forwarding => field ??= new HostForwarding(NfTables, Route);
+
+    public HostForwarding Forwarding6 => field ??= new HostForwarding(NfTables6, Route);
+
     public PortAllocator Ports { get; } = new(HostSettings.HasIpv6, HostSettings.EphemeralPorts);
+
+    /// <summary>What is to be there as long as networks are.</summary>
+    public HashSet<IRepairable> Watched { get; } = [];
+
+    /// <summary>Makes what is missing of it again.</summary>
+    /// <returns>Whether something was missing.</returns>
+    public bool RepairRules()
+    {
+        // All are asked first: the table of all is there again when the first is repaired.
+        IRepairable[] broken = [.. Watched.Where(watched => !watched.IsIntact)];
+        foreach (IRepairable one in broken)
+        {
+            one.Repair();
+        }
+
+        return broken.Length > 0;
+    }
+
+    /// <summary>Where the thread comes back to from a sandbox.</summary>
+    public NetworkNamespace Home { get; } = NetworkNamespace.OfThisThread();
+
+    private FirewallTable TableOf(NfTablesSession session) => new(
+        session, engine, (batch, table) => new FirewallChains(batch, table, session.Family, admission).Add(), admission == PortAdmission.Forward ? " forward" : "");
 
     public void Dispose()
     {
+        Home.Dispose();
+        _bridgeTables?.Dispose();
+        _nfTables6?.Dispose();
         NfTables.Dispose();
         Route.Dispose();
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 
 namespace Slipway.Networking;
@@ -18,11 +19,17 @@ internal static class DnsAnswer
     private const byte RecursionAvailable = 0x80;
     private const ushort PointerToQuestion = 0xC000 | DnsQuestion.HeaderLength;
 
-    /// <summary>Addresses of a name that is known here; of no address an answer that says that the name exists, but not in this type.</summary>
+    /// <summary>Those addresses of a name that is known here which the question is about; where there is none, the answer says that the name exists, but not in this type.</summary>
     /// <param name="limit">Bytes; what does not fit is cut off, which the client is told.</param>
     public static byte[] Addresses(DnsQuestion question, IReadOnlyList<IPAddress> addresses, int limit)
     {
-        byte[][] records = [.. addresses.Select(address => Record(DnsType.A, address.GetAddressBytes()))];
+        byte[][] records =
+        [
+            .. from address in addresses
+               let type = address.AddressFamily == AddressFamily.InterNetwork ? DnsType.A : DnsType.Aaaa
+               where question.Type == type || question.Type == DnsType.Any
+               select Record(type, address.GetAddressBytes()),
+        ];
         return Compose(question, records, limit);
     }
 

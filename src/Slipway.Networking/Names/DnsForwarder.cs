@@ -22,11 +22,16 @@ internal sealed class DnsForwarder(NamespaceThread thread, NetworkNamespace home
 
     private readonly SemaphoreSlim _underway = new(Limit);
 
-    /// <summary>Asks one server after the other; null if none answers.</summary>
+    /// <summary>Asks one server after the other, unless one has answered before; null if none answers.</summary>
     /// <param name="stream">The client asked by TCP, and so is the server.</param>
     public async Task<byte[]?> AskAsync(
-        byte[] query, DnsQuestion question, bool stream, IReadOnlyList<UpstreamServer> servers, NetworkNamespace sandbox, CancellationToken cancellationToken)
+        byte[] query, DnsQuestion question, bool stream, DnsUpstreams servers, NetworkNamespace sandbox, CancellationToken cancellationToken)
     {
+        if (servers.Cache.Find(query, question, stream) is { } known)
+        {
+            return known;
+        }
+
         if (!await _underway.WaitAsync(0, cancellationToken).ConfigureAwait(false))
         {
             return null;
@@ -35,13 +40,20 @@ internal sealed class DnsForwarder(NamespaceThread thread, NetworkNamespace home
         try
         {
             byte[]? failure = null;
-            foreach (UpstreamServer server in servers)
+            foreach (UpstreamServer server in servers.InOrder())
             {
                 byte[]? answer = await AskOneAsync(query, question, stream, server, sandbox, cancellationToken).ConfigureAwait(false);
+                if (answer is null)
+                {
+                    servers.WasSilent(server);
+                    continue;
+                }
 
                 // A server that says it cannot is passed over as long as there are others (resolv.conf(5)).
-                if (answer is not null && (answer[3] & 0xF) != (int)DnsCode.ServerFailure)
+                servers.Answered(server);
+                if ((answer[3] & 0xF) != (int)DnsCode.ServerFailure)
                 {
+                    servers.Cache.Add(query, question, stream, answer);
                     return answer;
                 }
 

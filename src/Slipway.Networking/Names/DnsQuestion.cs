@@ -40,6 +40,7 @@ internal sealed record DnsQuestion(ushort Id, bool RecursionDesired, string Name
     private const int MaxName = 255;
     private const ushort Internet = 1;
     private const string ReverseSuffix = ".in-addr.arpa";
+    private const string ReverseSuffix6 = ".ip6.arpa";
 
     /// <summary>Reads a query with one question.</summary>
     /// <param name="code">Why it is none, for the answer; null for what gets no answer at all: too short, or itself an answer.</param>
@@ -81,14 +82,16 @@ internal sealed record DnsQuestion(ushort Id, bool RecursionDesired, string Name
         return true;
     }
 
-    /// <summary>The IPv4 address whose name is asked for, or null (RFC 1035 section 3.5).</summary>
-    public IPAddress? ReverseAddress()
-    {
-        if (Type != DnsType.Ptr || !Name.EndsWith(ReverseSuffix, StringComparison.OrdinalIgnoreCase))
-        {
-            return null;
-        }
+    /// <summary>The address whose name is asked for, or null.</summary>
+    public IPAddress? ReverseAddress() =>
+        Type != DnsType.Ptr ? null
+        : Name.EndsWith(ReverseSuffix, StringComparison.OrdinalIgnoreCase) ? ReverseIpv4()
+        : Name.EndsWith(ReverseSuffix6, StringComparison.OrdinalIgnoreCase) ? ReverseIpv6()
+        : null;
 
+    /// <summary>Four numbers, the last first (RFC 1035 section 3.5).</summary>
+    private IPAddress? ReverseIpv4()
+    {
         string[] parts = Name[..^ReverseSuffix.Length].Split('.');
         byte[] address = new byte[4];
         for (int i = 0; i < 4; i++)
@@ -100,6 +103,20 @@ internal sealed record DnsQuestion(ushort Id, bool RecursionDesired, string Name
         }
 
         return new IPAddress(address);
+    }
+
+    /// <summary>Thirty-two hexadecimal digits, the last first (RFC 3596 section 2.5).</summary>
+    private IPAddress? ReverseIpv6()
+    {
+        const int Digits = 32;
+        string[] parts = Name[..^ReverseSuffix6.Length].Split('.');
+        if (parts.Length != Digits || !parts.All(part => part.Length == 1 && char.IsAsciiHexDigit(part[0])))
+        {
+            return null;
+        }
+
+        Array.Reverse(parts);
+        return new IPAddress(Convert.FromHexString(string.Concat(parts)));
     }
 
     /// <summary>A name of a question: labels only, since there is nothing before it that a pointer could mean (RFC 1035 section 4.1.4).</summary>

@@ -13,12 +13,13 @@ public sealed class NetworkNames(string networkName)
     public string NetworkName { get; } = networkName;
 
     /// <summary>Makes an endpoint known; again for the same one: its names change.</summary>
-    /// <param name="names">The first is the one its address is resolved to.</param>
-    public void Set(string endpointId, IReadOnlyList<string> names, IPAddress address) => Change(() => _entries[endpointId] = new Entry(names, address));
+    /// <param name="names">The first is the one its addresses are resolved to.</param>
+    public void Set(string endpointId, IReadOnlyList<string> names, params IReadOnlyList<IPAddress> addresses) =>
+        Change(() => _entries[endpointId] = new Entry(names, addresses));
 
     public void Remove(string endpointId) => Change(() => _entries.Remove(endpointId));
 
-    /// <summary>The addresses of all endpoints that have a name, in any case; none where there is no such name.</summary>
+    /// <summary>The addresses, of both families, of all endpoints that have a name, in any case; none where there is no such name.</summary>
     public IReadOnlyList<IPAddress> Find(string name) => _table.Addresses.TryGetValue(name, out IPAddress[]? found) ? found : [];
 
     /// <summary>The name of an address, without the network's.</summary>
@@ -31,17 +32,26 @@ public sealed class NetworkNames(string networkName)
             change();
             Dictionary<string, IPAddress[]> addresses = new(StringComparer.OrdinalIgnoreCase);
             foreach (IGrouping<string, IPAddress> name in _entries.Values
-                .SelectMany(entry => entry.Names.Select(name => (Name: name, entry.Address)))
+                .SelectMany(entry => from name in entry.Names from address in entry.Addresses select (Name: name, Address: address))
                 .GroupBy(pair => pair.Name, pair => pair.Address, StringComparer.OrdinalIgnoreCase))
             {
                 addresses[name.Key] = [.. name.Distinct()];
             }
 
-            _table = new Table(addresses, _entries.Values.DistinctBy(entry => entry.Address).ToDictionary(entry => entry.Address, entry => entry.Names[0]));
+            Dictionary<IPAddress, string> names = [];
+            foreach ((IReadOnlyList<string> own, IReadOnlyList<IPAddress> its) in _entries.Values)
+            {
+                foreach (IPAddress address in its)
+                {
+                    names.TryAdd(address, own[0]);
+                }
+            }
+
+            _table = new Table(addresses, names);
         }
     }
 
-    private sealed record Entry(IReadOnlyList<string> Names, IPAddress Address);
+    private sealed record Entry(IReadOnlyList<string> Names, IReadOnlyList<IPAddress> Addresses);
 
     private sealed record Table(IReadOnlyDictionary<string, IPAddress[]> Addresses, IReadOnlyDictionary<IPAddress, string> Names)
     {

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Netlink;
 
@@ -19,13 +20,14 @@ public sealed class ResolverHost : IAsyncDisposable
     }
 
     /// <summary>Starts the name server of a container.</summary>
+    /// <param name="kept">The sockets that it had under an earlier engine, consumed; none: they are made.</param>
     /// <exception cref="NetworkException">The kernel refused a socket or a rule.</exception>
-    public async Task<SandboxResolver> StartAsync(Sandbox sandbox, ResolverZones zones, IReadOnlyList<UpstreamServer> upstreams, CancellationToken cancellationToken)
+    public async Task<SandboxResolver> StartAsync(Sandbox sandbox, ResolverZones zones, IReadOnlyList<UpstreamServer> upstreams, IReadOnlyList<SafeFileHandle> kept, CancellationToken cancellationToken)
     {
         NetworkNamespace own = NetworkNamespace.FromDescriptor(sandbox.DuplicateNamespace());
         try
         {
-            SandboxResolver.Listeners listeners = await _thread.RunAsync(() => NamespaceThread.Within(own, _home, SandboxResolver.Listen), cancellationToken).ConfigureAwait(false);
+            SandboxResolver.Listeners listeners = await _thread.RunAsync(() => NamespaceThread.Within(own, _home, () => SandboxResolver.Listen(kept)), cancellationToken).ConfigureAwait(false);
             return new SandboxResolver(listeners, own, _forwarder, zones, upstreams);
         }
         catch (Exception exception) when (exception is KernelException or System.Net.Sockets.SocketException)

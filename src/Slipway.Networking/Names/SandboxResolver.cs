@@ -1,13 +1,15 @@
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel.Netlink;
 
 namespace Slipway.Networking;
 
 /// <summary>
 /// The name server of one container, at 127.0.0.11 in its network namespace. It listens at ports the kernel gives, and rules inside the namespace
-/// lead port 53 of that address to them: the container's own programs may have port 53 of all addresses. The sockets are this process's: after a restart
-/// of the engine they are made again.
+/// lead port 53 of that address to them: the container's own programs may have port 53 of all addresses. Where somebody keeps the sockets while no engine
+/// runs, queries wait in them for the next one.
 /// </summary>
 public sealed class SandboxResolver : IAsyncDisposable
 {
@@ -28,7 +30,7 @@ public sealed class SandboxResolver : IAsyncDisposable
     private readonly Socket _streams;
     private readonly NetworkNamespace _namespace;
     private readonly DnsForwarder _forwarder;
-    private readonly IReadOnlyList<UpstreamServer> _upstreams;
+    private readonly DnsUpstreams _upstreams;
     private readonly CancellationTokenSource _stopping = new();
     private readonly CancellationToken _stopped;
     private readonly Task _serving;
@@ -39,7 +41,7 @@ public sealed class SandboxResolver : IAsyncDisposable
     internal SandboxResolver(Listeners listeners, NetworkNamespace sandbox, DnsForwarder forwarder, ResolverZones zones, IReadOnlyList<UpstreamServer> upstreams)
     {
         (_datagrams, _streams) = (listeners.Datagrams, listeners.Streams);
-        (_namespace, _forwarder, _zones, _upstreams) = (sandbox, forwarder, zones, upstreams);
+        (_namespace, _forwarder, _zones, _upstreams) = (sandbox, forwarder, zones, new DnsUpstreams(upstreams, TimeProvider.System));
         _stopped = _stopping.Token;
         _serving = Task.WhenAll(Task.Run(ServeDatagramsAsync), Task.Run(ServeStreamsAsync));
     }
@@ -51,16 +53,28 @@ public sealed class SandboxResolver : IAsyncDisposable
         set => _zones = value;
     }
 
-    /// <summary>Makes the sockets and the rules, with the calling thread inside the namespace.</summary>
-    internal static Listeners Listen()
+    /// <summary>What is to be kept for the next engine; of use until this is disposed.</summary>
+    public IReadOnlyList<SafeHandle> Sockets => [_datagrams.SafeHandle, _streams.SafeHandle];
+
+    /// <summary>Makes the sockets, or takes those that were kept, and the rules, with the calling thread inside the namespace.</summary>
+    /// <param name="kept">The <see cref="Sockets"/> of an earlier engine, consumed; or none.</param>
+    internal static Listeners Listen(IReadOnlyList<SafeFileHandle> kept)
     {
-        Socket datagrams = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        Socket streams = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        Socket datagrams = kept.Count > 0 ? Adopted(kept[0]) : new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+        Socket streams = kept.Count > 1 ? Adopted(kept[1]) : new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            datagrams.Bind(new IPEndPoint(Address, 0));
-            streams.Bind(new IPEndPoint(Address, 0));
-            streams.Listen();
+            if (!datagrams.IsBound)
+            {
+                datagrams.Bind(new IPEndPoint(Address, 0));
+            }
+
+            if (!streams.IsBound)
+            {
+                streams.Bind(new IPEndPoint(Address, 0));
+                streams.Listen();
+            }
+
             using NfTablesSession rules = new();
             Redirect(rules, ((IPEndPoint)datagrams.LocalEndPoint!).Port, ((IPEndPoint)streams.LocalEndPoint!).Port);
             return new Listeners(datagrams, streams);
@@ -71,6 +85,13 @@ public sealed class SandboxResolver : IAsyncDisposable
             streams.Dispose();
             throw;
         }
+    }
+
+    private static Socket Adopted(SafeFileHandle descriptor)
+    {
+        SafeSocketHandle handle = new(descriptor.DangerousGetHandle(), ownsHandle: true);
+        descriptor.SetHandleAsInvalid();
+        return new Socket(handle);
     }
 
     public async ValueTask DisposeAsync()
@@ -233,7 +254,7 @@ public sealed class SandboxResolver : IAsyncDisposable
         // A name that is known here is not asked elsewhere in another type either: the world's answer would be that it does not exist.
         if (question.Type != DnsType.Ptr && zones.Find(question.Name) is { } addresses)
         {
-            return DnsAnswer.Addresses(question, question.Type is DnsType.A or DnsType.Any ? Rotated(addresses) : [], limit);
+            return DnsAnswer.Addresses(question, Rotated(addresses), limit);
         }
 
         if (!zones.Forwards)

@@ -4,7 +4,8 @@ using System.Net.Sockets;
 namespace Slipway.Networking;
 
 /// <summary>
-/// Carries TCP connections that come by IPv6 to a container that has IPv4 only: the kernel redirects no packet to another family.
+/// Carries TCP connections that come by IPv6 and that no rule redirects: those to a container that has IPv4 only, because the kernel redirects no packet to
+/// another family, and those to ::1 and to link-local addresses, from which an answer would not find back.
 /// Connections under way end with the engine; new ones are accepted again once it has restarted.
 /// </summary>
 internal sealed class Ipv6Forwarder : IDisposable
@@ -16,7 +17,7 @@ internal sealed class Ipv6Forwarder : IDisposable
     private readonly CancellationToken _stopped;
 
     /// <param name="listener">Owned by the caller, who closes it after <see cref="Dispose"/>.</param>
-    /// <param name="makeSocket">Makes an IPv4 stream socket in the host's network namespace.</param>
+    /// <param name="makeSocket">Makes a stream socket of the target's family in the host's network namespace.</param>
     public Ipv6Forwarder(Socket listener, IPEndPoint target, Func<Task<Socket>> makeSocket)
     {
         _listener = listener;

@@ -9,21 +9,22 @@ namespace Slipway.Networking;
 /// <param name="ephemeral">First and last port given where none is asked for.</param>
 internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ephemeral)
 {
-    private readonly HashSet<PublishedPort> _taken = [];
+    /// <summary>The addresses a port is taken at: asked for on every publish, so it must not depend on how many ports there are.</summary>
+    private readonly Dictionary<(PortProtocol Protocol, AddressFamily Family, ushort Port), List<IPAddress>> _taken = [];
+
     private ushort _lastEphemeral = (ushort)(ephemeral.First - 1);
 
-    /// <summary>Reserves all that is asked for, or nothing.</summary>
-    /// <param name="container">For messages.</param>
+    /// <summary>Reserves all that is asked for on addresses of some families, or nothing.</summary>
     /// <param name="defaultAddress">Where ports without an address are bound; null: on all addresses of both families.</param>
     /// <exception cref="NetworkException">A port is taken, or an address is not the host's.</exception>
-    public IReadOnlyList<PortReservation> Reserve(IReadOnlyList<PortRequest> requests, IPAddress container, IPAddress? defaultAddress)
+    public IReadOnlyList<PortReservation> Reserve(IReadOnlyList<PortRequest> requests, EndpointInfo container, IReadOnlyList<AddressFamily> families, IPAddress? defaultAddress)
     {
         List<PortReservation> reserved = [];
         try
         {
             foreach (PortRequest request in requests)
             {
-                reserved.AddRange(ReserveOne(request, container, defaultAddress));
+                reserved.AddRange(ReserveOne(request, container, families, defaultAddress));
             }
 
             return reserved;
@@ -52,19 +53,30 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
     {
         foreach (PortReservation reservation in reservations)
         {
-            _taken.Remove(Identity(reservation.Port));
+            PublishedPort port = reservation.Port;
+            if (_taken.TryGetValue(Key(port), out List<IPAddress>? addresses) && addresses.Remove(port.HostAddress) && addresses.Count == 0)
+            {
+                _taken.Remove(Key(port));
+            }
+
             reservation.Dispose();
         }
     }
 
-    private static PublishedPort Identity(PublishedPort port) => port with { ContainerPort = 0 };
+    private static (PortProtocol Protocol, AddressFamily Family, ushort Port) Key(PublishedPort port) => (port.Protocol, port.HostAddress.AddressFamily, port.HostPort);
 
     private static bool IsWildcard(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
 
-    private PortReservation[] ReserveOne(PortRequest request, IPAddress container, IPAddress? defaultAddress)
+    private PortReservation[] ReserveOne(PortRequest request, EndpointInfo container, IReadOnlyList<AddressFamily> families, IPAddress? defaultAddress)
     {
         IPAddress[] addresses = (request.HostAddress ?? defaultAddress) is { } address ? [address]
             : hasIpv6 ? [IPAddress.Any, IPAddress.IPv6Any] : [IPAddress.Any];
+        addresses = [.. addresses.Where(candidate => families.Contains(candidate.AddressFamily))];
+        if (addresses.Length == 0)
+        {
+            return [];
+        }
+
         if (request.HostPort != 0 && request.HostPortEnd <= request.HostPort)
         {
             return BindAll(addresses, request, request.HostPort, container);
@@ -91,7 +103,7 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
         throw new NetworkException(NetworkErrorKind.Exhausted, "all ports are allocated");
     }
 
-    private PortReservation[] BindAll(IPAddress[] addresses, PortRequest request, ushort hostPort, IPAddress container)
+    private PortReservation[] BindAll(IPAddress[] addresses, PortRequest request, ushort hostPort, EndpointInfo container)
     {
         List<PortReservation> reserved = [];
         foreach (IPAddress address in addresses)
@@ -110,7 +122,7 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
             catch (SocketException e)
             {
                 Release(reserved);
-                string mapping = string.Create(CultureInfo.InvariantCulture, $"{shown}:{container}:{port.ContainerPort}/{port.Protocol}").ToLowerInvariant();
+                string mapping = string.Create(CultureInfo.InvariantCulture, $"{shown}:{container.Address}:{port.ContainerPort}/{port.Protocol}").ToLowerInvariant();
                 throw e.SocketErrorCode switch
                 {
                     SocketError.AddressAlreadyInUse => new NetworkException(NetworkErrorKind.Conflict, $"failed to bind host port for {mapping}: address already in use", e),
@@ -131,13 +143,18 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
     private PortReservation BindOne(PublishedPort port)
     {
         PortReservation reservation = PortReservation.Bind(port);
-        _taken.Add(Identity(port));
+        if (!_taken.TryGetValue(Key(port), out List<IPAddress>? addresses))
+        {
+            _taken.Add(Key(port), addresses = []);
+        }
+
+        addresses.Add(port.HostAddress);
         return reservation;
     }
 
-    private bool IsTaken(PublishedPort port) => _taken.Any(other =>
-        other.Protocol == port.Protocol && other.HostPort == port.HostPort && other.HostAddress.AddressFamily == port.HostAddress.AddressFamily
-        && (other.HostAddress.Equals(port.HostAddress) || IsWildcard(other.HostAddress) || IsWildcard(port.HostAddress)));
+    private bool IsTaken(PublishedPort port) =>
+        _taken.TryGetValue(Key(port), out List<IPAddress>? addresses)
+        && addresses.Any(other => other.Equals(port.HostAddress) || IsWildcard(other) || IsWildcard(port.HostAddress));
 
     /// <summary>All of them, starting after the one given last, so that a port is not given again at once.</summary>
     private IEnumerable<ushort> EphemeralPorts()

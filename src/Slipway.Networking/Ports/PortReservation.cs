@@ -21,7 +21,6 @@ internal sealed class PortReservation : IDisposable
 
     public PublishedPort Port { get; }
 
-
     /// <summary>Binds a port, in the network namespace of the calling thread.</summary>
     /// <exception cref="SocketException">AddressAlreadyInUse: another process has it. AddressNotAvailable: it is no address of the host.</exception>
     public static PortReservation Bind(PublishedPort port)
@@ -56,8 +55,8 @@ internal sealed class PortReservation : IDisposable
         }
     }
 
-    /// <summary>For IPv6 TCP, which no rule can redirect to a container: accepts connections and carries them. For others nothing happens.</summary>
-    /// <param name="makeSocket">Makes an IPv4 stream socket in the host's network namespace.</param>
+    /// <summary>For IPv6 TCP, where rules do not redirect everything to a container: accepts connections and carries them. For others nothing happens.</summary>
+    /// <param name="makeSocket">Makes a stream socket of the container's family in the host's network namespace.</param>
     public void StartForwarding(IPAddress container, Func<Task<Socket>> makeSocket)
     {
         if (Port.Protocol == PortProtocol.Tcp && Port.HostAddress.AddressFamily == AddressFamily.InterNetworkV6)

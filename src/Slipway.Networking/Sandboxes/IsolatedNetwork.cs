@@ -1,7 +1,7 @@
 namespace Slipway.Networking;
 
 /// <summary>The driver of an engine without a bridge (<c>--bridge none</c>): sandboxes with only a loopback device, and nothing to attach them to.</summary>
-public sealed class IsolatedNetwork(TimeProvider time) : INetworkDriver
+public sealed class IsolatedNetwork(TimeProvider time) : IDefaultNetwork
 {
     private const int PoolSize = 4;
     private SandboxFactory? _factory;

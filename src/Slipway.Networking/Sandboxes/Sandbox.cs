@@ -26,11 +26,11 @@ public sealed class Sandbox : IDisposable
     /// <summary>The link that waits in a pooled sandbox; null once it is attached.</summary>
     internal PooledLink? Link { get; set; }
 
-    /// <summary>The first of eth0, eth1, … that is free.</summary>
-    internal string NextLinkName()
+    /// <summary>The first of eth0, eth1, … (or with another prefix) that is free.</summary>
+    internal string NextLinkName(string prefix = "eth")
     {
         HashSet<string> taken = [.. Session.Links().Select(link => link.Name)];
-        return Enumerable.Range(0, int.MaxValue).Select(i => $"eth{i}").First(name => !taken.Contains(name));
+        return Enumerable.Range(0, int.MaxValue).Select(i => $"{prefix}{i}").First(name => !taken.Contains(name));
     }
 
     /// <summary>A descriptor of the namespace for setns(2), which the caller owns (close-on-exec).</summary>

@@ -20,6 +20,7 @@ internal sealed class SandboxFactory : IAsyncDisposable
     private readonly NamespaceThread _thread;
     private readonly NetworkNamespace _home;
     private readonly RouteSession _host;
+    private readonly SandboxSettings _settings = new();
 
     private SandboxFactory(NamespaceThread thread, NetworkNamespace home, RouteSession host)
     {
@@ -60,29 +61,32 @@ internal sealed class SandboxFactory : IAsyncDisposable
         cancellationToken);
 
     /// <summary>Adds a link to a sandbox.</summary>
+    /// <param name="hostName">Of the end on the bridge.</param>
     /// <param name="name">Of the end inside.</param>
-    public static PooledLink AddLink(RouteSession host, NetworkNamespace sandbox, RouteSession inside, string name, int bridge, int mtu)
+    public static PooledLink AddLink(RouteSession host, NetworkNamespace sandbox, RouteSession inside, string hostName, string name, int bridge, int mtu)
     {
-        string hostName = "veth" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))[..7];
+        bool? linkLocal = mtu < BridgeLink.MinIpv6Mtu ? null : false;
 
         // The port has no use for an IPv6 link-local address, and duplicate address detection for one would take seconds.
         host.Begin()
             .AddVeth(new VethPair { Name = hostName, PeerName = name, PeerNamespace = sandbox, Master = bridge, Mtu = mtu })
-            .SetLink(hostName, new LinkChange { LinkLocalAddress = false })
+            .SetLink(hostName, new LinkChange { LinkLocalAddress = linkLocal })
             .SetLink(hostName, new LinkChange { Up = true })
             .Execute();
         try
         {
-            int hostIndex = IndexOf(host, hostName);
             int index = IndexOf(inside, name);
 
             // Up with the other end already up: the carrier is there at once, and no packet of the container is lost to an
             // interface or bridge port that the kernel would enable later, from its own work queue.
             inside.Begin()
-                .SetLink(index, new LinkChange { LinkLocalAddress = false })
+                .SetLink(index, new LinkChange { LinkLocalAddress = linkLocal })
                 .SetLink(index, new LinkChange { Up = true })
                 .Execute();
-            return new PooledLink(hostName, hostIndex, name, index);
+
+            // Asked for now, since the kernel brings an interface's state up to date before it tells (linkwatch_sync_dev, 6.7): the bridge forwards
+            // from here on, and not only when that is worked off in the background. What a container tells its neighbours first is not lost.
+            return new PooledLink(hostName, IndexOf(host, hostName), name, index);
         }
         catch
         {
@@ -91,11 +95,15 @@ internal sealed class SandboxFactory : IAsyncDisposable
         }
     }
 
+    /// <summary>A name for the end of a link on a bridge, which nobody has.</summary>
+    public static string NewHostName() => "veth" + Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(4))[..7];
+
     public async ValueTask DisposeAsync()
     {
         await _thread.RunAsync(
             () =>
             {
+                _settings.Dispose();
                 _host.Dispose();
                 _home.Dispose();
             },
@@ -112,7 +120,8 @@ internal sealed class SandboxFactory : IAsyncDisposable
         RouteSession inside = new();
         try
         {
-            Prepare(inside);
+            using SandboxSettings settings = new();
+            Prepare(inside, settings);
             return new Sandbox(adopted, inside, null);
         }
         catch
@@ -122,19 +131,10 @@ internal sealed class SandboxFactory : IAsyncDisposable
         }
     }
 
-    private static void Prepare(RouteSession inside)
+    private static void Prepare(RouteSession inside, SandboxSettings settings)
     {
         inside.Begin().SetLink("lo", new LinkChange { Up = true }).Execute();
-
-        // What Docker sets in every container with a network namespace of its own (since 20.10).
-        File.WriteAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
-        File.WriteAllText("/proc/sys/net/ipv4/ping_group_range", "0 2147483647");
-
-        // Links have no IPv6, also those of networks that it is connected to later; the loopback device is there already and keeps ::1.
-        if (Directory.Exists("/proc/sys/net/ipv6"))
-        {
-            File.WriteAllText("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-        }
+        settings.Apply();
     }
 
     private Sandbox Make(int? bridge, int mtu) => NamespaceThread.InNewNamespace(_home, created =>
@@ -142,11 +142,11 @@ internal sealed class SandboxFactory : IAsyncDisposable
         RouteSession inside = new();
         try
         {
-            Prepare(inside);
+            Prepare(inside, _settings);
             PooledLink? link = null;
             if (bridge is { } master)
             {
-                link = AddLink(_host, created, inside, Sandbox.FirstLinkName, master, mtu);
+                link = AddLink(_host, created, inside, NewHostName(), Sandbox.FirstLinkName, master, mtu);
             }
 
             return new Sandbox(created, inside, link);

@@ -3,7 +3,7 @@ namespace Slipway.Networking;
 /// <summary>
 /// Sandboxes made ahead of need. Taken ones are replaced only after a pause in the taking, so that the work does not compete with the starts
 /// they were taken for. A burst that finds too few makes the pool grow by as many, for as long as bursts keep coming; what it holds above its
-/// own size is replaced when the burst is surely over.
+/// own size is replaced when the burst is surely over. One that cannot be made ends that, until the next burst: a bridge may have no port left.
 /// </summary>
 internal sealed class SandboxPool : IAsyncDisposable
 {
@@ -29,6 +29,10 @@ internal sealed class SandboxPool : IAsyncDisposable
     private readonly Queue<Sandbox> _ready = [];
     private readonly Queue<TaskCompletionSource<Sandbox>> _waiting = [];
     private int _wanted;
+
+    /// <summary>How many are being made ready, beside those that are waited for.</summary>
+    private int _target;
+
     private int _underway;
     private bool _disposed;
     private TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -51,6 +55,7 @@ internal sealed class SandboxPool : IAsyncDisposable
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
+            _target = 0;
             _refillTimer.Change(Pause, Timeout.InfiniteTimeSpan);
             _growTimer.Change(Quiet, Timeout.InfiniteTimeSpan);
             if (_ready.TryDequeue(out Sandbox? ready))
@@ -183,9 +188,17 @@ internal sealed class SandboxPool : IAsyncDisposable
         surplus.ForEach(sandbox => sandbox.Dispose());
     }
 
+    /// <summary>Makes what is waited for, and so many to be ready.</summary>
     private void StartMissing(int ready)
     {
-        for (int missing = ready + _waiting.Count - _ready.Count - _underway; missing > 0; missing--)
+        _target = ready;
+        StartNext();
+    }
+
+    /// <summary>All that are waited for are asked for at once; those to be ready one after the other, so that a failure is the last, and a burst waits for one at most.</summary>
+    private void StartNext()
+    {
+        while (_underway < _waiting.Count || (_underway == _waiting.Count && _ready.Count + _underway < _target + _waiting.Count))
         {
             _underway++;
             _ = MakeOneAsync();
@@ -227,6 +240,16 @@ internal sealed class SandboxPool : IAsyncDisposable
                 {
                     _ready.Enqueue(made);
                 }
+            }
+
+            if (made is null && !handed)
+            {
+                (_target, _wanted) = (0, _size);
+            }
+
+            if (!_disposed)
+            {
+                StartNext();
             }
 
             if (_underway == 0)

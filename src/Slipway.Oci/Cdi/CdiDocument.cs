@@ -18,6 +18,10 @@ public sealed record CdiDocument
 
     /// <summary>For whoever has any of the devices.</summary>
     public CdiEdits? ContainerEdits { get; init; }
+
+    /// <summary>Whether programs of the host are executed for any of the devices.</summary>
+    [JsonIgnore]
+    public bool HasHooks => Devices.Select(device => device.ContainerEdits).Append(ContainerEdits).Any(edits => edits?.Hooks is { Count: > 0 });
 }
 
 public sealed record CdiDevice

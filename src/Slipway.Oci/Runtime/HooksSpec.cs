@@ -1,6 +1,8 @@
+using System.Text.Json.Serialization;
+
 namespace Slipway.Oci.Runtime;
 
-/// <summary>Programs that a runtime executes on the way (config.md, "POSIX-platform Hooks"). Slipway's own executes none.</summary>
+/// <summary>Programs that a runtime executes on the way (config.md, "POSIX-platform Hooks"). Slipway's own executes those of a container's creation (<see cref="Needs"/>).</summary>
 public sealed record HooksSpec
 {
     public IReadOnlyList<HookSpec>? Prestart { get; init; }
@@ -14,6 +16,14 @@ public sealed record HooksSpec
     public IReadOnlyList<HookSpec>? Poststart { get; init; }
 
     public IReadOnlyList<HookSpec>? Poststop { get; init; }
+
+    /// <summary>The first hook of a moment at which Slipway's own runtime executes none; null where there is none.</summary>
+    [JsonIgnore]
+    public (string Moment, HookSpec Hook)? Needs =>
+        StartContainer is [var start, ..] ? ("startContainer", start)
+        : Poststart is [var started, ..] ? ("poststart", started)
+        : Poststop is [var stopped, ..] ? ("poststop", stopped)
+        : null;
 
     /// <summary>Hooks after those that are there; null where there are none at all.</summary>
     /// <param name="added">By the specification's name of the moment.</param>

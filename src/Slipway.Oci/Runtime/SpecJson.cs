@@ -7,4 +7,5 @@ namespace Slipway.Oci.Runtime;
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(Spec))]
 [JsonSerializable(typeof(ProcessSpec))]
+[JsonSerializable(typeof(HookState))]
 public sealed partial class SpecJson : JsonSerializerContext;

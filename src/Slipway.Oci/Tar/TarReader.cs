@@ -32,8 +32,9 @@ public sealed class TarReader(Stream source)
     /// <exception cref="OciException">The archive is malformed or ends in the middle of an entry.</exception>
     public TarEntry? Next()
     {
-        Skip(_dataLeft + _padding);
-        (_dataLeft, _padding) = (0, 0);
+        Skip(_dataLeft);
+        SkipPadding();
+        _dataLeft = 0;
         byte[]? longName = null, longLink = null;
         PaxRecords? pax = null;
         for (var special = 0; special <= MaxSpecialHeaders; special++)
@@ -269,6 +270,15 @@ public sealed class TarReader(Stream source)
 
             count -= read;
         }
+    }
+
+    /// <summary>What fills the last block of a content up. Docker's own client ends a context without it where the Dockerfile came from standard input.</summary>
+    private void SkipPadding()
+    {
+        Span<byte> scratch = stackalloc byte[TarHeader.BlockSize];
+        var read = source.ReadAtLeast(scratch[.._padding], _padding, throwOnEndOfStream: false);
+        _ended |= read < _padding;
+        _padding = 0;
     }
 
     private static OciException Truncated() => new("unexpected EOF");

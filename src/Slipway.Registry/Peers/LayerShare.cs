@@ -48,7 +48,7 @@ public sealed class LayerShare : IAsyncDisposable
         try
         {
             share.EndPoint = (IPEndPoint)share._sockets.Open(configuration.Listen!);
-            share._server = new KestrelServer(Options.Create(KestrelOptions(share.EndPoint, certificates)), new SocketTransport(share._sockets.ByEndPoint), NullLoggerFactory.Instance);
+            share._server = new KestrelServer(Options.Create(KestrelOptions(share.EndPoint, certificates)), SocketConnection.Over(share._sockets), NullLoggerFactory.Instance);
             await share._server.StartAsync(new Application(share), cancellationToken).ConfigureAwait(false);
             return share;
         }
@@ -80,7 +80,7 @@ public sealed class LayerShare : IAsyncDisposable
         options.Listen(endPoint, listen =>
         {
             listen.Protocols = HttpProtocols.Http1;
-            listen.Use(new TlsLayer(certificates.ServerOptions()).Wrap);
+            listen.Use(new RegistryTls(certificates.ServerOptions()).Wrap);
         });
         return options;
     }

@@ -14,8 +14,9 @@ internal sealed class PeerCertificates
     private readonly X509Certificate2Collection _authorities = [];
     private readonly SslStreamCertificateContext _context;
 
+    /// <param name="name">Of the configuration, for messages.</param>
     /// <exception cref="FormatException">A file cannot be read or is no certificate.</exception>
-    public PeerCertificates(PeerTls tls)
+    public PeerCertificates(PeerTls tls, string name = "layer-tls")
     {
         try
         {
@@ -26,12 +27,12 @@ internal sealed class PeerCertificates
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
         {
-            throw new FormatException($"layer-tls: {error.Message}", error);
+            throw new FormatException($"{name}: {error.Message}", error);
         }
 
         if (_authorities.Count == 0)
         {
-            throw new FormatException($"layer-tls: {tls.CertificateAuthority} holds no certificate");
+            throw new FormatException($"{name}: {tls.CertificateAuthority} holds no certificate");
         }
     }
 

@@ -118,7 +118,7 @@ public static class RegistryServer
         configuration.Collection.Untagged);
 
     private static KestrelServer Kestrel(KestrelServerOptions options, ListeningSockets sockets, RegistryEnvironment environment) =>
-        new(Options.Create(options), new SocketTransport(sockets.ByEndPoint), environment.Logging);
+        new(Options.Create(options), SocketConnection.Over(sockets), environment.Logging);
 
     private static KestrelServerOptions KestrelOptions(IEnumerable<EndPoint> endPoints, RegistryServerConfiguration configuration)
     {
@@ -136,7 +136,7 @@ public static class RegistryServer
     private static KestrelServerOptions Listen(IEnumerable<EndPoint> endPoints, TlsConfiguration? tls)
     {
         KestrelServerOptions options = new() { AddServerHeader = false };
-        TlsLayer? layer = tls is null ? null : new TlsLayer(TlsFiles.Load(tls));
+        RegistryTls? layer = tls is null ? null : new RegistryTls(TlsFiles.Load(tls));
         foreach (EndPoint endPoint in endPoints)
         {
             options.Listen(endPoint, listen =>

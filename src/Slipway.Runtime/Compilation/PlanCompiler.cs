@@ -46,7 +46,7 @@ public static class PlanCompiler
 
             PlanNamespaces.AddCgroupNamespace(plan, spec.Linux);
             AddHostNames(plan, spec);
-            AddPivot(plan, root);
+            AttachRoot(plan, root, context.Hooks);
 
             var mounts = new PlanMounts(plan, root, context.Rootfs, context, made);
             foreach (MountSpec mount in spec.Mounts)
@@ -61,16 +61,22 @@ public static class PlanCompiler
                 PlanDevices.BindConsole(plan, root, mounts, terminal.Number);
             }
 
+            if (context.Hooks is { } hooks)
+            {
+                PlanHooks.Wait(plan, hooks.Socket);
+                AddPivot(plan, root);
+            }
+
             AddMasks(plan, root, mounts.View, spec.Linux);
             if (context.UserNamespace is null)
             {
                 process.AddOomScore();
             }
 
-            PlanSysctls.Add(plan, process, spec, ownNetwork: context.NetworkNamespace is not null || spec.Linux.Namespaces.Any(n => n.Type == "network"));
+            PlanSysctls.Add(plan, spec, context);
 
             string executable = Prepare(spec.Process, mounts.View);
-            AddRootAttributes(plan, root, context.Rootfs, spec);
+            AddRootAttributes(plan, root, context, spec);
             if (context.UserNamespace is null)
             {
                 process.GiveStreams(context.StdinIsPipe);
@@ -100,6 +106,7 @@ public static class PlanCompiler
             plan.Dispose();
             context.NetworkNamespace?.Dispose();
             context.Cgroup?.Dispose();
+            context.Hooks?.Socket.Dispose();
             throw;
         }
     }
@@ -135,16 +142,25 @@ public static class PlanCompiler
         }
     }
 
-    /// <summary>
-    /// The root file system covers the old root, becomes the root, and the old one goes. "." as both arguments: pivot_root(2),
-    /// "pivot_root(".", ".")".
-    /// </summary>
-    private static void AddPivot(LaunchPlan plan, PlanArgument root)
+    /// <summary>The root file system covers the old root, and becomes the root at once, but where hooks are to see both.</summary>
+    private static void AttachRoot(LaunchPlan plan, PlanArgument root, HookPause? hooks)
     {
         // Nothing that follows may reach the mounts of the host.
         plan.Add("mount \"/\" recursively private", SystemCall.Mount, [0, plan.Text("/"), 0, MS_REC | MS_PRIVATE, 0]);
+        if (hooks is not null)
+        {
+            PlanHooks.AttachRoot(plan, root, hooks.Rootfs);
+            return;
+        }
+
         int old = plan.OpenBelow(PlanSteps.AT_FDCWD, "/"u8, OpenFlags.Path | OpenFlags.Directory, Resolution.None, "old root");
         plan.MoveMount(root, PlanArgument.ResultOf(old), "/"u8);
+        AddPivot(plan, root);
+    }
+
+    /// <summary>The root file system becomes the root, and the old one goes. "." as both arguments: pivot_root(2), "pivot_root(".", ".")".</summary>
+    private static void AddPivot(LaunchPlan plan, PlanArgument root)
+    {
         plan.Add("fchdir to the root file system", SystemCall.Fchdir, [root]);
         plan.Add("pivot_root \".\" \".\"", SystemCall.PivotRoot, [plan.Text("."), plan.Text(".")]);
         plan.Add("umount the old root", SystemCall.Umount2, [plan.Text("."), MNT_DETACH]);
@@ -202,11 +218,20 @@ public static class PlanCompiler
     }
 
     /// <summary>The root's own attributes come last: until then mount points are created in it.</summary>
-    private static void AddRootAttributes(LaunchPlan plan, PlanArgument root, SafeFileHandle rootfs, Spec spec)
+    private static void AddRootAttributes(LaunchPlan plan, PlanArgument root, PlanContext context, Spec spec)
     {
         if (spec.Root.Readonly)
         {
-            MountTree.Change(rootfs, MountAttributeChange.Of(MountAttributes.ReadOnly, 0), recursive: false);
+            var change = MountAttributeChange.Of(MountAttributes.ReadOnly, 0);
+            if (context.Hooks is null)
+            {
+                MountTree.Change(context.Rootfs, change, recursive: false);
+            }
+            else
+            {
+                // Hooks write to it.
+                plan.ChangeMount(root, change, recursive: false, "\"/\" read-only");
+            }
         }
 
         if (spec.Linux.RootfsPropagation is not { Length: > 0 } word)

@@ -16,6 +16,9 @@ public sealed record PlanContext
     /// <summary>The network namespace to join; null: as the specification says. Consumed.</summary>
     public SafeFileHandle? NetworkNamespace { get; init; }
 
+    /// <summary>Kernel parameters that <see cref="NetworkNamespace"/> has already, by name: they need not be set again. Null: not known.</summary>
+    public IReadOnlyDictionary<string, string>? NetworkSettings { get; init; }
+
     /// <summary>
     /// The user namespace that the specification's mappings describe; the root file system is mounted with its ids already. Null: the engine's own.
     /// Not consumed.
@@ -39,6 +42,9 @@ public sealed record PlanContext
 
     /// <summary>Whether standard input is a pipe of the container's own (and not /dev/null), to be given to its user.</summary>
     public bool StdinIsPipe { get; init; }
+
+    /// <summary>Where the process waits for hooks; null where the container has none. Its socket is consumed.</summary>
+    public HookPause? Hooks { get; init; }
 
     /// <summary>Whether the first process is <see cref="InitProgram"/>, which starts the specification's.</summary>
     public bool Init { get; init; }

@@ -20,9 +20,6 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
 
     private static readonly Lazy<RootDirectory> s_hostSysfs = new(() => new HostPath("/sys").OpenRoot());
 
-    // What the kernel provides: a container's image has nothing to say about these (CVE-2026-41579).
-    private static readonly string[] s_reserved = ["/dev", "/proc", "/sys"];
-
     // What LXCFS and its like replace. Anything else in procfs confines or describes the container, and the engine itself uses it
     // (CVE-2019-19921: a mount over /proc made the runtime write security labels into a file).
     private static readonly string[] s_replaceable =
@@ -60,11 +57,7 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         }
 
         MountOptions options = MountOptions.Parse(mount.Options);
-        if (Array.IndexOf(s_reserved, destination) >= 0)
-        {
-            RefuseUnlessDirectory(destination);
-        }
-
+        SystemFolders.Check(rootfs, destination);
         string type = options.IsBind ? "bind" : mount.Type;
         switch (type)
         {
@@ -86,22 +79,6 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         }
     }
 
-    private void RefuseUnlessDirectory(string destination)
-    {
-        FileStatus? status = FileStatus.TryOf(rootfs, destination[1..]);
-        if (status is { IsDirectory: false })
-        {
-            throw PlanException.Invalid($"invalid image: {destination} is {Describe(status.Value.Type)}, it must be an ordinary directory");
-        }
-    }
-
-    private static string Describe(FileType type) => type switch
-    {
-        FileType.SymbolicLink => "a symbolic link",
-        FileType.RegularFile => "a file",
-        _ => "no directory",
-    };
-
     private void AddInChild(MountSpec mount, string destination, string type, MountOptions options)
     {
         ResolvedPath target = EnsureTarget(destination, isDirectory: true);
@@ -120,7 +97,7 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
             throw PlanException.Invalid($"invalid option \"{options.Data[0]}\" of the bind mount at \"{mount.Destination}\"");
         }
 
-        SafeFileHandle tree = Source(mount, options);
+        SafeFileHandle tree = Source(context, mount, options);
         try
         {
             Apply(tree, options);
@@ -140,7 +117,8 @@ internal sealed class PlanMounts(LaunchPlan plan, PlanArgument root, SafeFileHan
         Devpts = destination is "/dev" or "/dev/pts" ? null : Devpts;
     }
 
-    private SafeFileHandle Source(MountSpec mount, MountOptions options) =>
+    /// <summary>What a bind mount mounts, detached.</summary>
+    internal static SafeFileHandle Source(PlanContext context, MountSpec mount, MountOptions options) =>
         context.DetachedMounts.TryGetValue(mount.Destination, out SafeFileHandle? detached) ? Descriptors.Duplicate(detached)
         : context.MountSources.TryGetValue(mount.Destination, out SafeFileHandle? source) ? MountTree.Clone(source, options.IsRecursiveBind)
         : MountTree.Clone(SourcePath(mount), options.IsRecursiveBind);

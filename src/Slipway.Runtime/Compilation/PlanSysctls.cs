@@ -1,3 +1,4 @@
+using Slipway.Kernel.Mounts;
 using Slipway.Kernel.Process;
 using Slipway.Oci.Runtime;
 
@@ -11,8 +12,10 @@ internal static class PlanSysctls
         "kernel.msgmax", "kernel.msgmnb", "kernel.msgmni", "kernel.sem", "kernel.shmall", "kernel.shmmax", "kernel.shmmni", "kernel.shm_rmid_forced",
     ];
 
-    public static void Add(LaunchPlan plan, PlanProcess process, Spec spec, bool ownNetwork)
+    public static void Add(LaunchPlan plan, Spec spec, PlanContext context)
     {
+        bool ownNetwork = context.NetworkNamespace is not null || spec.Linux.Namespaces.Any(n => n.Type == "network");
+        PlanArgument? proc = null;
         foreach ((string name, string value) in spec.Linux.Sysctl)
         {
             // "net/ipv4/conf/eth0.1/forwarding" is how a name with a dot is written (sysctl(8)).
@@ -23,7 +26,10 @@ internal static class PlanSysctls
                 throw PlanException.Invalid($"sysctl \"{name}\" is not a valid name");
             }
 
-            plan.WriteProc(process.Proc, "sys/" + key, value);
+            if (context.NetworkSettings?.GetValueOrDefault(name) != value)
+            {
+                plan.WriteProc(proc ??= plan.Own(PrivateProc.Mount().Descriptor), "sys/" + key, value);
+            }
         }
     }
 

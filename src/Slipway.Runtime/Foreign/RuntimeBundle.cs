@@ -35,6 +35,9 @@ public sealed class RuntimeBundle(string execRoot, string id)
     /// <summary>What the runtime remembers of its containers (<c>--root</c>): one directory for each, so that nothing is left when it goes.</summary>
     public string State => (_directory / "state").Value;
 
+    /// <summary>Where CRIU has its logs and sockets.</summary>
+    public string Work => (_directory / "criu").Value;
+
     /// <summary>Where the runtime says what went wrong, as JSON lines.</summary>
     public string Log => (_directory / "runtime.log").Value;
 
@@ -50,18 +53,32 @@ public sealed class RuntimeBundle(string execRoot, string id)
     /// <exception cref="KernelException">The kernel refused; what is there is to be removed.</exception>
     public void Create(SafeFileHandle rootfs)
     {
+        Create();
+        Attach(rootfs, new HostPath(Rootfs));
+    }
+
+    /// <summary>Makes it anew, with an empty directory for the root file system: what hooks of our own runtime get to see.</summary>
+    public void Create()
+    {
         Remove();
-        foreach (string name in (ReadOnlySpan<string>)["rootfs", Mounts, "state"])
+        foreach (string name in (ReadOnlySpan<string>)["rootfs", Mounts, "state", "criu"])
         {
             (_directory / name).CreateDirectories(Private);
         }
-
-        Attach(rootfs, new HostPath(Rootfs));
     }
 
     /// <summary>Gives a detached mount a path that a specification can name.</summary>
     /// <returns>The path.</returns>
     public string Place(SafeFileHandle tree, int number)
+    {
+        string path = Reserve(tree, number);
+        Attach(tree, new HostPath(path));
+        return path;
+    }
+
+    /// <summary>Makes the path at which a mount namespace of its own may have a mount.</summary>
+    /// <inheritdoc cref="Place" path="/returns"/>
+    public string Reserve(SafeFileHandle tree, int number)
     {
         HostPath parent = _directory / Mounts;
         string name = number.ToString(CultureInfo.InvariantCulture);
@@ -75,7 +92,6 @@ public sealed class RuntimeBundle(string execRoot, string id)
             DirectoryEntry.CreateFile(directory, name, 0x180).Dispose();
         }
 
-        Attach(tree, parent / name);
         return (parent / name).Value;
     }
 

@@ -20,6 +20,9 @@ public sealed record RuntimeProgram(string Path, IReadOnlyList<string> Arguments
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
+    /// <summary>All memory of the container goes to the disk.</summary>
+    private static readonly TimeSpan s_checkpoint = TimeSpan.FromMinutes(10);
+
     private static string SearchPath => $"PATH={string.Join(':', s_folders)}";
 
     /// <summary>The program's own path.</summary>
@@ -32,6 +35,11 @@ public sealed record RuntimeProgram(string Path, IReadOnlyList<string> Arguments
     public CompiledPlan CompileRun(RuntimeBundle bundle, bool terminal) =>
         Compile(bundle, terminal, "run", "--bundle", bundle.Path, "--pid-file", bundle.PidFile(null), bundle.Id);
 
+    /// <summary>The plan of <c>restore</c>: creates the container and lets it go on from a checkpoint.</summary>
+    /// <param name="checkpoint">The directory with what CRIU has written.</param>
+    public CompiledPlan CompileRestore(RuntimeBundle bundle, string checkpoint) => Compile(
+        bundle, terminal: false, "restore", "--bundle", bundle.Path, "--image-path", checkpoint, "--work-path", bundle.Work, "--pid-file", bundle.PidFile(null), bundle.Id);
+
     /// <summary>The plan of <c>exec</c>.</summary>
     /// <param name="process">The path of the process document.</param>
     public CompiledPlan CompileExec(RuntimeBundle bundle, string execId, string process, bool terminal) =>
@@ -40,11 +48,16 @@ public sealed record RuntimeProgram(string Path, IReadOnlyList<string> Arguments
     /// <summary>Signals the container's first process.</summary>
     /// <returns>What the runtime says against it; null where it was sent.</returns>
     public Task<string?> KillAsync(RuntimeBundle bundle, int signal) =>
-        RunAsync(bundle, "kill", bundle.Id, signal.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        RunAsync(bundle, s_patience, "kill", bundle.Id, signal.ToString(System.Globalization.CultureInfo.InvariantCulture));
+
+    /// <summary>Writes the container's processes into a directory; they end with that unless they are left running.</summary>
+    /// <inheritdoc cref="KillAsync" path="/returns"/>
+    public Task<string?> CheckpointAsync(RuntimeBundle bundle, string checkpoint, bool leaveRunning) =>
+        RunAsync(bundle, s_checkpoint, ["checkpoint", "--image-path", checkpoint, "--work-path", bundle.Work, .. (ReadOnlySpan<string>)(leaveRunning ? ["--leave-running"] : []), bundle.Id]);
 
     /// <summary>Removes what the runtime keeps of the container, and kills it where it runs.</summary>
     /// <inheritdoc cref="KillAsync" path="/returns"/>
-    public Task<string?> DeleteAsync(RuntimeBundle bundle) => RunAsync(bundle, "delete", "--force", bundle.Id);
+    public Task<string?> DeleteAsync(RuntimeBundle bundle) => RunAsync(bundle, s_patience, "delete", "--force", bundle.Id);
 
     private static bool Exists(string path)
     {
@@ -82,7 +95,7 @@ public sealed record RuntimeProgram(string Path, IReadOnlyList<string> Arguments
         }
     }
 
-    private async Task<string?> RunAsync(RuntimeBundle bundle, params string[] verb)
+    private async Task<string?> RunAsync(RuntimeBundle bundle, TimeSpan patience, params string[] verb)
     {
         string[] arguments = CommandLine(bundle, verb);
         ProcessStartInfo start = new(arguments[0], arguments[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
@@ -90,7 +103,7 @@ public sealed record RuntimeProgram(string Path, IReadOnlyList<string> Arguments
         {
             using Process process = Process.Start(start)!;
             process.StandardInput.Close();
-            using CancellationTokenSource limit = new(s_patience);
+            using CancellationTokenSource limit = new(patience);
             try
             {
                 Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token);

@@ -15,6 +15,9 @@ internal sealed class LogFileSet
 {
     private const uint Mode = 0x1A0;
 
+    /// <summary>What is unpacked at once, and lost where it ends in damage.</summary>
+    private const int UnpackedBytes = 4096;
+
     private readonly HostPath _directory;
     private readonly string _name;
     private readonly Lock _renaming = new();
@@ -40,9 +43,12 @@ internal sealed class LogFileSet
         return DirectoryEntry.Open(directory, _name, OpenFlags.WriteOnly | OpenFlags.Append | OpenFlags.Create, Mode);
     }
 
-    /// <summary>Opens a file for reading; null where there is none. A compressed one is unpacked into a file without a name.</summary>
+    /// <summary>
+    /// Opens a file for reading; null where there is none. A compressed one is unpacked into a file without a name; where it is damaged (a power cut, a disk that was
+    /// full), up to there: what came before the damage and what is in other files is still to be had, as in a log that is not compressed.
+    /// </summary>
     /// <param name="index">0 is the current file.</param>
-    /// <exception cref="IOException">A compressed one cannot be unpacked: it is damaged, or the disk is full.</exception>
+    /// <exception cref="IOException">There is no room to unpack it.</exception>
     public LogFile? TryOpenRead(int index)
     {
         using SafeFileHandle? directory = _directory.TryOpen(OpenFlags.Path | OpenFlags.Directory);
@@ -200,13 +206,31 @@ internal sealed class LogFileSet
         {
             using GZipStream source = new(new FileStream(Descriptors.Duplicate(compressed), FileAccess.Read), CompressionMode.Decompress);
             using FileStream target = new(Descriptors.Duplicate(unpacked), FileAccess.Write);
-            source.CopyTo(target);
+            byte[] buffer = new byte[UnpackedBytes];
+            for (int count; (count = ReadWhole(source, buffer)) > 0;)
+            {
+                target.Write(buffer, 0, count);
+            }
+
             return unpacked;
         }
-        catch (Exception exception)
+        catch
         {
             unpacked.Dispose();
-            throw exception is InvalidDataException ? new IOException("a compressed log file is damaged", exception) : exception;
+            throw;
+        }
+    }
+
+    /// <returns>0 at the end, and at damage.</returns>
+    private static int ReadWhole(GZipStream source, byte[] buffer)
+    {
+        try
+        {
+            return source.Read(buffer);
+        }
+        catch (InvalidDataException)
+        {
+            return 0;
         }
     }
 

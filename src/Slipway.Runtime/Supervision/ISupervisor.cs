@@ -42,6 +42,17 @@ public interface ISupervisor : IAsyncDisposable
     /// </summary>
     IAsyncEnumerable<ProcessExit> ExitsAsync(CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Keeps duplicates of descriptors open for the engine that comes after this one, in place of those kept by that name before; none: forgets them.
+    /// They may be closed when it returns. Who asked has to forget them: what they belong to may end while they keep it.
+    /// </summary>
+    /// <exception cref="SupervisorException">A supervisor that was started by an older engine does not know how.</exception>
+    Task KeepAsync(string name, IReadOnlyList<SafeHandle> descriptors, CancellationToken cancellationToken);
+
+    /// <summary>All that is kept, by name, in the order in which it was given. The descriptors are the caller's.</summary>
+    /// <exception cref="SupervisorException">As above.</exception>
+    Task<IReadOnlyDictionary<string, IReadOnlyList<SafeFileHandle>>> KeptAsync(CancellationToken cancellationToken);
+
     /// <summary>Kills every process and ends the supervisor, once all exits are recorded. For <c>daemon --cleanup</c> and tests.</summary>
     Task ShutdownAsync(CancellationToken cancellationToken);
 }
@@ -115,10 +126,10 @@ public sealed record SupervisorState(IReadOnlyList<SupervisedProcess> Running, I
 
 /// <summary>
 /// A launch that failed at a step of its plan: <c>step 14 of 31, move_mount "/data": EPERM (Operation not permitted)</c>, or
-/// <c>…: killed by signal 31</c> where errno is 0.
+/// <c>…: killed by signal 31</c> where errno is 0; the description alone where both are.
 /// </summary>
 public sealed class LaunchException(int step, int stepCount, string description, int errno, int signal = 0)
-    : IOException($"step {step} of {stepCount}, {description}: {Reason(errno, signal)}")
+    : IOException($"step {step} of {stepCount}, {description}{Reason(errno, signal)}")
 {
     /// <summary>One-based; 0 where the plan was not begun.</summary>
     public int Step { get; } = step;
@@ -132,9 +143,12 @@ public sealed class LaunchException(int step, int stepCount, string description,
 
     public int Signal { get; } = signal;
 
-    private static string Reason(int errno, int signal) => errno == 0
-        ? string.Create(CultureInfo.InvariantCulture, $"killed by signal {signal}")
-        : $"{Slipway.Kernel.Errno.Name(errno)} ({Marshal.GetPInvokeErrorMessage(errno)})";
+    private static string Reason(int errno, int signal) => (errno, signal) switch
+    {
+        (0, 0) => "",
+        (0, _) => string.Create(CultureInfo.InvariantCulture, $": killed by signal {signal}"),
+        _ => $": {Slipway.Kernel.Errno.Name(errno)} ({Marshal.GetPInvokeErrorMessage(errno)})",
+    };
 }
 
 /// <summary>The supervisor refused a call, or could not be started.</summary>

@@ -12,7 +12,7 @@ namespace Slipway.Runtime.Supervision;
 /// <summary>
 /// The engine's connection to a supervisor. Calls are sent by the caller's thread; a thread of its own receives and completes them.
 /// </summary>
-public sealed class SupervisorClient : ISupervisor
+public sealed partial class SupervisorClient : ISupervisor
 {
     private const int SIGKILL = 9;
 
@@ -385,7 +385,7 @@ public sealed class SupervisorClient : ISupervisor
                 throw new InvalidDataException("the supervisor answers what was not asked");
             }
 
-            if (header.Kind is MessageKind.Running or MessageKind.Exited)
+            if (header.Kind is MessageKind.Running or MessageKind.Exited or MessageKind.Kept)
             {
                 call.Parts.Add(reply);
                 return;

@@ -34,10 +34,11 @@ internal static class PrivilegedOptions
         nameof(HostConfig.CapAdd), nameof(HostConfig.CgroupnsMode), nameof(HostConfig.IpcMode), nameof(HostConfig.Cgroup), nameof(HostConfig.Links), nameof(HostConfig.OomScoreAdj),
         nameof(HostConfig.PidMode), nameof(HostConfig.Privileged), nameof(HostConfig.SecurityOpt), nameof(HostConfig.UTSMode), nameof(HostConfig.UsernsMode), nameof(HostConfig.Runtime),
         nameof(HostConfig.Mounts), nameof(HostConfig.MaskedPaths), nameof(HostConfig.ReadonlyPaths), nameof(HostConfig.Requires), nameof(HostConfig.Secrets), nameof(Resources.CgroupParent), nameof(Resources.Devices),
-        nameof(ContainerUpdateRequest.MountsAdd), nameof(ContainerUpdateRequest.Labels), nameof(ContainerUpdateRequest.LabelsRemove), nameof(Resources.DeviceCgroupRules), nameof(Resources.DeviceRequests), nameof(Resources.OomKillDisable),
+        nameof(ContainerUpdateRequest.MountsAdd), nameof(ContainerUpdateRequest.Labels), nameof(ContainerUpdateRequest.LabelsRemove), nameof(ContainerUpdateRequest.Judged), nameof(Resources.DeviceCgroupRules), nameof(Resources.DeviceRequests), nameof(Resources.OomKillDisable),
     };
 
     private const string Privileged = "privileged";
+    private const string Binds = "binds";
     private const string AddedCapability = "cap-add";
     private const string NetworkOptions = "network-options";
     private const string VolumeDriver = "volume-driver";
@@ -45,7 +46,7 @@ internal static class PrivilegedOptions
 
     private static readonly HashSet<string> s_names = new(StringComparer.Ordinal)
     {
-        Privileged, AddedCapability, NetworkOptions, VolumeDriver, VolumeOptions, "annotations", "binds", "cgroup-parent", "devices", "host-cgroupns", "host-ipc", "host-network", "host-pid",
+        Privileged, AddedCapability, NetworkOptions, VolumeDriver, VolumeOptions, Binds, "annotations", "cgroup-parent", "devices", "host-cgroupns", "host-ipc", "host-network", "host-pid",
         "host-userns", "host-uts", "log-driver", "oom", "runtime", "security-opt", "system-paths",
     };
 
@@ -58,6 +59,9 @@ internal static class PrivilegedOptions
         ContainerCreateRequest create => Of(create.HostConfig ?? new HostConfig()),
         ContainerUpdateRequest update => Of((Resources)update).Concat(OfMounts(update.MountsAdd)).Distinct(StringComparer.Ordinal),
         ExecCreateRequest { Privileged: true } => [Privileged],
+
+        // A directory of the host is written to, or read.
+        CheckpointCreateRequest { CheckpointDir.Length: > 0 } => [Binds],
         NetworkCreateRequest { Options.Count: > 0 } => [NetworkOptions],
         VolumeCreateRequest volume => OfVolume(volume.Driver, volume.DriverOpts),
         _ => [],
@@ -85,7 +89,7 @@ internal static class PrivilegedOptions
         {
             if (inspect(source.Split(':')[0]).Mounts.Any(mount => mount.Type == "bind"))
             {
-                yield return "binds";
+                yield return Binds;
             }
         }
     }
@@ -98,7 +102,7 @@ internal static class PrivilegedOptions
     {
         (host.Privileged, Privileged),
         (host.Annotations is { Count: > 0 }, "annotations"),
-        ((host.Binds ?? []).Any(bind => bind.StartsWith('/') && bind.Contains(':', StringComparison.Ordinal)), "binds"),
+        ((host.Binds ?? []).Any(bind => bind.StartsWith('/') && bind.Contains(':', StringComparison.Ordinal)), Binds),
         (host.Cgroup.Length > 0, "cgroup-parent"),
         (host.CgroupnsMode is not ("" or "private"), "host-cgroupns"),
         (host.IpcMode is not ("" or "none" or "private" or "shareable") && SharedWith(host.IpcMode) is null, "host-ipc"),
@@ -139,7 +143,7 @@ internal static class PrivilegedOptions
 
     private static IEnumerable<string> OfMounts(List<Mount>? mounts) => (mounts ?? []).SelectMany(mount => mount.Type is "volume" or "tmpfs" or "image"
         ? OfVolume(mount.VolumeOptions?.DriverConfig?.Name, mount.VolumeOptions?.DriverConfig?.Options)
-        : ["binds"]);
+        : [Binds]);
 
     /// <summary>The local driver's options mount what of the host they name.</summary>
     private static IEnumerable<string> OfVolume(string? driver, Dictionary<string, string>? options)

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using Slipway.Api.Disk;
 using Slipway.Engine;
 using Slipway.Server.Auditing;
 using Slipway.Server.Authorization.Plugins;
@@ -30,6 +31,9 @@ internal sealed class RequestAuthorization
 
     /// <summary>What stands in the path for the route's parameter; where it was looked up, the id of the object that was found.</summary>
     public string Parameter { get; private set; }
+
+    /// <summary>The volume that the path names, as it was judged; null where none was.</summary>
+    public Volume? Volume { get; private set; }
 
     /// <summary>Plugins have decided on the text of the request.</summary>
     public bool IsShown => _plugins is not null;
@@ -66,7 +70,7 @@ internal sealed class RequestAuthorization
     {
         if (_policy is not null)
         {
-            if (_policy.Labels.Count > 0 && new ObjectScope(_engine, _policy).Admit(_route.Verb, body) is { } outside)
+            if (new ObjectScope(_engine, _policy).Admit(_route.Verb, body) is { } outside)
             {
                 throw Refuse(outside, body);
             }
@@ -94,7 +98,9 @@ internal sealed class RequestAuthorization
 
             if (_policy.Labels.Count > 0)
             {
-                (Parameter, string? refusal) = new ObjectScope(_engine, _policy).Enter(_http, _route, Parameter);
+                ObjectScope scope = new(_engine, _policy);
+                (Parameter, string? refusal) = scope.Enter(_http, _route, Parameter);
+                Volume = scope.Volume;
                 if (refusal is not null)
                 {
                     throw Refuse(refusal, body: null);

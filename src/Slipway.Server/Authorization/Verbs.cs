@@ -13,7 +13,7 @@ internal static class Verbs
 
     private static readonly HashSet<string> s_reading = new(StringComparer.Ordinal)
     {
-        "system.ping", "system.info", "system.version", "system.events", "system.df", "system.disk", "containers.top", "containers.stats", "containers.changes", "images.history",
+        "system.ping", "system.info", "system.version", "system.events", "system.df", "system.disk", "containers.top", "containers.stats", "containers.changes", "containers.checkpoint-list", "images.history",
         "images.search", "distribution.inspect",
     };
 
@@ -28,10 +28,12 @@ internal static class Verbs
         {
             ["commit"] => "containers.commit",
             ["session"] => "build.session",
+            ["grpc"] => "build.grpc",
             ["build"] => "build.run",
             ["disk"] => "system.disk",
             ["ping" or "info" or "version" or "events" or "auth"] => $"system.{words[0]}",
             ["containers", "exec"] => "exec.create",
+            ["containers", "checkpoints"] => method switch { "GET" => "containers.checkpoint-list", "POST" => "containers.checkpoint-create", _ => "containers.checkpoint-remove" },
             ["containers", "archive"] => method == "PUT" ? "containers.archive-write" : "containers.archive-read",
             ["images", "get"] => "images.save",
             [var noun] => $"{noun}.{Plain(method, named)}",

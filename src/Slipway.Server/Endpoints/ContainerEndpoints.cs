@@ -61,12 +61,7 @@ internal static class ContainerEndpoints
             throw Invalid("starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
         }
 
-        if (request.Query.Text("checkpoint") is not null)
-        {
-            throw Invalid("checkpoint is only supported in experimental mode");
-        }
-
-        await request.Engine.Containers.StartAsync(request.Parameter, request.Stopping);
+        await request.Engine.Containers.StartAsync(request.Parameter, CheckpointEndpoints.OfStart(request), request.Stopping);
         await request.NoContent();
     }
 

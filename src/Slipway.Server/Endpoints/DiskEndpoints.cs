@@ -22,9 +22,6 @@ internal static class DiskEndpoints
     public static async Task Ledger(ApiRequest request) =>
         await request.WriteJsonAsync(await request.Engine.Disk.LedgerAsync(request.Http.RequestAborted), EngineJson.Wire.DiskLedger);
 
-    /// <summary>Nothing is built here yet, so nothing was kept for the next build.</summary>
-    public static Task PruneBuildCache(ApiRequest request) => request.WriteJsonAsync(new BuildCachePruneReport(null, 0), EngineJson.Wire.BuildCachePruneReport);
-
     private static DiskUsageTypes Parse(string type) => type switch
     {
         "image" => DiskUsageTypes.Images,

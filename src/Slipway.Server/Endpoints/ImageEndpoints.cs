@@ -21,7 +21,10 @@ internal static class ImageEndpoints
         return request.WriteJsonAsync([.. request.Engine.Images.List(request.Query.Flag("all"), filters, request.Query.Flag("shared-size"))], EngineJson.Wire.ListImageSummary);
     }
 
-    public static Task Inspect(ApiRequest request) => request.WriteJsonAsync(request.Engine.Images.Inspect(request.Parameter), EngineJson.Wire.ImageInspect);
+    /// <summary>docker-compose 1.x speaks the newest version that it is offered, but makes no service anew without what 1.45 dropped.</summary>
+    public static Task Inspect(ApiRequest request) =>
+        (request.Http.Request.Headers.UserAgent.ToString().StartsWith("docker-compose/1.", StringComparison.Ordinal) ? request with { Version = new ApiVersion(1, 44) } : request)
+        .WriteJsonAsync(request.Engine.Images.Inspect(request.Parameter), EngineJson.Wire.ImageInspect);
 
     public static Task History(ApiRequest request) =>
         request.WriteJsonAsync([.. request.Engine.Images.History(request.Parameter)], EngineJson.Wire.ListImageHistoryItem);

@@ -15,7 +15,7 @@ internal static class SystemEndpoints
     public static async Task Ping(ApiRequest request)
     {
         IHeaderDictionary headers = request.Response.Headers;
-        headers["Builder-Version"] = "1";
+        headers["Builder-Version"] = "2";
         headers["Swarm"] = "inactive";
         headers.CacheControl = "no-cache, no-store, must-revalidate";
         headers.Pragma = "no-cache";

@@ -17,7 +17,6 @@ internal static class ApiCoverage
             {ApiVersion.Min} to {ApiVersion.Max} are served, and paths without a version as {ApiVersion.Max}.
 
             * {Count(RouteState.Built)} operations are **built**.
-            * {Count(RouteState.NotBuilt)} are not yet: they answer **501** with a message that names them.
             * {Count(RouteState.Swarm)} are Swarm's: they answer **503**, as an engine does that is no member of a swarm.
 
             Paths below `/slipway` are Slipway's own.
@@ -36,10 +35,5 @@ internal static class ApiCoverage
         return text.ToString();
     }
 
-    private static string Describe(RouteState state) => state switch
-    {
-        RouteState.Built => "built",
-        RouteState.NotBuilt => "501",
-        _ => "503",
-    };
+    private static string Describe(RouteState state) => state == RouteState.Built ? "built" : "503";
 }

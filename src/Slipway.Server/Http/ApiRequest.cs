@@ -5,8 +5,10 @@ using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
 using Slipway.Api;
 using Slipway.Engine;
+using Slipway.Engine.Volumes;
 using Slipway.Server.Authorization;
 using Slipway.Server.Authorization.Plugins;
+using Slipway.Server.BuildKit;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Http;
@@ -14,14 +16,18 @@ namespace Slipway.Server.Http;
 /// <summary>A request of the API on its way to an endpoint.</summary>
 /// <param name="Authorization">By which the request got here, and which its body has to pass.</param>
 /// <param name="Report">Tells the operator of a failure that the client is told of within an answer.</param>
+/// <param name="BuildKit">Serves what is asked for by gRPC.</param>
 /// <param name="Stopping">The server is about to stop.</param>
 internal sealed record ApiRequest(
-    HttpContext Http, IEngine Engine, ApiVersion Version, RequestAuthorization Authorization, Action<Exception> Report, CancellationToken Stopping)
+    HttpContext Http, IEngine Engine, ApiVersion Version, RequestAuthorization Authorization, Action<Exception> Report, BuildKitServer BuildKit, CancellationToken Stopping)
 {
     private static readonly byte[] s_newline = "\n"u8.ToArray();
 
     /// <summary>What stands in the path for the route's parameter: a reference to an object.</summary>
     public string Parameter => Authorization.Parameter;
+
+    /// <summary>Volumes; where the path names one that was judged, that one alone under its name.</summary>
+    public IVolumes Volumes => Authorization.Volume is { } judged ? Engine.Volumes.Judged(judged) : Engine.Volumes;
 
     public HttpResponse Response => Http.Response;
 

@@ -1,39 +1,30 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
 using Slipway.Api;
 using Slipway.Engine;
 using Slipway.Engine.Daemon;
+using Slipway.Http;
 using Slipway.Server.Auditing;
 using Slipway.Server.Authorization;
 using Slipway.Server.Authorization.Plugins;
+using Slipway.Server.BuildKit;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.Http;
 
 /// <summary>The API as Kestrel sees it: version, route, endpoint, and errors as answers.</summary>
-internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit, AuthorizationPlugins? plugins, ILoggerFactory logging, CancellationToken stopping) : IHttpApplication<DefaultHttpContext>
+internal sealed partial class EngineApplication(
+    IEngine engine, AuditLog? audit, AuthorizationPlugins? plugins, BuildKitServer buildKit, ILoggerFactory logging, CancellationToken stopping) : IHttpApplication<DefaultHttpContext>
 {
     private static readonly string s_server = $"Slipway/{EngineVersion.Current} (linux)";
 
     private readonly Router _router = new(RouteTable.Routes);
     private readonly ILogger _log = logging.CreateLogger("Slipway.Server");
 
-    public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)
-    {
-        // The connection keeps the context for its next request.
-        if (contextFeatures is not IHostContextContainer<DefaultHttpContext> container)
-        {
-            return new DefaultHttpContext(contextFeatures);
-        }
-
-        container.HostContext ??= new DefaultHttpContext();
-        container.HostContext.Initialize(contextFeatures);
-        return container.HostContext;
-    }
+    public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures) => HostContexts.Rent(contextFeatures);
 
     public void DisposeContext(DefaultHttpContext context, Exception? exception) => context.Uninitialize();
 
@@ -41,7 +32,7 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
     {
         HttpResponse response = context.Response;
         response.Headers["Api-Version"] = ApiVersion.Max.ToString();
-        response.Headers["Docker-Experimental"] = "false";
+        response.Headers["Docker-Experimental"] = engine.Daemon.IsExperimental ? "true" : "false";
         response.Headers["Ostype"] = "linux";
         response.Headers.Server = s_server;
         try
@@ -52,7 +43,7 @@ internal sealed partial class EngineApplication(IEngine engine, AuditLog? audit,
             RequestAuthorization authorization = await RequestAuthorization.BeginAsync(engine, audit, plugins, context, route, parameter);
             try
             {
-                await route.Handler(new ApiRequest(context, engine, version, authorization, error => Report(context, error), stopping));
+                await route.Handler(new ApiRequest(context, engine, version, authorization, error => Report(context, error), buildKit, stopping));
             }
             finally
             {

@@ -21,6 +21,9 @@ internal static class JsonShapes
         new(typeof(ImageInspect), new ApiVersion(1, 44), CopySize),
         new(typeof(DiskUsage), new ApiVersion(1, 44), root => ForEach(root["Images"] ?? new JsonArray(), CopySize)),
 
+        // 1.45 dropped the container that an image had been made of; docker-compose 1.x does not make a service anew without it.
+        new(typeof(ImageInspect), new ApiVersion(1, 45), AddContainer),
+
         // 1.44 gave endpoints DNSNames; before, the container's short id was found among the aliases.
         new(typeof(ContainerInspect), new ApiVersion(1, 44), root => ForEachNetwork(root, (network, id) => MoveDnsNames(network, id))),
         new(typeof(List<ContainerSummary>), new ApiVersion(1, 44), root => ForEach(root, item => ForEachNetwork(item, (network, _) => network.Remove("DNSNames")))),
@@ -57,6 +60,12 @@ internal static class JsonShapes
     }
 
     private static void CopySize(JsonNode image) => image["VirtualSize"] = image["Size"]?.DeepClone();
+
+    private static void AddContainer(JsonNode image)
+    {
+        image["Container"] = "";
+        image["ContainerConfig"] = JsonSerializer.SerializeToNode(new ContainerConfig(), EngineJson.Wire.ContainerConfig);
+    }
 
     private static void ForEach(JsonNode list, Action<JsonNode> apply)
     {

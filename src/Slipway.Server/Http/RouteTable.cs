@@ -1,4 +1,5 @@
 using Slipway.Engine;
+using Slipway.Server.BuildKit;
 using Slipway.Server.Endpoints;
 
 namespace Slipway.Server.Http;
@@ -46,6 +47,9 @@ internal static class RouteTable
         Built("HEAD", "/containers/{id}/archive", ContainerArchiveEndpoints.Stat),
         Built("GET", "/containers/{id}/archive", ContainerArchiveEndpoints.Get),
         Built("PUT", "/containers/{id}/archive", ContainerArchiveEndpoints.Put),
+        Built("GET", "/containers/{id}/checkpoints", CheckpointEndpoints.List),
+        Built("POST", "/containers/{id}/checkpoints", CheckpointEndpoints.Create),
+        Built("DELETE", "/containers/{id}/checkpoints/{checkpoint}", CheckpointEndpoints.Remove),
 
         // Exec
         Built("POST", "/containers/{id}/exec", ExecEndpoints.Create),
@@ -67,9 +71,10 @@ internal static class RouteTable
         Built("POST", "/images/{name}/tag", ImageEndpoints.Tag),
         Built("DELETE", "/images/{name}", ImageEndpoints.Remove),
         Built("POST", "/commit", ContainerLayerEndpoints.Commit),
-        NotBuilt("POST", "/build"),
-        Built("POST", "/build/prune", DiskEndpoints.PruneBuildCache),
-        NotBuilt("POST", "/session"),
+        Built("POST", "/build", BuildEndpoints.Build),
+        Built("POST", "/build/prune", BuildEndpoints.Prune),
+        Built("POST", "/session", BuildKitEndpoints.Session),
+        Built("POST", "/grpc", BuildKitEndpoints.Grpc),
         Built("GET", "/distribution/{name}/json", RegistryEndpoints.Inspect),
 
         // Networks
@@ -145,12 +150,6 @@ internal static class RouteTable
     ];
 
     private static Route Built(string method, string path, EndpointHandler handler) => new(method, path, RouteState.Built, handler);
-
-    private static Route NotBuilt(string method, string path)
-    {
-        string message = $"{method} {path} is not implemented by this version of Slipway";
-        return new Route(method, path, RouteState.NotBuilt, _ => throw new EngineException(ErrorKind.NotImplemented, message));
-    }
 
     private static Route Swarm(string method, string path, string refusal = Errors.NotASwarmManager) =>
         new(method, path, RouteState.Swarm, _ => throw new EngineException(ErrorKind.Unavailable, refusal));

@@ -29,6 +29,12 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
     private OpenFlags _reading = OpenFlags.ReadOnly | OpenFlags.NoAccessTime;
 
+    /// <summary>The name of the only entry, where it is not the file's.</summary>
+    public byte[]? Renamed { get; init; }
+
+    /// <summary>No entry is newer: seconds since 1970.</summary>
+    public long Newest { get; init; } = long.MaxValue;
+
     /// <summary>A directory; what is in it is the caller's matter.</summary>
     public void AddDirectory(SafeFileHandle parent, ReadOnlySpan<byte> path, in FileStatus status) =>
         _tar.WriteEntry(Entry(parent, path, status) with { Name = [.. _prefix, .. path, (byte)'/'], Type = TarEntryType.Directory });
@@ -89,7 +95,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
             }
 
             data = Open(named);
-            _tar.WriteEntry(Described(status, Xattrs(data)) with { Name = [.. _prefix, .. path], Size = status.Size });
+            _tar.WriteEntry(Described(status, Xattrs(data)) with { Name = Written(path), Size = status.Size });
             Remember(path, status);
             WriteData(data, status.Size, cancellationToken);
             return true;
@@ -113,6 +119,8 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
 
     private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> path) => path[(path.LastIndexOf((byte)'/') + 1)..];
 
+    private byte[] Written(ReadOnlySpan<byte> path) => Renamed ?? [.. _prefix, .. path];
+
     /// <summary>A further name of a file that is in the archive.</summary>
     private bool TryAddLink(ReadOnlySpan<byte> path, in FileStatus status)
     {
@@ -121,7 +129,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
             return false;
         }
 
-        _tar.WriteEntry(Described(status, []) with { Name = [.. _prefix, .. path], Type = TarEntryType.HardLink, LinkName = first });
+        _tar.WriteEntry(Described(status, []) with { Name = Written(path), Type = TarEntryType.HardLink, LinkName = first });
         return true;
     }
 
@@ -129,7 +137,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     {
         if (status.LinkCount > 1)
         {
-            _linked[(status.Device, status.Inode)] = [.. _prefix, .. path];
+            _linked[(status.Device, status.Inode)] = Written(path);
         }
     }
 
@@ -199,7 +207,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     }
 
     private TarEntry Entry(SafeFileHandle directory, ReadOnlySpan<byte> path, in FileStatus status) =>
-        Described(status, Xattrs(directory, NameOf(path))) with { Name = [.. _prefix, .. path] };
+        Described(status, Xattrs(directory, NameOf(path))) with { Name = Written(path) };
 
     private TarEntry Described(in FileStatus status, IReadOnlyList<TarXattr> xattrs) => new()
     {
@@ -212,7 +220,7 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
     };
 
     /// <summary>Whole seconds, as Docker's archives have.</summary>
-    private static TarTime Time(in FileStatus status) => new(status.ModificationTime.Seconds, 0);
+    private TarTime Time(in FileStatus status) => new(Math.Min(status.ModificationTime.Seconds, Newest), 0);
 
     private static List<TarXattr> Xattrs(SafeFileHandle directory, ReadOnlySpan<byte> name)
     {

@@ -17,12 +17,13 @@ internal sealed class LayerArchive : TreeWalk
     /// <summary>The directories on the way whose entries are not written yet, deepest last.</summary>
     private readonly List<PendingDirectory> _pending = [];
 
-    private LayerArchive(LowerView lower, Stream output, int maxDepth, CancellationToken cancellationToken)
-        : base(maxDepth) => (_lower, _archiver, _cancellationToken) = (lower, new FileArchiver(output), cancellationToken);
+    private LayerArchive(LowerView lower, Stream output, DateTimeOffset? newest, int maxDepth, CancellationToken cancellationToken)
+        : base(maxDepth) => (_lower, _archiver, _cancellationToken) = (lower, new FileArchiver(output) { Newest = newest?.ToUnixTimeSeconds() ?? long.MaxValue }, cancellationToken);
 
-    public static void Write(SafeFileHandle upper, LowerView lower, Stream output, int maxDepth, CancellationToken cancellationToken)
+    /// <param name="newest">No file is told to be newer; null: times are what they are.</param>
+    public static void Write(SafeFileHandle upper, LowerView lower, Stream output, DateTimeOffset? newest, int maxDepth, CancellationToken cancellationToken)
     {
-        var archive = new LayerArchive(lower, output, maxDepth, cancellationToken);
+        var archive = new LayerArchive(lower, output, newest, maxDepth, cancellationToken);
         try
         {
             archive.Walk(upper, cancellationToken);

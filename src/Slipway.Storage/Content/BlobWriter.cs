@@ -78,16 +78,17 @@ internal sealed class BlobWriter : Stream
     /// <summary>Makes the blob durable and gives it its name. Publishing a blob that the store has already is no error.</summary>
     public void Publish()
     {
-        Name();
+        Descriptors.Sync(_file);
+        NameUnsynced();
         _store.SyncNames();
     }
 
-    /// <summary>As <see cref="Publish"/>, for one of several: the names are durable after <see cref="ContentStore.SyncNames"/>.</summary>
-    internal void Name()
+    /// <summary>Gives the blob its name, although a power failure may leave anything in it.</summary>
+    internal void NameUnsynced()
     {
         if (!_published)
         {
-            _store.Name(_name, _file, Digest);
+            _store.Name(_name, Digest);
             _published = true;
         }
     }

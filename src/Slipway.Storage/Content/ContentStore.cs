@@ -8,7 +8,7 @@ namespace Slipway.Storage.Content;
 
 /// <summary>
 /// Blobs by digest: <c>blobs/sha256/&lt;hex&gt;</c>, byte for byte as received. A blob has its name only when it is complete, verified and
-/// on the disk.
+/// on the disk, in its file or in the <see cref="DocumentJournal"/>.
 /// </summary>
 internal sealed class ContentStore : IDisposable
 {
@@ -33,25 +33,40 @@ internal sealed class ContentStore : IDisposable
         return new BlobWriter(this, name, DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.ReadWrite | OpenFlags.Create | OpenFlags.Exclusive, BlobMode));
     }
 
-    /// <summary>Stores documents that are whole already; durable together when this returns.</summary>
-    public void Add(params IReadOnlyList<ReadOnlyMemory<byte>> documents)
+    /// <summary>Stores a document that is whole already.</summary>
+    public void Add(ReadOnlySpan<byte> document)
     {
-        var blobs = new List<BlobWriter>(documents.Count);
-        try
-        {
-            foreach (var document in documents)
-            {
-                blobs.Add(Create());
-                blobs[^1].Write(document.Span);
-            }
+        using var blob = Create();
+        blob.Write(document);
+        blob.Publish();
+    }
 
-            blobs.ForEach(blob => blob.Name());
-            SyncNames();
-        }
-        finally
+    /// <summary>As <see cref="Add"/>, for one that the caller keeps on the disk elsewhere until <see cref="TrySync"/> and <see cref="SyncNames"/> have been called.</summary>
+    public void AddUnsynced(ReadOnlySpan<byte> document)
+    {
+        using var blob = Create();
+        blob.Write(document);
+        blob.NameUnsynced();
+    }
+
+    /// <summary>Puts the file of a document on the disk.</summary>
+    /// <returns>False, and nothing done, where there is none with this content.</returns>
+    public bool TrySync(Digest digest, ReadOnlySpan<byte> content)
+    {
+        if (!Contains(digest))
         {
-            blobs.ForEach(blob => blob.Dispose());
+            return false;
         }
+
+        using var file = DirectoryEntry.Open(_blobs, digest.Hex, OpenFlags.ReadOnly);
+        var found = new byte[content.Length];
+        if (FileStatus.Of(file).Size != content.Length || RandomAccess.Read(file, found, 0) != found.Length || !content.SequenceEqual(found))
+        {
+            return false;
+        }
+
+        Descriptors.Sync(file);
+        return true;
     }
 
     public bool Contains(Digest digest) => digest.Algorithm == Digest.Sha256 && FileStatus.TryOf(_blobs, digest.Hex) is not null;
@@ -111,11 +126,7 @@ internal sealed class ContentStore : IDisposable
     public void Dispose() => _blobs.Dispose();
 
     /// <summary>Gives a blob its name, which is durable after <see cref="SyncNames"/>.</summary>
-    internal void Name(string name, SafeFileHandle file, Digest digest)
-    {
-        Descriptors.Sync(file);
-        DirectoryEntry.Rename(_temporary.Descriptor, name, _blobs, digest.Hex);
-    }
+    internal void Name(string name, Digest digest) => DirectoryEntry.Rename(_temporary.Descriptor, name, _blobs, digest.Hex);
 
     internal void SyncNames() => Descriptors.Sync(_blobs);
 

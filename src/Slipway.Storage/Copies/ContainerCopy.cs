@@ -73,8 +73,12 @@ public sealed class OutgoingCopy : IDisposable
     public PathStatus Status => _source.Status;
 
     /// <summary>Writes it as a tar.</summary>
-    public Task WriteToAsync(Stream output, CancellationToken cancellationToken) =>
-        BlockingToAsyncStream.RunAsync("copy-out", output, tar => _source.WriteTo(tar, ContainerCopy.MaxDepth, _maps, cancellationToken), cancellationToken);
+    public Task WriteToAsync(Stream output, CancellationToken cancellationToken) => WriteToAsync(output, null, cancellationToken);
+
+    /// <summary>Writes it as a tar.</summary>
+    /// <param name="name">What the entries are named after; null: the path's last component.</param>
+    public Task WriteToAsync(Stream output, string? name, CancellationToken cancellationToken) =>
+        BlockingToAsyncStream.RunAsync("copy-out", output, tar => _source.WriteTo(tar, name, ContainerCopy.MaxDepth, _maps, cancellationToken), cancellationToken);
 
     public void Dispose() => _source.Dispose();
 }

@@ -40,18 +40,18 @@ internal sealed class CopySource : IDisposable
         }
     }
 
-    /// <summary>Writes it as a tar whose entries are named after the path's last component.</summary>
-    public void WriteTo(Stream tar, int maxDepth, IdMaps? maps, CancellationToken cancellationToken)
+    /// <summary>Writes it as a tar whose entries are named after the path's last component, or as told.</summary>
+    public void WriteTo(Stream tar, string? name, int maxDepth, IdMaps? maps, CancellationToken cancellationToken)
     {
         try
         {
             if (_entry is null)
             {
-                CopyTree.Write(_directory, Prefix(), Path.IsRoot, tar, maxDepth, maps, cancellationToken);
+                CopyTree.Write(_directory, Prefix(name ?? Path.Name), Path.IsRoot, tar, maxDepth, maps, cancellationToken);
             }
             else
             {
-                CopyTree.WriteFile(_directory, _entry, tar, maps, cancellationToken);
+                CopyTree.WriteFile(_directory, _entry, name is null ? null : Encoding.UTF8.GetBytes(name), tar, maps, cancellationToken);
             }
         }
         catch (KernelException error)
@@ -124,5 +124,5 @@ internal sealed class CopySource : IDisposable
     }
 
     /// <summary>Entries below the root begin with a slash; others with the name.</summary>
-    private byte[] Prefix() => Path.Name == "/" ? "/"u8.ToArray() : Encoding.UTF8.GetBytes(Path.Name + "/");
+    private static byte[] Prefix(string name) => name == "/" ? "/"u8.ToArray() : Encoding.UTF8.GetBytes(name + "/");
 }

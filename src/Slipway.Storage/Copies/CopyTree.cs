@@ -32,9 +32,10 @@ internal sealed class CopyTree : TreeWalk
     }
 
     /// <summary>One file, which is no directory.</summary>
-    public static void WriteFile(SafeFileHandle parent, byte[] name, Stream output, IdMaps? maps, CancellationToken cancellationToken)
+    /// <param name="written">The entry's name; null: the file's.</param>
+    public static void WriteFile(SafeFileHandle parent, byte[] name, byte[]? written, Stream output, IdMaps? maps, CancellationToken cancellationToken)
     {
-        var archiver = new FileArchiver(output, maps: maps);
+        var archiver = new FileArchiver(output, maps: maps) { Renamed = written };
         if (FileStatus.TryOf(parent, name) is { } status)
         {
             archiver.AddFile(new WalkedFile(parent, name, status), cancellationToken);

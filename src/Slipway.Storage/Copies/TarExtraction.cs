@@ -32,7 +32,7 @@ internal sealed class TarExtraction(CopyTarget target, CopyOptions options, int 
             while (reader.Next() is { } entry)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                Apply(entry, reader);
+                Apply(Renamed(entry), reader);
             }
 
             // Writers pad the end to whole records; a client that is not listened to would take it for an error.
@@ -76,6 +76,9 @@ internal sealed class TarExtraction(CopyTarget target, CopyOptions options, int 
             throw Failure(error, path);
         }
     }
+
+    private TarEntry Renamed(TarEntry entry) => options.Renamed is not { } renamed ? entry
+        : entry with { Name = renamed.Of(entry.Name), LinkName = entry.Type == TarEntryType.HardLink ? renamed.Of(entry.LinkName) : entry.LinkName };
 
     /// <summary>The entry with the owner that means its own in the tree.</summary>
     private TarEntry Outside(TarEntry entry)

@@ -34,6 +34,10 @@ public interface IImageIngest : IAsyncDisposable
     /// <exception cref="StorageException">InvalidParameter: no valid tar; System: disk full.</exception>
     Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken);
 
+    /// <summary>As <see cref="AddTarAsync(Digest, Stream, CancellationToken)"/>, for a tar that is written as it is read.</summary>
+    /// <param name="write">Called on a thread of its own; what it throws is what the call throws.</param>
+    Task<Layer> AddTarAsync(Digest parent, Action<Stream, CancellationToken> write, CancellationToken cancellationToken);
+
     /// <summary>Makes the image visible, durably, with all its documents byte for byte.</summary>
     Task<Image> CommitAsync(IngestedImage image, CancellationToken cancellationToken);
 }

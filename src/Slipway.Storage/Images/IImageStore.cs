@@ -37,6 +37,10 @@ public interface IImageStore
     /// <exception cref="StorageException">NotFound: no such image, or not for this platform.</exception>
     Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken);
 
+    /// <summary>Layers, of images or not, as a registry gets them: each once, compressed by gzip, without documents.</summary>
+    /// <exception cref="StorageException">NotFound: one of them is not in the store.</exception>
+    Task<ImagePublication> PublishLayersAsync(IReadOnlyList<Layer> layers, CancellationToken cancellationToken);
+
     /// <summary>The tar of a layer that an image has, by its digest; null where none has it, or its tar cannot be made again.</summary>
     LayerTar? FindLayer(Digest diffId);
 
@@ -90,8 +94,8 @@ public sealed record ImportOptions
     /// <summary>The name to give, or null.</summary>
     public Reference? Reference { get; init; }
 
-    /// <summary>Dockerfile instructions (<c>CMD ["sh"]</c>): those that only change the configuration.</summary>
-    public IReadOnlyList<string> Changes { get; init; } = [];
+    /// <summary>How its containers are run.</summary>
+    public ImageRunConfig Config { get; init; } = new();
 
     /// <summary>The comment of the history entry.</summary>
     public string Message { get; init; } = "";

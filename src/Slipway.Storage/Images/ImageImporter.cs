@@ -17,7 +17,6 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
     /// <summary>Blocks; for a thread of its own.</summary>
     public ImportedImage Import(Stream source, ImportOptions options, IProgress<ImageProgress>? progress, CancellationToken cancellationToken)
     {
-        var run = ChangeInstructions.Apply(new ImageRunConfig(), options.Changes);
         var imported = new ImportedImage(content.Create());
         try
         {
@@ -25,7 +24,7 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
             var diffId = Unpack(source, staging, progress, cancellationToken);
             imported.Pin = layers.Pin(diffId);
             staging.Publish(diffId, parent: default);
-            imported.Config = JsonSerializer.SerializeToUtf8Bytes(Config(diffId, run, options), OciJson.Default.ImageConfig);
+            imported.Config = JsonSerializer.SerializeToUtf8Bytes(Config(diffId, options), OciJson.Default.ImageConfig);
             imported.ConfigBlob.Write(imported.Config);
             imported.Layer = new StoredLayer(new Layer(diffId, diffId, staging.Size), diffId);
             layers.Flush();
@@ -56,7 +55,7 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
         return tar.Finish(cancellationToken);
     }
 
-    private ImageConfig Config(Digest diffId, ImageRunConfig run, ImportOptions options)
+    private ImageConfig Config(Digest diffId, ImportOptions options)
     {
         var created = clock.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fffffff'Z'", CultureInfo.InvariantCulture);
         var platform = (options.Platform ?? Platform.Host).Normalize();
@@ -66,7 +65,7 @@ internal sealed class ImageImporter(ContentStore content, LayerStore layers, Unp
             Variant = platform.Variant,
             Os = platform.Os,
             Comment = options.Message,
-            Config = run,
+            Config = options.Config,
             Created = created,
             DockerVersion = "",
             History = [new ImageHistory { Created = created, Comment = options.Message }],

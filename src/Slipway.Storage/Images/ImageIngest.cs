@@ -1,5 +1,6 @@
 using Slipway.Oci;
 using Slipway.Storage.Layers;
+using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Images;
 
@@ -81,6 +82,15 @@ internal sealed class ImageIngest(
         {
             _diskFull = true;
             throw;
+        }
+    }
+
+    public async Task<Layer> AddTarAsync(Digest parent, Action<Stream, CancellationToken> write, CancellationToken cancellationToken)
+    {
+        var tar = new ProducedStream("layer-write", write);
+        await using (tar.ConfigureAwait(false))
+        {
+            return await AddTarAsync(parent, tar, cancellationToken).ConfigureAwait(false);
         }
     }
 

@@ -49,6 +49,29 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
         }
     }
 
+    /// <inheritdoc cref="IImageStore.PublishLayersAsync"/>
+    public async Task<ImagePublication> PublishLayersAsync(IReadOnlyList<Layer> wanted, CancellationToken cancellationToken)
+    {
+        var draft = new Draft();
+        try
+        {
+            foreach (var layer in wanted)
+            {
+                draft.Held.Add(layers.TryPin(layer.ChainId) ?? throw new StorageException(StorageErrorKind.NotFound, $"layer {layer.ChainId} not found"));
+            }
+
+            using var slots = new SemaphoreSlim(Math.Clamp(Environment.ProcessorCount, 2, 8));
+            var made = await Task.WhenAll(wanted.DistinctBy(layer => layer.DiffId).Select(layer => MakeAsync(draft, layer, default, slots, cancellationToken))).ConfigureAwait(false);
+            draft.Blobs.AddRange(made);
+            return new StoredPublication(draft.Documents, draft.Blobs, draft.Held);
+        }
+        catch
+        {
+            draft.Held.ForEach(item => item.Dispose());
+            throw;
+        }
+    }
+
     /// <summary>The index that a name denotes, if all its images are here; a registry takes an index only where it has what the index names.</summary>
     private StoredIndex? WholeIndex(Digest target, IReadOnlyList<ImageCatalog.Entry> entries)
     {

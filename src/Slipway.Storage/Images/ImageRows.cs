@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Slipway.Oci;
+using Slipway.Storage.Content;
 using Slipway.Storage.Layers;
 using Slipway.Storage.State;
 
@@ -129,6 +130,7 @@ internal static class ImageRows
     {
         connection.Execute("DELETE FROM blobs WHERE digest NOT IN (SELECT digest FROM image_blobs)", []);
         connection.Execute("DELETE FROM blob_sources WHERE digest NOT IN (SELECT digest FROM image_blobs UNION SELECT blob FROM image_layers)", []);
+        DocumentJournal.DeleteUnused(connection);
         connection.Execute("DELETE FROM layer_encodings WHERE diff_id NOT IN (SELECT diff_id FROM layers)", []);
     }
 

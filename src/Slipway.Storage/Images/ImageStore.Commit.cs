@@ -1,4 +1,5 @@
 using Slipway.Oci;
+using Slipway.Storage.Content;
 using Slipway.Storage.Layers;
 using Slipway.Storage.Threading;
 
@@ -102,7 +103,7 @@ internal sealed partial class ImageStore
                 await WriteAsync(
                     connection =>
                     {
-                        _content.Add([.. contents.Select(document => document.Content)]);
+                        DocumentJournal.Add(connection, _content, [.. contents.Select(document => document.Content)]);
                         BlobRow[] blobs = [.. contents.Select(document => new BlobRow(document.Descriptor.Digest, document.Descriptor.Size, document.Descriptor.MediaType))];
                         ImageRows.Insert(connection, new ImageRow(documents.ImageId, image.Config.ToArray(), image.Manifest?.Descriptor.Digest ?? default, lineage, blobs));
                         foreach (var layer in lineage)

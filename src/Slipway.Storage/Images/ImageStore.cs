@@ -64,6 +64,8 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         return await _publisher.PublishAsync(entry, name is null ? default : catalog.TargetOf(name), name is null || platform is not null ? [entry] : catalog.AllByName(name), cancellationToken).ConfigureAwait(false);
     }
 
+    public Task<ImagePublication> PublishLayersAsync(IReadOnlyList<Layer> layers, CancellationToken cancellationToken) => _publisher.PublishLayersAsync(layers, cancellationToken);
+
     public LayerTar? FindLayer(Digest diffId) => Volatile.Read(ref _catalog).FindLayer(diffId) is { } found ? _tars.TryHold(found.Layer, found.Blob) : null;
 
     public ReadOnlyMemory<byte> RawConfig(Digest imageId) =>
@@ -214,8 +216,22 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
             },
             cancellationToken);
 
-    /// <summary>Reads the images at start.</summary>
-    public Task OpenAsync(CancellationToken cancellationToken) => ChangeAsync(() => RefreshAsync(cancellationToken), cancellationToken);
+    /// <summary>Reads the images at start, and completes what the end of the last engine cut off.</summary>
+    public Task OpenAsync(CancellationToken cancellationToken) =>
+        ChangeAsync(
+            async () =>
+            {
+                await _database.WriteAsync(
+                    connection =>
+                    {
+                        DocumentJournal.Settle(connection, _content);
+                        return true;
+                    },
+                    WritePurpose.GivesRoom,
+                    cancellationToken).ConfigureAwait(false);
+                await RefreshAsync(cancellationToken).ConfigureAwait(false);
+            },
+            cancellationToken);
 
     public void Dispose() => _change.Dispose();
 

@@ -43,7 +43,7 @@ internal static class LayerRows
     public static List<Digest> Held(DatabaseConnection connection) =>
         connection.Query("SELECT chain_id FROM held_layers", reader => Digest.Parse(reader.GetString(0)));
 
-    /// <summary>Deletes the rows of layers that neither an image, a container nor a hold uses; returns them, highest first.</summary>
+    /// <summary>Deletes the rows of layers that neither an image, a container, a hold nor a build's record uses; returns them, highest first.</summary>
     public static List<Digest> DeleteUnused(DatabaseConnection connection)
     {
         var deleted = new List<Digest>();
@@ -55,6 +55,7 @@ internal static class LayerRows
                 WHERE NOT EXISTS (SELECT 1 FROM image_layers WHERE chain_id = layer.chain_id)
                   AND NOT EXISTS (SELECT 1 FROM container_layers WHERE chain_id = layer.chain_id)
                   AND NOT EXISTS (SELECT 1 FROM held_layers WHERE chain_id = layer.chain_id)
+                  AND NOT EXISTS (SELECT 1 FROM build_cache WHERE chain_id = layer.chain_id)
                   AND NOT EXISTS (SELECT 1 FROM layers AS child WHERE child.parent = layer.chain_id)
                 """,
                 reader => Digest.Parse(reader.GetString(0)));

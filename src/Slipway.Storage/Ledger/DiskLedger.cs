@@ -102,7 +102,7 @@ internal sealed class DiskLedger : IDiskLedger, IDisposable
                 case "tmp":
                     AddEach(entries, name, LedgerKind.Temporary, prefix: "tmp/");
                     break;
-                case "base" or "empty" or "lock" or "secrets" or "supervisor":
+                case "base" or "builds" or "empty" or "lock" or "secrets" or "supervisor":
                     Add(entries, LedgerKind.Engine, name, TreeSize.Of(_root, name));
                     break;
                 default:

@@ -17,12 +17,16 @@ public interface ISnapshotStore
     /// <param name="containerId">64 hexadecimal digits.</param>
     /// <param name="readOnly">Mount it read-only (docker run --read-only).</param>
     /// <param name="users">Whose ids the files show with: those of the layers, which all containers share, are the ids inside. Null: as they are.</param>
-    /// <param name="size">
-    /// Bytes that what the container writes may take, where its directory is made now: then upper and work are on a file system in a file of that size, which is the container's as
-    /// long as it exists. Null: as many as the disk has.
-    /// </param>
     /// <exception cref="StorageException">System, among others: the kernel or the file system knows no id-mapped layers.</exception>
-    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null, long? size = null);
+    SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null);
+
+    /// <summary>
+    /// Makes the layer of a container that may write so many bytes, before it is mounted for the first time: bounded by a project quota where the file system has them, else on a file
+    /// system in a file. One that exists keeps its kind.
+    /// </summary>
+    /// <param name="size">Bytes; the same each time.</param>
+    /// <exception cref="StorageException">System, among others: the layer has a project quota that is not enforced any more.</exception>
+    Task EnsureSizedAsync(IReadOnlyList<Digest> chainIds, string containerId, long size, CancellationToken cancellationToken);
 
     /// <summary>Mounts an image's layers read-only, detached.</summary>
     /// <param name="chainIds">Layers, lowest first; may be empty.</param>
@@ -36,14 +40,25 @@ public interface ISnapshotStore
     Task<IReadOnlyList<FileChange>> ChangesAsync(IReadOnlyList<Digest> chainIds, string containerId, CancellationToken cancellationToken);
 
     /// <summary>The container's own layer as the tar of an image layer (<c>docker commit</c>), for as long as <paramref name="read"/> runs.</summary>
+    /// <param name="newest">No file is told to be newer; null: times are what they are.</param>
     /// <param name="read">Gets the tar, or null where the container changed nothing.</param>
-    Task<T> ReadLayerAsync<T>(IReadOnlyList<Digest> chainIds, string containerId, Func<Stream?, Task<T>> read, CancellationToken cancellationToken);
+    Task<T> ReadLayerAsync<T>(IReadOnlyList<Digest> chainIds, string containerId, DateTimeOffset? newest, Func<Stream?, Task<T>> read, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Takes away what a container's layer has only because something was mounted there: empty files and directories at these paths, and the directories they are in, as far as
+    /// they are empty then and the image has none of them. What is something else by now stays (CVE-2024-23652).
+    /// </summary>
+    /// <param name="paths">In the root file system, links in them resolved.</param>
+    void RemoveMountPoints(IReadOnlyList<Digest> chainIds, string containerId, IReadOnlyCollection<string> paths);
 
     /// <summary>Writes the whole root file system as a tar (<c>docker export</c>), without what is mounted inside. The container may run; its own mounts are not entered.</summary>
     Task ExportAsync(IReadOnlyList<Digest> chainIds, string containerId, Stream output, CancellationToken cancellationToken);
 
+    /// <summary>Writes layers as the tar of one file system.</summary>
+    Task ExportImageAsync(IReadOnlyList<Digest> chainIds, Stream output, CancellationToken cancellationToken);
+
     /// <summary>Removes the container's layer; nothing happens where there is none. The root file system must not be mounted any more.</summary>
-    void Remove(string containerId);
+    Task RemoveAsync(string containerId);
 
     /// <summary>The containers that have a layer, for recovery.</summary>
     IReadOnlyList<string> List();

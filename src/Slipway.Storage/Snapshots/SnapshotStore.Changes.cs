@@ -1,10 +1,12 @@
 using System.IO.Pipelines;
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Oci;
 using Slipway.Storage.Changes;
+using Slipway.Storage.Layers;
 using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Snapshots;
@@ -31,11 +33,12 @@ internal sealed partial class SnapshotStore
             return ChangeList.Of(upper, lower, _limits.MaxDepth, cancellationToken);
         }));
 
-    public async Task<T> ReadLayerAsync<T>(IReadOnlyList<Digest> chainIds, string containerId, Func<Stream?, Task<T>> read, CancellationToken cancellationToken)
+    public async Task<T> ReadLayerAsync<T>(
+        IReadOnlyList<Digest> chainIds, string containerId, DateTimeOffset? newest, Func<Stream?, Task<T>> read, CancellationToken cancellationToken)
     {
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var pipe = new Pipe(new PipeOptions(pauseWriterThreshold: PipeBytes, resumeWriterThreshold: PipeBytes / 2, useSynchronizationContext: false));
-        var writing = WriteLayerAsync(chainIds, containerId, pipe.Writer, stop.Token);
+        var writing = WriteLayerAsync(chainIds, containerId, newest, pipe.Writer, stop.Token);
         try
         {
             var first = await pipe.Reader.ReadAtLeastAsync(TarBlock, cancellationToken).ConfigureAwait(false);
@@ -63,6 +66,55 @@ internal sealed partial class SnapshotStore
         }
     }
 
+    public void RemoveMountPoints(IReadOnlyList<Digest> chainIds, string containerId, IReadOnlyCollection<string> paths)
+    {
+        if (paths.Count == 0 || TryOpenUpper(containerId) is not { } upper)
+        {
+            return;
+        }
+
+        using var root = new RootDirectory(upper);
+        using var lower = new LowerView(MountLower(chainIds, containerId, upper: null));
+        foreach (var path in paths)
+        {
+            byte[] left = Encoding.UTF8.GetBytes(path.Trim('/'));
+            while (left.Length > 0 && lower.Find(left) is null && TryRemoveEmpty(root, left))
+            {
+                left = EntryPath.Parent(left).ToArray();
+            }
+        }
+    }
+
+    private static bool TryRemoveEmpty(RootDirectory root, byte[] path)
+    {
+        if (root.TryOpen(EntryPath.Parent(path), OpenFlags.Path | OpenFlags.Directory, out var directory, resolution: Resolution.Canonical) != 0)
+        {
+            return false;
+        }
+
+        using (directory)
+        {
+            var name = EntryPath.Name(path);
+            switch (FileStatus.TryOf(directory!, name))
+            {
+                case { IsDirectory: true } when !DirectoryHasEntries(directory!, name):
+                    DirectoryEntry.RemoveDirectory(directory!, name);
+                    return true;
+                case { IsRegularFile: true, Size: 0 }:
+                    DirectoryEntry.Unlink(directory!, name);
+                    return true;
+                default:
+                    return false;
+            }
+        }
+    }
+
+    private static bool DirectoryHasEntries(SafeFileHandle directory, ReadOnlySpan<byte> name)
+    {
+        using var opened = DirectoryEntry.Open(directory, name, OpenFlags.Path | OpenFlags.Directory);
+        return new DirectoryListing(opened).Any();
+    }
+
     public Task ExportAsync(IReadOnlyList<Digest> chainIds, string containerId, Stream output, CancellationToken cancellationToken) =>
         BlockingToAsyncStream.RunAsync(
             "container-export",
@@ -76,7 +128,18 @@ internal sealed partial class SnapshotStore
             }),
             cancellationToken);
 
-    private async Task WriteLayerAsync(IReadOnlyList<Digest> chainIds, string containerId, PipeWriter writer, CancellationToken cancellationToken)
+    public Task ExportImageAsync(IReadOnlyList<Digest> chainIds, Stream output, CancellationToken cancellationToken) =>
+        BlockingToAsyncStream.RunAsync(
+            "image-export",
+            output,
+            stream =>
+            {
+                using var root = MountImage(chainIds);
+                TreeArchive.Write(root, stream, _limits.MaxDepth, cancellationToken);
+            },
+            cancellationToken);
+
+    private async Task WriteLayerAsync(IReadOnlyList<Digest> chainIds, string containerId, DateTimeOffset? newest, PipeWriter writer, CancellationToken cancellationToken)
     {
         try
         {
@@ -90,7 +153,7 @@ internal sealed partial class SnapshotStore
                     {
                         using var lower = new LowerView(MountLower(chainIds, containerId, upper: null));
                         using var upper = TryOpenUpper(containerId) ?? _empty.Open(OpenFlags.Directory);
-                        LayerArchive.Write(upper, lower, stream, _limits.MaxDepth, cancellationToken);
+                        LayerArchive.Write(upper, lower, stream, newest, _limits.MaxDepth, cancellationToken);
                         return true;
                     }),
                     cancellationToken).ConfigureAwait(false);

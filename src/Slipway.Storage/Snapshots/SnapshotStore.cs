@@ -8,6 +8,7 @@ using Slipway.Kernel.Users;
 using Slipway.Oci;
 using Slipway.Storage.Content;
 using Slipway.Storage.Layers;
+using Slipway.Storage.Quotas;
 
 namespace Slipway.Storage.Snapshots;
 
@@ -27,13 +28,14 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     private readonly TemporaryDirectory _temporary;
     private readonly LayerStore _layers;
     private readonly UnpackLimits _limits;
+    private readonly ProjectQuotas _projects;
 
     /// <summary>Directories of containers to come, by their names among what is temporary.</summary>
     private readonly SparePool<string> _spares;
 
-    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, UnpackLimits limits, TimeProvider time)
+    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, ProjectQuotas projects, UnpackLimits limits, TimeProvider time)
     {
-        (_temporary, _layers, _limits) = (temporary, layers, limits);
+        (_temporary, _layers, _projects, _limits) = (temporary, layers, projects, limits);
         _path = root / "containers";
         _path.CreateDirectories(DataRoot.DirectoryMode);
         _containers = _path.Open(OpenFlags.Directory);
@@ -54,14 +56,14 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         _spares = new SparePool<string>(Make, Drop, time);
     }
 
-    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null, long? size = null)
+    public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null)
     {
         var lowers = new List<SafeFileHandle>(chainIds.Count + 1);
         try
         {
             OpenLayers(chainIds, $"of container {containerId}", lowers);
             lowers.Add(_base.Open(OpenFlags.Path | OpenFlags.Directory));
-            using var directory = Open(containerId, lowers[0], size);
+            using var directory = Open(containerId, lowers[0]);
             using var image = TryMountImage(directory);
             var stored = image ?? directory;
             using var mapped = users is null ? null : MappedLayers.Map(stored, users, isMount: image is not null);
@@ -132,11 +134,13 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
     }
 
-    public void Remove(string containerId)
+    public async Task RemoveAsync(string containerId)
     {
         try
         {
-            _temporary.Consume(_containers, Checked(containerId));
+            var project = ProjectOf(Checked(containerId));
+            _temporary.Consume(_containers, containerId);
+            await _projects.ReturnAsync(project).ConfigureAwait(false);
         }
         catch (KernelException error)
         {
@@ -163,14 +167,20 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     }
 
     /// <summary>The container's directory, made whole before it gets its name: upper looks like the root of the layer below it.</summary>
-    private SafeFileHandle Open(string containerId, SafeFileHandle below, long? size)
+    private SafeFileHandle Open(string containerId, SafeFileHandle below)
     {
         if (DirectoryEntry.TryOpen(_containers, Checked(containerId), OpenFlags.Directory, out var container) == 0)
         {
             return container!;
         }
 
-        var name = size is { } bytes ? MakeSized(bytes) : _spares.TryTake() ?? Make();
+        Place(_spares.TryTake() ?? Make(), containerId, below);
+        return DirectoryEntry.Open(_containers, containerId, OpenFlags.Directory);
+    }
+
+    /// <summary>Makes a directory among what is temporary the container's.</summary>
+    private void Place(string name, string containerId, SafeFileHandle below)
+    {
         using (var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory))
         using (var image = TryMountImage(directory))
         {
@@ -188,18 +198,27 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
 
         DirectoryEntry.Rename(_temporary.Descriptor, name, _containers, containerId, RenameFlags.NoReplace);
-        return DirectoryEntry.Open(_containers, containerId, OpenFlags.Directory);
     }
 
-    /// <summary>A container's directory that is not yet one's: upper is root's.</summary>
-    private string Make()
+    /// <summary>The layer that a container's own one lies on: its upper directory looks like that one's root.</summary>
+    private SafeFileHandle Highest(IReadOnlyList<Digest> chainIds, string containerId)
     {
-        var name = _temporary.NewName("spare");
+        var lowers = new List<SafeFileHandle>(1);
+        OpenLayers([.. chainIds.TakeLast(1)], $"of container {containerId}", lowers);
+        return lowers.Count > 0 ? lowers[0] : _base.Open(OpenFlags.Path | OpenFlags.Directory);
+    }
+
+    private string Make() => Make("spare", ProjectQuota.NoProject);
+
+    /// <summary>A container's directory that is not yet one's: upper is root's.</summary>
+    private string Make(string kind, uint project)
+    {
+        var name = _temporary.NewName(kind);
         DirectoryEntry.CreateDirectory(_temporary.Descriptor, name, DataRoot.DirectoryMode);
         try
         {
             using var directory = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory);
-            Fill(directory);
+            Fill(directory, project);
             return name;
         }
         catch (KernelException)
@@ -209,11 +228,22 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
     }
 
-    private static void Fill(SafeFileHandle layer)
+    private static void Fill(SafeFileHandle layer, uint project)
     {
         DirectoryEntry.CreateDirectory(layer, Work, 0x1c0);
         DirectoryEntry.CreateDirectory(layer, Upper, RootMode);
         DirectoryEntry.ChangeMode(layer, Upper, RootMode);
+        if (project == ProjectQuota.NoProject)
+        {
+            return;
+        }
+
+        // Both: a file that is copied up begins its life in work, and none moves from one project to another.
+        foreach (var name in (ReadOnlySpan<string>)[Upper, Work])
+        {
+            using var directory = DirectoryEntry.Open(layer, name, OpenFlags.Directory);
+            ProjectQuota.Assign(directory, project);
+        }
     }
 
     private void Drop(string name)

@@ -176,6 +176,32 @@ internal static class Schema
             document BLOB NOT NULL
         ) STRICT, WITHOUT ROWID;
         """,
+        """
+        -- Documents of images whose files may not be on the disk yet.
+        CREATE TABLE document_journal (
+            digest  TEXT PRIMARY KEY,
+            content BLOB NOT NULL
+        ) STRICT;
+        """,
+        """
+        -- Project numbers by which the file system bounds volumes and layers of containers; which is whose, the directories say themselves.
+        CREATE TABLE projects (id INTEGER PRIMARY KEY) STRICT;
+        """,
+        """
+        -- What steps of builds made, by what they were made of. Empty boot: the layer is on the disk; else it is as far as that boot goes.
+        CREATE TABLE build_cache (
+            key         TEXT PRIMARY KEY,
+            parent      TEXT NOT NULL,
+            chain_id    TEXT REFERENCES layers (chain_id),
+            kind        TEXT NOT NULL,
+            description TEXT NOT NULL,
+            created     INTEGER NOT NULL,
+            last_used   INTEGER NOT NULL,
+            uses        INTEGER NOT NULL,
+            boot        TEXT NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX build_cache_chain ON build_cache (chain_id);
+        """,
     ];
 
     /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>

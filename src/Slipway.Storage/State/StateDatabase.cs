@@ -1,4 +1,5 @@
 using Microsoft.Data.Sqlite;
+using Slipway.Kernel;
 
 namespace Slipway.Storage.State;
 
@@ -95,12 +96,14 @@ internal sealed class StateDatabase : IAsyncDisposable
                     _reserve.Keep();
                     return result;
                 }
-                catch (SqliteException error) when (purpose == WritePurpose.GivesRoom && error.SqliteErrorCode == SQLITE_FULL && _reserve.TryRelease())
+                catch (Exception error) when (purpose == WritePurpose.GivesRoom && IsDiskFull(error) && _reserve.TryRelease())
                 {
                     return work(connection);
                 }
             },
             cancellationToken);
+
+    private static bool IsDiskFull(Exception error) => error is SqliteException { SqliteErrorCode: SQLITE_FULL } or KernelException { Errno: Errno.ENOSPC or Errno.EDQUOT };
 }
 
 internal static class SqliteDataReaderExtensions

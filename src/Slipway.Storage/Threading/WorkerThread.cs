@@ -1,8 +1,16 @@
+using Slipway.Kernel.Security;
+
 namespace Slipway.Storage.Threading;
 
-/// <summary>Runs work that blocks in system calls on a thread of its own, with a name, and never on the pool.</summary>
-internal static class WorkerThread
+/// <summary>
+/// Runs work that blocks in system calls on a thread of its own, with a name, and never on the pool. Such a thread may not do without a bound: what it writes into a volume or a layer of
+/// a size counts like what the container writes.
+/// </summary>
+public static class WorkerThread
 {
+    /// <summary>With it ext4 takes blocks beyond a quota (capabilities(7)).</summary>
+    private static readonly ulong s_exempt = Capability.Mask(["CAP_SYS_RESOURCE"]);
+
     public static Task<T> RunAsync<T>(string name, Func<T> work)
     {
         var completion = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -10,6 +18,7 @@ internal static class WorkerThread
         {
             try
             {
+                ThreadCapabilities.Lower(s_exempt);
                 completion.SetResult(work());
             }
             catch (OperationCanceledException error)

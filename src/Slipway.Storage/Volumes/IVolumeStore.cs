@@ -26,7 +26,7 @@ public interface IVolumeStore
     Task<IReadOnlyList<VolumeRow>> OpenAsync(Func<string, long?, byte[]> adopt, CancellationToken cancellationToken);
 
     /// <summary>Makes a volume.</summary>
-    /// <param name="size">Bytes it may take at most (a file system of its own holds it); null: no limit of its own.</param>
+    /// <param name="size">Bytes it may take at most (a project quota or a file system of its own holds it); null: no limit of its own.</param>
     Task CreateAsync(VolumeRow row, long? size, CancellationToken cancellationToken);
 
     /// <summary>Makes a volume with what is in a directory, all of it or nothing.</summary>
@@ -55,6 +55,10 @@ public interface IVolumeStore
 
     /// <summary>Whether the volume's content is in a file system of its own, which must be mounted to be seen.</summary>
     bool HasImage(string name);
+
+    /// <summary>Makes sure that a volume of a size, whose content is not in a file system of its own, is held to it by its project.</summary>
+    /// <exception cref="StorageException">It is not, any more.</exception>
+    void HoldSize(string name, long size);
 
     /// <summary>As <see cref="MountAsync"/>, of the file system that holds the volume's content.</summary>
     Task MountImageAsync(string name, CancellationToken cancellationToken);

@@ -4,6 +4,7 @@ using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Storage.Changes;
 using Slipway.Storage.Content;
+using Slipway.Storage.Quotas;
 using Slipway.Storage.Threading;
 
 namespace Slipway.Storage.Volumes;
@@ -28,6 +29,21 @@ internal sealed partial class VolumeStore
             return VolumeImage.Mount(volume);
         },
         cancellationToken);
+
+    public void HoldSize(string name, long size)
+    {
+        if (_projects.Of(_volumes, name) is var project and not ProjectQuota.NoProject)
+        {
+            _projects.Hold(project, size, $"volume {name}");
+        }
+        else
+        {
+            throw new StorageException(StorageErrorKind.System, $"volume {name} is to hold {size} bytes at most, but somebody has replaced its directory");
+        }
+    }
+
+    /// <summary>The projects of all volumes, as the directories say; what is mounted on their contents is not looked at.</summary>
+    public IEnumerable<uint> Projects() => new DirectoryListing(_volumes).Select(entry => ProjectQuotas.Read(_volumes, Encoding.UTF8.GetString(entry.Name)));
 
     public Task CopyAsync(HostPath source, VolumeRow row, long? size, CancellationToken cancellationToken) =>
         GuardAsync("create", row.Name, () => PlaceAsync(
@@ -95,11 +111,12 @@ internal sealed partial class VolumeStore
     private async Task PlaceAsync(VolumeRow row, long? size, Action<SafeFileHandle, byte[]> fill, CancellationToken cancellationToken)
     {
         var made = _temporary.NewName("volume");
+        var project = size is { } bytes && _projects.IsAvailable ? await _projects.TakeAsync(bytes, cancellationToken).ConfigureAwait(false) : ProjectQuota.NoProject;
         try
         {
             await WorkerThread.RunAsync("volume-creation", () =>
             {
-                Make(made, size, fill);
+                Make(made, size, project, fill);
                 return true;
             }).ConfigureAwait(false);
             await _table.InsertAsync(row, cancellationToken).ConfigureAwait(false);
@@ -113,18 +130,26 @@ internal sealed partial class VolumeStore
                 throw;
             }
         }
-        finally
+        catch
         {
             TreeRemoval.Remove(_temporary.Descriptor, made);
+            await _projects.ReturnAsync(project).ConfigureAwait(false);
+            throw;
         }
     }
 
-    private void Make(string name, long? size, Action<SafeFileHandle, byte[]> fill)
+    /// <param name="project">Whose the volume is to be, where that bounds it.</param>
+    private void Make(string name, long? size, uint project, Action<SafeFileHandle, byte[]> fill)
     {
         MakeDirectory(_temporary.Descriptor, name, DataRoot.DirectoryMode);
         using var volume = DirectoryEntry.Open(_temporary.Descriptor, name, OpenFlags.Directory);
+        if (project != ProjectQuota.NoProject)
+        {
+            ProjectQuota.Assign(volume, project);
+        }
+
         MakeDirectory(volume, Data, DataMode);
-        if (size is not { } bytes)
+        if (size is not { } bytes || project != ProjectQuota.NoProject)
         {
             fill(volume, Encoding.UTF8.GetBytes(Data));
             return;
@@ -153,10 +178,13 @@ internal sealed partial class VolumeStore
         }
     }
 
-    private long? ImageSize(string name)
+    /// <summary>Bytes that a volume holds at most, as its file or the quota of its project says.</summary>
+    private long? SizeOf(string name)
     {
         using var volume = TryOpenVolume(name);
-        return volume is not null && FileStatus.TryOf(volume, VolumeImage.FileName) is { IsRegularFile: true } image ? image.Size : null;
+        return volume is not null && FileStatus.TryOf(volume, VolumeImage.FileName) is { IsRegularFile: true } image
+            ? image.Size
+            : _projects.LimitOf(ProjectQuotas.Read(_volumes, name));
     }
 
     private SafeFileHandle OpenVolume(string name) => DirectoryEntry.Open(_volumes, name, OpenFlags.Directory);

@@ -4,6 +4,7 @@ using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Storage.Content;
+using Slipway.Storage.Quotas;
 using Slipway.Storage.State;
 using Slipway.Storage.Threading;
 
@@ -17,11 +18,12 @@ internal sealed partial class VolumeStore : IVolumeStore, IDisposable
     private readonly HostPath _path;
     private readonly SafeFileHandle _volumes;
     private readonly TemporaryDirectory _temporary;
+    private readonly ProjectQuotas _projects;
     private readonly VolumeTable _table;
 
-    public VolumeStore(HostPath root, TemporaryDirectory temporary, VolumeTable table)
+    public VolumeStore(HostPath root, TemporaryDirectory temporary, ProjectQuotas projects, VolumeTable table)
     {
-        (_temporary, _table) = (temporary, table);
+        (_temporary, _projects, _table) = (temporary, projects, table);
         _path = root / "volumes";
         _path.CreateDirectories(DataRoot.DirectoryMode);
         _volumes = _path.Open(OpenFlags.Directory);
@@ -48,7 +50,7 @@ internal sealed partial class VolumeStore : IVolumeStore, IDisposable
                 continue;
             }
 
-            var size = ImageSize(name);
+            var size = SizeOf(name);
             if (size is null && IsEmpty(Path(name)))
             {
                 _temporary.Consume(_volumes, name);
@@ -102,11 +104,12 @@ internal sealed partial class VolumeStore : IVolumeStore, IDisposable
         GuardAsync("remove", name, async () =>
         {
             // Gone with one rename; what a kill leaves of the removal then is in the temporary directory, or a row without a directory.
-            await WorkerThread.RunAsync("volume-removal", () =>
+            await _projects.ReturnAsync(await WorkerThread.RunAsync("volume-removal", () =>
             {
+                var project = _projects.Of(_volumes, name);
                 _temporary.Consume(_volumes, name);
-                return true;
-            }).ConfigureAwait(false);
+                return project;
+            }).ConfigureAwait(false)).ConfigureAwait(false);
             await _table.DeleteAsync(name, cancellationToken).ConfigureAwait(false);
         });
 
@@ -199,12 +202,24 @@ internal sealed partial class VolumeStore : IVolumeStore, IDisposable
         MakeDirectory(staging, copy, DataMode);
         try
         {
+            Inherit(parent, staging, copy);
             TreeCopy.Run(sourceParent, source, staging, Encoding.UTF8.GetBytes(copy), cancellationToken);
             DirectoryEntry.Rename(staging, copy, parent, name, RenameFlags.Exchange);
         }
         finally
         {
             TreeRemoval.Remove(staging, copy);
+        }
+    }
+
+    /// <summary>What takes its place in a directory of a project must be of the project from the beginning: nothing moves from one to another.</summary>
+    private static void Inherit(SafeFileHandle parent, SafeFileHandle staging, string name)
+    {
+        using var target = Descriptors.Reopen(parent, OpenFlags.Directory);
+        if (ProjectQuota.Of(target) is var project and not ProjectQuota.NoProject)
+        {
+            using var directory = DirectoryEntry.Open(staging, name, OpenFlags.Directory);
+            ProjectQuota.Assign(directory, project);
         }
     }
 

@@ -25,7 +25,7 @@ public sealed class EngineFixture : IAsyncLifetime
         DataRoot = $"/var/lib/slipway-test-{Environment.ProcessId}-{_number}",
         ExecRoot = $"/run/slipway-test-{Environment.ProcessId}-{_number}",
         SecretsKeyFile = $"/run/slipway-test-{Environment.ProcessId}-{_number}/secrets.key",
-        Plugins = new PluginDirectory($"/run/slipway-test-{Environment.ProcessId}-{_number}/plugins", []),
+        Plugins = new PluginDirectory($"/run/slipway-test-{Environment.ProcessId}-{_number}/plugins", [$"/run/slipway-test-{Environment.ProcessId}-{_number}/plugins"]),
         Bridge = $"slwt{Environment.ProcessId % 100000}x{_number}",
         BridgeAddress = $"10.217.{_number}.1/24",
         SupervisorExecutable = AppContext.BaseDirectory.TrimEnd('/').Replace("/tests/Engine/", "/tests/SupervisorProcess/", StringComparison.Ordinal) + "/Slipway.Tests.SupervisorProcess",

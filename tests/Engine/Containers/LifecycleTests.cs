@@ -77,6 +77,15 @@ public sealed class LifecycleTests(EngineFixture fixture) : IClassFixture<Engine
         Assert.Equal("running", Listed().State);
         Assert.StartsWith("Up ", Listed().Status, StringComparison.Ordinal);
         Assert.NotEmpty(Listed().NetworkSettings.Networks.Values.Single()!.NetworkID);
+        ContainerSummary started = Listed();
+        ContainerSummary later = started;
+        while (later.Status == started.Status)
+        {
+            await Task.Delay(50, Cancellation);
+            later = Listed();
+        }
+
+        Assert.Equal(started with { Status = later.Status }, later);
         await Containers.KillAsync(id, null, Cancellation);
         Assert.StartsWith("Exited (137) ", Listed().Status, StringComparison.Ordinal);
         Assert.Equal(["/listed1"], created.Names);

@@ -108,14 +108,16 @@ public sealed class RequirementTests(EngineFixture fixture) : IClassFixture<Engi
         ContainerCreateRequest web = Requiring("db6:healthy");
         web.HostConfig!.RestartPolicy = new RestartPolicy("always");
         await fixture.StartedAsync(web, "web6");
+        int before = fixture.Inspect("web6").State.Pid;
         await fixture.Engine.DisposeAsync();
         foreach (string name in (string[])["web6", "db6"])
         {
             await KillAsync(name);
         }
 
+        // The supervisor may need a moment to see that they ended, and until then they run.
         await fixture.StartAsync();
-        await EventuallyAsync(() => fixture.Inspect("web6").State.Status == "running");
+        await EventuallyAsync(() => fixture.Inspect("web6").State is { Status: "running", Pid: var pid } && pid != before);
         Assert.Equal("healthy", fixture.Inspect("db6").State.Health?.Status);
         Assert.True(DateTimeOffset.Parse(fixture.Inspect("web6").State.StartedAt, null) > DateTimeOffset.Parse(fixture.Inspect("db6").State.StartedAt, null));
 

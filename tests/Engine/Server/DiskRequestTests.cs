@@ -1,3 +1,4 @@
+using Slipway.Tests.Engine.Server.BuildKit;
 using System.Text;
 using System.Text.Json;
 using Slipway.Api.Containers;
@@ -120,6 +121,7 @@ public sealed class DiskRequestTests
     public async Task A_prune_says_what_went(string path, string expected)
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();
+        server.Engine.Builds = new FakeBuilds((_, _, _) => throw new InvalidOperationException("nothing is to be built"));
         Assert.Equal((200, expected), await server.SendAsync("POST", path));
     }
 }

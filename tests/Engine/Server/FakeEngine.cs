@@ -50,9 +50,19 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public INetworks Networks => this;
 
+    public System.Net.IPAddress? HostGateway => System.Net.IPAddress.Parse("10.1.2.3");
+
+    public string DataRoot { get; set; } = "/var/lib/slipway-fake";
+
+    public Slipway.Engine.Builds.IBuilds? Builds { get; set; }
+
     public Func<string, Network>? OnNetwork { get; set; }
 
     public List<Secret> KnownSecrets { get; } = [];
+
+    public List<string> KnownCheckpoints { get; } = [];
+
+    public bool IsExperimental { get; set; }
 
     public Func<ContainerCreate, ContainerCreateResponse>? OnCreate { get; set; }
 
@@ -98,6 +108,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public Func<ContainerCommit, string>? OnCommit { get; set; }
 
+    public Func<string, ContainerUpdateRequest, ContainerUpdateResponse>? OnUpdate { get; set; }
+
     public Func<string, Volume>? OnVolume { get; set; }
 
     public Func<DiskUsageTypes, DiskUsage> OnDiskUsage { get; set; } = _ => new DiskUsage();
@@ -122,7 +134,14 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     ContainerInspect IContainers.Inspect(string reference, bool size) => OnInspect?.Invoke(reference) ?? throw NoContainer(reference);
 
-    Task IContainers.StartAsync(string reference, CancellationToken cancellationToken) => OnStart?.Invoke(reference) ?? throw NoContainer(reference);
+    Task IContainers.StartAsync(string reference, CheckpointName? checkpoint, CancellationToken cancellationToken) => OnStart?.Invoke(reference) ?? throw NoContainer(reference);
+
+    Task IContainers.CheckpointAsync(string reference, CheckpointName checkpoint, bool leaveRunning, CancellationToken cancellationToken) =>
+        Call($"checkpoint {reference} {checkpoint.Name} {checkpoint.Directory} {leaveRunning}");
+
+    IReadOnlyList<string> IContainers.ListCheckpoints(string reference, string? directory) => KnownCheckpoints;
+
+    Task IContainers.RemoveCheckpointAsync(string reference, CheckpointName checkpoint, CancellationToken cancellationToken) => Call($"rm checkpoint {reference} {checkpoint.Name} {checkpoint.Directory}");
 
     Task IContainers.StopAsync(string reference, int? timeoutSeconds, string? signal, CancellationToken cancellationToken) => Call($"stop {reference} {timeoutSeconds} {signal}");
 
@@ -145,7 +164,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     IAsyncEnumerable<ContainerStats> IContainers.Stats(string reference, StatsOptions options, CancellationToken cancellationToken) => throw NoContainer(reference);
 
-    Task<ContainerUpdateResponse> IContainers.UpdateAsync(string reference, ContainerUpdateRequest change, CancellationToken cancellationToken) => throw NoContainer(reference);
+    Task<ContainerUpdateResponse> IContainers.UpdateAsync(string reference, ContainerUpdateRequest change, CancellationToken cancellationToken) =>
+        Task.FromResult(OnUpdate?.Invoke(reference, change) ?? throw NoContainer(reference));
 
     Task<StreamSession> IContainers.AttachAsync(string reference, AttachOptions options, CancellationToken cancellationToken) =>
         Task.FromResult(OnAttach?.Invoke(reference, options) ?? throw NoContainer(reference));
@@ -184,6 +204,15 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
         Task.FromResult(new Volume { Name = request.Name ?? "made-up", Labels = request.Labels, Options = request.DriverOpts });
 
     Volume IVolumes.Inspect(string name) => OnVolume?.Invoke(name) ?? throw new EngineException(ErrorKind.NotFound, $"get {name}: no such volume");
+
+    /// <summary>Volumes that were judged, by name and incarnation.</summary>
+    public List<string> JudgedVolumes { get; } = [];
+
+    IVolumes IVolumes.Judged(Volume volume)
+    {
+        JudgedVolumes.Add($"{volume.Name} {volume.Incarnation}");
+        return this;
+    }
 
     Task IVolumes.RenameAsync(string name, string newName, CancellationToken cancellationToken) => Call($"rename volume {name} {newName}");
 
@@ -277,6 +306,8 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
         OnEvents!(since, until, filters, cancellationToken);
 
     SystemInfo IDaemon.Info() => new() { ID = Id, ServerVersion = "0.1.0" };
+
+    string IDaemon.Metrics() => "fake_up 1\n";
 
     SystemVersion IDaemon.Version(string apiVersion, string minApiVersion) => new() { ApiVersion = apiVersion, MinAPIVersion = minApiVersion };
 

@@ -390,13 +390,13 @@ public sealed class PolicyTests
         }
     }
 
-    private static Task<ServerUnderTest> StartAsync(SocketPolicy policy, SocketPolicy? second = null) => ServerUnderTest.StartAsync((options, directory) => options with
+    internal static Task<ServerUnderTest> StartAsync(SocketPolicy policy, SocketPolicy? second = null) => ServerUnderTest.StartAsync((options, directory) => options with
     {
         Sockets = [new ApiSocket(Path.Combine(directory, "p.sock"), null, null, policy), new ApiSocket(Path.Combine(directory, "p2.sock"), null, null, second)],
         Audit = new AuditOptions(Path.Combine(directory, "audit.log")),
     });
 
-    private static async Task<(int Status, string Body)> SendAsync(HttpClient client, string method, string path, string? json = null, bool chunked = false)
+    internal static async Task<(int Status, string Body)> SendAsync(HttpClient client, string method, string path, string? json = null, bool chunked = false)
     {
         using HttpRequestMessage request = new(new HttpMethod(method), path);
         request.Headers.TransferEncodingChunked = chunked;

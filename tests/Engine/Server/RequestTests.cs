@@ -22,7 +22,7 @@ public sealed class RequestTests
 
         Assert.Equal("OK", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
         Assert.Equal(
-            ["1.50", "false", "linux", "1", "inactive"],
+            ["1.50", "false", "linux", "2", "inactive"],
             new[] { "Api-Version", "Docker-Experimental", "Ostype", "Builder-Version", "Swarm" }.Select(name => response.Headers.GetValues(name).Single()));
         Assert.StartsWith("Slipway/", string.Join(' ', response.Headers.GetValues("Server")), StringComparison.Ordinal);
         Assert.True(response.Headers.CacheControl is { NoCache: true, NoStore: true, MustRevalidate: true });
@@ -35,8 +35,9 @@ public sealed class RequestTests
     [InlineData("GET", "/v1.51/version", 400, "client version 1.51 is too new. Maximum supported API version is 1.50")]
     [InlineData("GET", "/v1.23/version", 400, "client version 1.23 is too old. Minimum supported API version is 1.24, please upgrade your client to a newer version")]
     [InlineData("GET", "/v99999999999.1/version", 400, "client version 99999999999.1 is too new. Maximum supported API version is 1.50")]
-    [InlineData("POST", "/v1.50/build", 501, "POST /build is not implemented by this version of Slipway")]
-    [InlineData("POST", "/session", 501, "POST /session is not implemented by this version of Slipway")]
+    [InlineData("POST", "/v1.50/build", 501, "this engine does not build")]
+    [InlineData("POST", "/session", 400, "a session needs an id of at most 256 characters")]
+    [InlineData("POST", "/grpc", 400, "no upgrade to h2c was asked for")]
     [InlineData("GET", "/v1.30/services/x/logs", 503, "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to connect this node to swarm and try again.")]
     [InlineData("GET", "/containers/nosuch/json", 404, "No such container: nosuch")]
     [InlineData("GET", "/containers/a%2Fb/json", 404, "No such container: a/b")]

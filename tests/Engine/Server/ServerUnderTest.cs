@@ -32,16 +32,25 @@ internal sealed class ServerUnderTest : IAsyncDisposable
     /// <param name="configure">Changes the options, given the server's directory.</param>
     public static async Task<ServerUnderTest> StartAsync(Func<ServerOptions, string, ServerOptions>? configure = null)
     {
-        FakeEngine engine = new();
         string directory = Directory.CreateTempSubdirectory("slipway-server-").FullName;
+        FakeEngine engine = new() { DataRoot = Path.Combine(directory, "data") };
         string socket = Path.Combine(directory, "s.sock");
         TaskCompletionSource listening = new(TaskCreationOptions.RunContinuationsAsynchronously);
         CancellationTokenSource stop = new();
         CollectingLog log = new();
         ServerOptions options = new() { Logging = log, WarmUp = false, Hosts = ["unix://" + socket], Listening = () => listening.TrySetResult(), StopTimeout = TimeSpan.FromSeconds(2) };
-        Task running = ServerHost.RunAsync(engine, configure?.Invoke(options, directory) ?? options, stop.Token);
-        await await Task.WhenAny(listening.Task, running);
-        return new ServerUnderTest(engine, directory, running, Client(socket), log, stop);
+        try
+        {
+            Task running = ServerHost.RunAsync(engine, configure?.Invoke(options, directory) ?? options, stop.Token);
+            await await Task.WhenAny(listening.Task, running);
+            return new ServerUnderTest(engine, directory, running, Client(socket), log, stop);
+        }
+        catch
+        {
+            stop.Dispose();
+            Directory.Delete(directory, recursive: true);
+            throw;
+        }
     }
 
     /// <summary>A client of a socket in the server's directory.</summary>

@@ -1,10 +1,12 @@
 using System.Net.Sockets;
+using System.Security.Cryptography.X509Certificates;
 using Slipway.Api.Containers;
 using Slipway.Api.Volumes;
 using Slipway.Engine;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Volumes;
 using Slipway.Tests.Engine.Containers;
+using Slipway.Tests.Harness;
 using Xunit;
 
 namespace Slipway.Tests.Engine.Volumes;
@@ -50,6 +52,27 @@ public sealed class PluginTests(EngineFixture fixture) : IClassFixture<EngineFix
                 "VolumeDriver.Remove pv",
             ],
             plugin.Calls);
+    }
+
+    [Fact]
+    public async Task It_may_be_spoken_to_by_TLS()
+    {
+        string folder = fixture.Options.Plugins.Sockets;
+        Directory.CreateDirectory(folder);
+        using X509Certificate2 authority = TestCertificates.Authority("plugins");
+        TestCertificates.Write(_root.FullName, "ca", authority);
+        TestCertificates.Issue(_root.FullName, "server", authority, server: true);
+        await using FakePlugin plugin = new($"{_root}/real.sock", _root.FullName);
+        await using PluginRelay relay = new($"{_root}/real.sock", $"{_root}/server");
+        await File.WriteAllTextAsync($"{folder}/{_name}.json", $$$"""{"Addr":"https://127.0.0.1:{{{relay.Port}}}","TLSConfig":{"CAFile":"{{{_root}}}/ca.pem"}}""", Cancellation);
+        Assert.Equal($"{_root}/pt", (await Volumes.CreateAsync(new VolumeCreateRequest { Name = "pt", Driver = _name }, Cancellation)).Mountpoint);
+        string container = await fixture.CreateAsync(With("echo remote > /v/f", "pt"));
+        await fixture.Engine.Containers.StartAsync(container, Cancellation);
+        Assert.Equal(0, await fixture.WaitAsync(container));
+        Assert.Equal("remote\n", await File.ReadAllTextAsync($"{_root}/pt/f", Cancellation));
+        await fixture.Engine.Containers.RemoveAsync(container, new ContainerRemoveOptions(), Cancellation);
+        await Volumes.RemoveAsync("pt", force: false, Cancellation);
+        File.Delete($"{folder}/{_name}.json");
     }
 
     [Fact]

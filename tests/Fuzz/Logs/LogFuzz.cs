@@ -1,3 +1,4 @@
+using System.IO.Compression;
 using System.Text;
 using Slipway.Runtime.Logs;
 using Slipway.Runtime.Supervision;
@@ -12,6 +13,9 @@ namespace Slipway.Tests.Fuzz.Logs;
 public sealed class LogFuzz : IDisposable
 {
     private const int MaxLine = 1 << 20;
+
+    /// <summary>The reader unpacks in pieces, and loses the one that ends in damage.</summary>
+    private const int Piece = 4096;
 
     private static readonly DateTimeOffset s_start = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
@@ -31,7 +35,12 @@ public sealed class LogFuzz : IDisposable
             Random random = new(seed);
             Array.ForEach(Directory.GetFiles(_directory), File.Delete);
             HashSet<string> genuine = Write(random);
-            List<string> files = [.. Enumerable.Range(0, 6).Reverse().Select(i => i == 0 ? LogPath : $"{LogPath}.{i}").Where(File.Exists)];
+            if (random.Next(2) == 0)
+            {
+                new LogFileSet(LogPath).Compress();
+            }
+
+            List<string> files = [.. Enumerable.Range(0, 6).Reverse().SelectMany(i => i == 0 ? [LogPath] : new[] { $"{LogPath}.{i}", $"{LogPath}.{i}.gz" }).Where(File.Exists)];
             files.ForEach(file => Damage(random, file));
             try
             {
@@ -149,11 +158,31 @@ public sealed class LogFuzz : IDisposable
 
     private static IEnumerable<string> Lines(string path)
     {
-        byte[] bytes = File.ReadAllBytes(path);
+        byte[] bytes = path.EndsWith(".gz", StringComparison.Ordinal) ? Unpacked(path) : File.ReadAllBytes(path);
         for (int start = 0, end; (end = Array.IndexOf(bytes, (byte)'\n', start)) >= 0; start = end + 1)
         {
             yield return Encoding.UTF8.GetString(bytes, start, end - start);
         }
+    }
+
+    /// <summary>What has to be had of a compressed file: all of one that is not damaged, else all but the last piece before the damage.</summary>
+    private static byte[] Unpacked(string path)
+    {
+        using MemoryStream unpacked = new();
+        using GZipStream source = new(File.OpenRead(path), CompressionMode.Decompress);
+        try
+        {
+            for (int next; (next = source.ReadByte()) >= 0;)
+            {
+                unpacked.WriteByte((byte)next);
+            }
+        }
+        catch (InvalidDataException)
+        {
+            unpacked.SetLength(Math.Max(0, unpacked.Length - Piece));
+        }
+
+        return unpacked.ToArray();
     }
 
     /// <param name="whole">The lines that nothing has touched, in the order of the files.</param>

@@ -28,7 +28,7 @@ public sealed class NetlinkAnswerFuzz : IDisposable
         ("generation", socket => _ = new NfTablesSession(socket).Generation()),
         ("tables", socket => _ = new NfTablesSession(socket).Tables()),
         ("elements", socket => _ = new NfTablesSession(socket).Elements("slipway", "ports")),
-        ("connections", socket => _ = new ConntrackSession(socket).Delete(_ => true)),
+        ("connections", socket => _ = new ConntrackSession(socket).Delete(NfTablesFamily.Ipv4, _ => true)),
     ];
 
     private readonly string _directory = Directory.CreateTempSubdirectory("slipway-netlink-").FullName;

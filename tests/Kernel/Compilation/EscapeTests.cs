@@ -134,6 +134,45 @@ public sealed class EscapeTests : IDisposable
         Assert.Equal(expected, System.Text.Encoding.UTF8.GetString(_container.Upper.ReadFile("out", 10000)).TrimEnd().Split('\n'));
     }
 
+    /// <summary>Another container exchanges what lies below a shared /dev for links to what is to be covered while the terminal is put there.</summary>
+    [Fact]
+    public async Task CVE_2025_52565_a_console_that_is_exchanged_meanwhile_covers_nothing_else()
+    {
+        string dev = Shared("dev");
+        File.WriteAllText(Path.Combine(dev, "console"), "");
+        File.CreateSymbolicLink(Path.Combine(dev, "other"), "/proc/sysrq-trigger");
+        Directory.CreateDirectory(Path.Combine(dev, "pts"));
+        using var racer = new ExchangeRacer(dev, "console", "other");
+        Spec spec = TestContainer.Shell("cut -d' ' -f5 /proc/self/mountinfo | sort > /out");
+        spec = spec with
+        {
+            Process = spec.Process with { Terminal = true },
+            Mounts = [spec.Mounts[0], new MountSpec("/dev", "bind", dev, ["rbind"]), spec.Mounts.Single(m => m.Destination == "/dev/pts"), .. spec.Mounts.Where(m => m.Destination == "/sys")],
+        };
+        string[] covered = [.. spec.Linux.MaskedPaths.Concat(spec.Linux.ReadonlyPaths).Where(Path.Exists), "/", .. spec.Mounts.Select(m => m.Destination)];
+        int ran = 0;
+        for (int i = 0; i < 40; i++)
+        {
+            CompiledPlan plan = _container.Compile(spec);
+            using SafeFileHandle? terminal = plan.Terminal;
+            Ended ended = await _container.Run(plan);
+            if (ended.Failure is not null)
+            {
+                continue;
+            }
+
+            ran++;
+
+            // The terminal on the file itself by whichever of its names, or nowhere: once each of all others, and nothing besides.
+            string[] mounted = System.Text.Encoding.UTF8.GetString(_container.Upper.ReadFile("out", 10000)).TrimEnd().Split('\n');
+            Assert.Empty(mounted.Except(covered).Except(["/dev/console", "/dev/other"]));
+            Assert.Equal(mounted.Distinct(), mounted);
+        }
+
+        Assert.True(ran > 0);
+        Assert.True(racer.Swaps > 100);
+    }
+
     [Theory]
     [InlineData("/proc/sys")]
     [InlineData("/proc/self/attr")]

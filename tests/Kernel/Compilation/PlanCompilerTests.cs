@@ -209,6 +209,26 @@ public sealed class PlanCompilerTests : IDisposable
     }
 
     [Fact]
+    public void Settings_that_the_network_namespace_has_are_not_written_again()
+    {
+        Spec spec = TestContainer.Spec("true");
+        Dictionary<string, string> wanted = new()
+        {
+            ["net.ipv4.ip_unprivileged_port_start"] = "0", ["net.ipv4.ping_group_range"] = "0 7", ["kernel.shm_rmid_forced"] = "1",
+        };
+        Dictionary<string, string> present = new() { ["net.ipv4.ip_unprivileged_port_start"] = "0", ["net.ipv4.ping_group_range"] = "0 2147483647" };
+        Assert.Equal(["ping_group_range \"0 7\"", "shm_rmid_forced \"1\""], Written(present));
+        Assert.Equal(["ip_unprivileged_port_start \"0\"", "ping_group_range \"0 7\"", "shm_rmid_forced \"1\""], Written(null));
+
+        string[] Written(Dictionary<string, string>? settings)
+        {
+            using CompiledPlan plan = PlanCompiler.Compile(
+                spec with { Linux = spec.Linux with { Sysctl = wanted } }, _container.Context() with { NetworkSettings = settings });
+            return [.. plan.Plan.Steps.Select(step => step.Description).Where(text => text.StartsWith("write sys/", StringComparison.Ordinal)).Select(text => text[(text.LastIndexOf('/') + 1)..]).Order(StringComparer.Ordinal)];
+        }
+    }
+
+    [Fact]
     public async Task Limits_and_working_directory()
     {
         Spec spec = TestContainer.Shell("ulimit -n; ulimit -Hn; pwd; stat -c %a /made/here");

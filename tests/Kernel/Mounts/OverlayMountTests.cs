@@ -68,6 +68,35 @@ public sealed class OverlayMountTests : IDisposable
         Array.ForEach(lowers, l => l.Dispose());
     }
 
+    /// <summary>As layers with the ids of a user namespace and layers of a size are: kernels before 6.8 take them only where they are attached in the caller's mount namespace.</summary>
+    [Theory]
+    [InlineData(OverlayMethod.Automatic)]
+    [InlineData(OverlayMethod.PrivateNamespace)]
+    public void Layers_may_lie_on_mounts_that_nobody_has_attached(OverlayMethod method)
+    {
+        using SafeFileHandle first = Layer("first", ("who", "first"));
+        using SafeFileHandle second = Layer("second", ("who", "second"), ("other", "x"));
+        using SafeFileHandle attached = Layer("attached", ("who", "attached"));
+        using SafeFileHandle container = Layer("container");
+        DirectoryEntry.CreateDirectory(container, "upper", 0x1ED);
+        DirectoryEntry.CreateDirectory(container, "work", 0x1C0);
+        using SafeFileHandle mount = MountTree.Clone(container, recursive: false);
+        using SafeFileHandle upper = DirectoryEntry.Open(mount, "upper", OpenFlags.Path | OpenFlags.Directory);
+        using SafeFileHandle work = DirectoryEntry.Open(mount, "work", OpenFlags.Path | OpenFlags.Directory);
+        SafeFileHandle[] lowers = [MountTree.Clone(first, recursive: false), attached, MountTree.Clone(second, recursive: false)];
+        string[] mountsBefore = HostMounts.Besides(_scratch);
+        using (var overlay = new RootDirectory(OverlayMount.Create(lowers, upper, work, OverlayOptions.Default with { Method = method })))
+        {
+            Assert.Equal(mountsBefore, HostMounts.Besides(_scratch));
+            Assert.Equal("first", Encoding.UTF8.GetString(overlay.ReadFile("who", 10)));
+            Assert.Equal("x", Encoding.UTF8.GetString(overlay.ReadFile("other", 10)));
+            overlay.EnsureFile("new", 0x1A4).Descriptor!.Dispose();
+        }
+
+        Assert.True(_root.Status("container/upper/new").IsRegularFile);
+        Array.ForEach(lowers, lower => lower.Dispose());
+    }
+
     [Theory]
     [InlineData(OverlayMethod.Automatic)]
     [InlineData(OverlayMethod.PrivateNamespace)]

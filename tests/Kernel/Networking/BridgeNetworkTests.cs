@@ -22,8 +22,8 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
     {
         await using BridgeNetwork network = _lab.Network();
         NetworkInfo info = await network.EnsureAsync(None);
-        Assert.Equal("172.17.0.0/16", info.Subnet.ToString());
-        Assert.Equal("172.17.0.1", info.Gateway.ToString());
+        Assert.Equal("172.17.0.0/16", info.Ipv4!.Network.ToString());
+        Assert.Equal("172.17.0.1", info.Ipv4!.Gateway.ToString());
         Assert.True(info.EnabledForwarding);
         Assert.False(info.Adopted);
 
@@ -36,7 +36,7 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
         await _lab.ServeTcpAsync(firstThread, new IPEndPoint(IPAddress.Any, 80));
         await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Any, 90));
         Assert.Equal("172.17.0.3", await NetworkLab.AskTcpAsync(secondThread, first.Address, 80));
-        Assert.Equal("172.17.0.3", await NetworkLab.AskTcpAsync(secondThread, info.Gateway, 90));
+        Assert.Equal("172.17.0.3", await NetworkLab.AskTcpAsync(secondThread, info.Ipv4!.Gateway, 90));
         Assert.Equal("172.17.0.1", await NetworkLab.AskTcpAsync(_lab.Host, first.Address, 80));
 
         await network.DetachAsync("first", None);
@@ -226,10 +226,11 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
         _lab.Run("nft", "delete", "table", "ip", "slipway-slipway0");
         await network.DetachAsync("three", None);
 
-        // A start that cannot publish is refused, and leaves no address, port or link behind; a new start of the engine repairs the rules.
+        // A start that cannot publish is refused, and leaves no address, port or link behind.
+        await network.EnsureAsync(None);
+        _lab.Run("nft", "add", "element", "ip", "slipway-slipway0", "published", "{ tcp . 8081 : 172.17.0.99 . 9 }");
         await Assert.ThrowsAsync<NetworkException>(() => _lab.RunAsync(network, "four", ports));
         Assert.Empty(await network.ListEndpointsAsync(None));
-        await network.EnsureAsync(None);
         Assert.Equal("172.17.0.2", (await _lab.RunAsync(network, "five", ports)).Info.Address.ToString());
     }
 
@@ -240,7 +241,7 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
         await using BridgeNetwork second = _lab.Network(new BridgeOptions { BridgeName = "slipway-b", PoolSize = 1 });
         await first.EnsureAsync(None);
         NetworkInfo other = await second.EnsureAsync(None);
-        Assert.Equal("172.18.0.0/16", other.Subnet.ToString());
+        Assert.Equal("172.18.0.0/16", other.Ipv4!.Network.ToString());
         (_, NamespaceThread a) = await _lab.RunAsync(first, "same-id", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8080));
         (EndpointInfo info, NamespaceThread b) = await _lab.RunAsync(second, "same-id", new PortRequest(PortProtocol.Tcp, 80, HostPort: 8081));
         await _lab.ServeTcpAsync(a, new IPEndPoint(IPAddress.Any, 80), "a ");
@@ -277,7 +278,7 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
         string before = await _lab.SnapshotAsync();
         await using BridgeNetwork network = _lab.Network(new BridgeOptions { BridgeName = "admin0", PoolSize = 0 });
         NetworkInfo info = await network.EnsureAsync(None);
-        Assert.Equal(("10.9.0.0/24", "10.9.0.1", true), (info.Subnet.ToString(), info.Gateway.ToString(), info.Adopted));
+        Assert.Equal(("10.9.0.0/24", "10.9.0.1", true), (info.Ipv4!.Network.ToString(), info.Ipv4!.Gateway.ToString(), info.Adopted));
         Assert.Equal("10.9.0.2", (await _lab.RunAsync(network, "one")).Info.Address.ToString());
         await network.CleanupAsync(None);
         _lab.Run("ip", "link", "set", "admin0", "down");
@@ -294,13 +295,24 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
 
         await using BridgeNetwork moved = _lab.Network(new BridgeOptions { Address = (IPAddress.Parse("10.20.30.5"), 24), Mtu = 1400, PoolSize = 1 });
         NetworkInfo info = await moved.EnsureAsync(None);
-        Assert.Equal(("10.20.30.0/24", "10.20.30.5", 1400), (info.Subnet.ToString(), info.Gateway.ToString(), info.Mtu));
+        Assert.Equal(("10.20.30.0/24", "10.20.30.5", 1400), (info.Ipv4!.Network.ToString(), info.Ipv4!.Gateway.ToString(), info.Mtu));
         (EndpointInfo endpoint, NamespaceThread thread) = await _lab.RunAsync(moved, "one");
         Assert.Equal("10.20.30.1", endpoint.Address.ToString());
         await _lab.RouteToOutsideAsync();
         await _lab.ServeTcpAsync(_lab.Outside, new IPEndPoint(IPAddress.Any, 80));
         Assert.Equal("198.51.100.1", await NetworkLab.AskTcpAsync(thread, NetworkLab.OutsideAddress, 80));
         Assert.DoesNotContain("172.17", _lab.Run("nft", "list", "ruleset") + _lab.Run("ip", "address"));
+    }
+
+    [Fact]
+    public async Task An_MTU_that_is_too_small_for_IPv6_is_none_too_small()
+    {
+        await using BridgeNetwork network = _lab.Network(new BridgeOptions { Mtu = 1000, PoolSize = 1 });
+        NetworkInfo info = await network.EnsureAsync(None);
+        Assert.Equal(1000, info.Mtu);
+        (_, NamespaceThread thread) = await _lab.RunAsync(network, "one");
+        await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Any, 90));
+        Assert.Equal("172.17.0.2", await NetworkLab.AskTcpAsync(thread, info.Ipv4!.Gateway, 90));
     }
 
     [Fact]
@@ -350,17 +362,26 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
         string rules = _lab.Run("nft", "list", "ruleset");
         foreach (string line in (string[])
         [
-            "comment \"slipway rules 1 for 172.17.0.0/16; ip_forward route_localnet\"",
-            "elements = { tcp . 8080 : 172.17.0.2 . 80 }",
-            "elements = { 198.51.100.1 . udp . 5353 : 172.17.0.2 . 53 }",
+            "comment \"slipway rules 4\"",
+            "elements = { tcp . 8080 comment \"slipway0\" : 172.17.0.2 . 80 }",
+            "elements = { 198.51.100.1 . udp . 5353 comment \"slipway0\" : 172.17.0.2 . 53 }",
+            "elements = { 172.17.0.0/16 comment \"slipway0\" : jump from-slipway0 }",
+            "elements = { \"slipway0\" comment \"slipway0\" }",
+            "elements = { \"slipway0\" . \"slipway0\" comment \"slipway0\" }",
             "dnat ip to ip daddr . meta l4proto . th dport map @published-addresses",
             "dnat ip to meta l4proto . th dport map @published",
-            "ip daddr != 127.0.0.0/8 fib daddr type local jump publish",
-            "ip saddr 172.17.0.0/16 oifname != \"slipway0\" masquerade",
-            "ip saddr 172.17.0.0/16 oifname \"slipway0\" ct status dnat masquerade comment \"published port reached from the same network\"",
-            "oifname \"slipway0\" ct state established,related accept",
-            "oifname \"slipway0\" iifname != \"slipway0\" drop",
-            "iifname \"slipway0\" ip daddr 127.0.0.0/8 drop",
+            "ct state new ip daddr != 127.0.0.0/8 fib daddr type local jump admit",
+            "iifname @internal drop",
+            "dup to ip daddr",
+            "oifname \"lo\" ct state untracked fib daddr type local fib saddr type != local jump resume",
+            "ct zone set 0",
+            "ip saddr vmap @sources",
+            "oifname != \"slipway0\" masquerade",
+            "oifname \"slipway0\" ct status dnat masquerade comment \"published port reached from the same network\"",
+            "ct state established,related accept",
+            "oifname @protected drop",
+            "iifname . oifname @within accept",
+            "ip daddr 127.0.0.0/8 iifname @bridges drop",
         ])
         {
             Assert.Contains(line, rules);

@@ -41,6 +41,7 @@ internal sealed class NetworkLab : IAsyncDisposable
             {
                 // A new namespace takes its settings from the machine's (net.core.devconf_inherit_init_net), where an engine may have been.
                 File.WriteAllText("/proc/sys/net/ipv4/ip_forward", "0");
+                File.WriteAllText("/proc/sys/net/ipv6/conf/all/forwarding", "0");
                 using RouteSession session = new();
                 session.Begin().SetLink("lo", new LinkChange { Up = true }).AddVeth(new VethPair { Name = "wan", PeerName = "wan", PeerNamespace = outside }).Execute();
                 Configure(session, HostAddress, HostAddress6);
@@ -108,7 +109,7 @@ internal sealed class NetworkLab : IAsyncDisposable
             byte[] buffer = new byte[100];
             while (true)
             {
-                SocketReceiveFromResult got = await socket.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0));
+                SocketReceiveFromResult got = await socket.ReceiveFromAsync(buffer, Nobody(socket));
                 await socket.SendToAsync(Encoding.UTF8.GetBytes($"{name}{((IPEndPoint)got.RemoteEndPoint).Address}"), got.RemoteEndPoint);
             }
         });
@@ -156,7 +157,7 @@ internal sealed class NetworkLab : IAsyncDisposable
         {
             await socket.SendToAsync("?"u8.ToArray(), new IPEndPoint(address, port), timeout.Token);
             byte[] buffer = new byte[100];
-            SocketReceiveFromResult got = await socket.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), timeout.Token);
+            SocketReceiveFromResult got = await socket.ReceiveFromAsync(buffer, Nobody(socket), timeout.Token);
             return Encoding.UTF8.GetString(buffer, 0, got.ReceivedBytes);
         }
         catch (SocketException e)
@@ -227,6 +228,8 @@ internal sealed class NetworkLab : IAsyncDisposable
                 .Concat(session.Addresses().Select(a => $"{a.LinkIndex} {a.Address}/{a.PrefixLength}"))
                 .Concat(session.Routes().Select(r => r.ToString()))
                 .Append(File.ReadAllText("/proc/sys/net/ipv4/ip_forward"))
+                .Concat(Directory.EnumerateDirectories("/proc/sys/net/ipv6/conf").Order(StringComparer.Ordinal).Select(folder =>
+                    $"{folder} {File.ReadAllText($"{folder}/forwarding").Trim()} {File.ReadAllText($"{folder}/accept_ra").Trim()} {File.ReadAllText($"{folder}/disable_ipv6").Trim()}"))
                 .Append(Run("nft", "list", "ruleset")));
         },
         CancellationToken.None);
@@ -251,6 +254,9 @@ internal sealed class NetworkLab : IAsyncDisposable
             await thread.DisposeAsync();
         }
     }
+
+    /// <summary>Any sender, of the socket's family.</summary>
+    private static IPEndPoint Nobody(Socket socket) => new(socket.AddressFamily == AddressFamily.InterNetwork ? IPAddress.Any : IPAddress.IPv6Any, 0);
 
     private static Task<NetworkNamespace> MakeNamespaceAsync(NamespaceThread maker) => maker.RunAsync(
         () =>

@@ -95,7 +95,7 @@ public sealed class PublishedPortTests : IAsyncLifetime
         NetworkInfo info = await network.EnsureAsync(None);
         (_, NamespaceThread attacker) = await _lab.RunAsync(network, "attacker");
         await _lab.ServeTcpAsync(_lab.Host, new IPEndPoint(IPAddress.Loopback, 6379), "secret ");
-        await NetworkLab.RouteLoopbackAsync(attacker, "eth0", IPNetwork.Parse("127.0.0.1/32"), info.Gateway);
+        await NetworkLab.RouteLoopbackAsync(attacker, "eth0", IPNetwork.Parse("127.0.0.1/32"), info.Ipv4!.Gateway);
         Assert.Equal("timeout", await NetworkLab.AskTcpAsync(attacker, IPAddress.Loopback, 6379, seconds: 1));
 
         _lab.Run("nft", "flush", "chain", "ip", "slipway-slipway0", "loopback");

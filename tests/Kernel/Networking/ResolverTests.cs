@@ -33,7 +33,7 @@ public sealed class ResolverTests : IAsyncLifetime
         _sandbox = await _network.PrepareSandboxAsync(SandboxKind.Isolated, None);
         _inside = _lab.Container(_sandbox);
         _names.Set("one", ["web"], IPAddress.Parse("10.0.0.2"));
-        _resolver = await _resolvers.StartAsync(_sandbox, new ResolverZones { Networks = [_names] }, [], None);
+        _resolver = await _resolvers.StartAsync(_sandbox, new ResolverZones { Networks = [_names] }, [], [], None);
     }
 
     public async ValueTask DisposeAsync()
@@ -136,7 +136,7 @@ public sealed class ResolverTests : IAsyncLifetime
     public async Task A_resolver_started_anew_takes_the_place_of_the_one_before()
     {
         await _resolver.DisposeAsync();
-        _resolver = await _resolvers.StartAsync(_sandbox, new ResolverZones { Networks = [_names] }, [], None);
+        _resolver = await _resolvers.StartAsync(_sandbox, new ResolverZones { Networks = [_names] }, [], [], None);
         Assert.Equal(1, (await AskAsync(Query("web", A), stream: true))[7]);
         Assert.Equal(1, (await AskAsync(Query("web", A), stream: false))[7]);
     }

@@ -1,4 +1,6 @@
+using Slipway.Kernel;
 using Slipway.Networking;
+using Slipway.Tests.Harness;
 using Xunit;
 
 namespace Slipway.Tests.Kernel.Networking;
@@ -8,10 +10,13 @@ public sealed class SandboxPoolTests : IAsyncLifetime
 {
     private const int Size = 2;
 
-    private readonly Clock _clock = new();
+    private readonly ManualClock _clock = new();
     private SandboxFactory _factory = null!;
     private SandboxPool _pool = null!;
     private int _made;
+
+    /// <summary>How many can be made.</summary>
+    private int _room = int.MaxValue;
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -21,8 +26,7 @@ public sealed class SandboxPoolTests : IAsyncLifetime
         _pool = new SandboxPool(
             token =>
             {
-                Interlocked.Increment(ref _made);
-                return _factory.MakeIsolatedAsync(token);
+                return Interlocked.Increment(ref _made) > _room ? throw new KernelException("add a link", Errno.ENOSPC) : _factory.MakeIsolatedAsync(token);
             },
             Size,
             _clock);
@@ -83,6 +87,30 @@ public sealed class SandboxPoolTests : IAsyncLifetime
         Assert.Equal((2 * SandboxPool.Limit) + 10, _made);
     }
 
+    [Fact]
+    public async Task One_that_cannot_be_made_is_the_last_that_is_tried()
+    {
+        await BurstAsync(20);
+        _room = 25;
+        await PauseAsync();
+        Assert.Equal(26, _made);
+        await PauseAsync();
+        Assert.Equal(26, _made);
+
+        // What was made is there; who finds none is told why there is none.
+        await BurstAsync(5);
+        Assert.Equal(Errno.ENOSPC, (await Assert.ThrowsAsync<KernelException>(() => _pool.TakeAsync(Cancellation))).Errno);
+        Assert.Equal(27, _made);
+
+        // As soon as there is room again, a burst is prepared for as before.
+        _room = int.MaxValue;
+        await BurstAsync(20);
+        await PauseAsync();
+        Assert.Equal(27 + 20 + Size + 21, _made);
+        await BurstAsync(20);
+        Assert.Equal(27 + 20 + Size + 21, _made);
+    }
+
     private async Task BurstAsync(int count)
     {
         foreach (var sandbox in await Task.WhenAll(Enumerable.Range(0, count).Select(_ => _pool.TakeAsync(Cancellation))))
@@ -108,57 +136,5 @@ public sealed class SandboxPoolTests : IAsyncLifetime
     {
         _clock.Pass(TimeSpan.FromSeconds(1));
         await _pool.DrainAsync(Cancellation);
-    }
-
-    private sealed class Clock : TimeProvider
-    {
-        private readonly List<Alarm> _alarms = [];
-        private TimeSpan _now;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            var alarm = new Alarm(this, callback, state);
-            alarm.Change(dueTime, period);
-            lock (_alarms)
-            {
-                _alarms.Add(alarm);
-            }
-
-            return alarm;
-        }
-
-        public void Pass(TimeSpan time)
-        {
-            List<Alarm> due;
-            lock (_alarms)
-            {
-                _now += time;
-                due = [.. _alarms.Where(alarm => alarm.Due <= _now)];
-                due.ForEach(alarm => alarm.Due = TimeSpan.MaxValue);
-            }
-
-            due.ForEach(alarm => alarm.Ring());
-        }
-
-        private sealed class Alarm(Clock clock, TimerCallback callback, object? state) : ITimer
-        {
-            public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
-
-            public void Ring() => callback(state);
-
-            public bool Change(TimeSpan dueTime, TimeSpan period)
-            {
-                Due = dueTime == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : clock._now + dueTime;
-                return true;
-            }
-
-            public void Dispose() => Due = TimeSpan.MaxValue;
-
-            public ValueTask DisposeAsync()
-            {
-                Dispose();
-                return ValueTask.CompletedTask;
-            }
-        }
     }
 }

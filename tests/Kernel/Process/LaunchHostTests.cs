@@ -67,10 +67,29 @@ public sealed class LaunchHostTests
         }
 
         LaunchOutcome outcome = Run(image, "/bin/true");
-        Assert.Equal((null, "the launch host has ended"), (outcome.Pidfd, outcome.Failure!.Description));
+        Assert.Null(outcome.Pidfd);
+        Assert.Equal(("the launch host has ended with exit code 137", SIGKILL), (outcome.Failure!.Description, outcome.Failure.Signal));
         Assert.False(Directory.Exists($"/proc/{killed}"));
         Assert.Equal(0, Launch(image, "/bin/true").ExitCode);
         Assert.NotEqual(killed, image.Host!.Pid);
+    }
+
+    /// <summary>A host that has just been started reads them while the first plan is being bound, and leaves where the parent is not its own.</summary>
+    [Fact]
+    public void Binding_a_plan_does_not_write_the_turn_and_the_parent()
+    {
+        using var parent = new HostParent();
+        using var image = new PlanImage(parent);
+        using LaunchPlan plan = PlanBuilder.Execute(false, "/bin/true");
+        using SafeFileHandle none = PlanBuilder.Null();
+        PlanDocument document = PlanDocument.Parse(PlanDocument.Serialize(plan));
+        int stream = (int)none.DangerousGetHandle();
+        image.Bind(document, [], [stream, stream, stream]);
+        Assert.Equal((0u, Environment.ProcessId), (image.Header.Turn, image.Header.Parent));
+
+        (image.Header.Turn, image.Header.Parent) = (77, 78);
+        image.Bind(document, [], [stream, stream, stream]);
+        Assert.Equal((77u, 78), (image.Header.Turn, image.Header.Parent));
     }
 
     [Fact]

@@ -25,6 +25,14 @@ public sealed partial class LaunchStubTests
     public void The_arm64_init_disassembles_to_its_listing() =>
         Compare(InitProgram.Arm64, "InitProgram.Arm64", "aarch64-linux-gnu-objdump", "binutils-aarch64-linux-gnu", "-m", "aarch64");
 
+    [Fact]
+    public void The_x64_relay_disassembles_to_its_listing() =>
+        Compare(ExitRelay.X64, "ExitRelay.X64", "objdump", "binutils", "-m", "i386:x86-64", "-M", "intel");
+
+    [Fact]
+    public void The_arm64_relay_disassembles_to_its_listing() =>
+        Compare(ExitRelay.Arm64, "ExitRelay.Arm64", "aarch64-linux-gnu-objdump", "binutils-aarch64-linux-gnu", "-m", "aarch64");
+
     private static void Compare(ReadOnlySpan<byte> code, string array, string objdump, string package, params string[] options)
     {
         string file = Path.GetTempFileName();

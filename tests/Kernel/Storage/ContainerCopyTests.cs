@@ -133,7 +133,6 @@ public sealed class ContainerCopyTests : IDisposable
         var source = $"{_folder}/source";
         Directory.CreateDirectory(source);
         File.WriteAllText($"{source}/mounted", "");
-        var before = File.ReadAllLines("/proc/self/mountinfo").Length;
         using (var racer = new Racer(_root.Descriptor, "swap", "evil"))
         {
             for (var i = 0; i < 200 || racer.Swaps < 1000; i++)
@@ -155,7 +154,7 @@ public sealed class ContainerCopyTests : IDisposable
         }
 
         Assert.Empty(Directory.GetFileSystemEntries(Outside));
-        Assert.Equal(before, File.ReadAllLines("/proc/self/mountinfo").Length);
+        Assert.DoesNotContain(File.ReadAllLines("/proc/self/mountinfo"), mount => mount.Contains(_folder, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -163,7 +162,6 @@ public sealed class ContainerCopyTests : IDisposable
     {
         Directory.CreateDirectory($"{Root}/file-place");
         File.WriteAllText($"{Outside}/file", "mounted");
-        var before = File.ReadAllLines("/proc/self/mountinfo").Length;
         using (var view = NamespaceView.Assemble(
             MountTree.Clone(new HostPath(Root), recursive: false),
             [
@@ -180,7 +178,7 @@ public sealed class ContainerCopyTests : IDisposable
         }
 
         Assert.Empty(Directory.GetFileSystemEntries($"{Root}/made/tmp"));
-        Assert.Equal(before, File.ReadAllLines("/proc/self/mountinfo").Length);
+        Assert.DoesNotContain(File.ReadAllLines("/proc/self/mountinfo"), mount => mount.Contains(_folder, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -37,7 +37,7 @@ public sealed class ContainerLayerTests : IAsyncLifetime
     public async Task A_container_that_was_never_started_has_changed_nothing()
     {
         Assert.Empty(await ChangesAsync());
-        Assert.True(await _temporary.Root.Snapshots.ReadLayerAsync(_layers, Container, tar => Task.FromResult(tar is null), Cancellation));
+        Assert.True(await _temporary.Root.Snapshots.ReadLayerAsync(_layers, Container, null, tar => Task.FromResult(tar is null), Cancellation));
         Assert.Equal(["data/", "data/one", "data/sub/", "data/sub/x", "data/three", "data/two"], (await ExportAsync(Container)).Select(entry => entry.Name).Where(name => name.StartsWith("data", StringComparison.Ordinal)));
     }
 
@@ -91,7 +91,7 @@ public sealed class ContainerLayerTests : IAsyncLifetime
             }
         });
         Assert.Empty(await ChangesAsync());
-        Assert.True(await _temporary.Root.Snapshots.ReadLayerAsync(_layers, Container, tar => Task.FromResult(tar is null), Cancellation));
+        Assert.True(await _temporary.Root.Snapshots.ReadLayerAsync(_layers, Container, null, tar => Task.FromResult(tar is null), Cancellation));
         await WriteAsync(root => File.WriteAllText(root + "/etc/mine", "x"));
         Assert.Equal(["/etc", "/etc/mine"], (await ChangesAsync()).Select(change => change.Path));
         Assert.Equal(["etc/", "etc/mine"], (await LayerAsync()).Select(entry => entry.Name));
@@ -230,7 +230,7 @@ public sealed class ContainerLayerTests : IAsyncLifetime
     {
         await WriteAsync(root => File.WriteAllBytes(root + "/large", new byte[8 << 20]));
         await Assert.ThrowsAsync<InvalidOperationException>(() =>
-            _temporary.Root.Snapshots.ReadLayerAsync<bool>(_layers, Container, _ => throw new InvalidOperationException("no"), Cancellation));
+            _temporary.Root.Snapshots.ReadLayerAsync<bool>(_layers, Container, null, _ => throw new InvalidOperationException("no"), Cancellation));
         Assert.NotEmpty(await LayerAsync());
     }
 
@@ -250,6 +250,7 @@ public sealed class ContainerLayerTests : IAsyncLifetime
     private Task<List<Entry>> LayerAsync() => _temporary.Root.Snapshots.ReadLayerAsync(
         _layers,
         Container,
+        null,
         async tar =>
         {
             var archive = new MemoryStream();
@@ -269,7 +270,7 @@ public sealed class ContainerLayerTests : IAsyncLifetime
     {
         await using var ingest = _temporary.Root.Images.BeginIngest();
         Assert.All(_layers, chainId => Assert.True(ingest.TryHold(chainId)));
-        var layer = await _temporary.Root.Snapshots.ReadLayerAsync(_layers, Container, tar => ingest.AddTarAsync(_layers[^1], tar!, Cancellation), Cancellation);
+        var layer = await _temporary.Root.Snapshots.ReadLayerAsync(_layers, Container, null, tar => ingest.AddTarAsync(_layers[^1], tar!, Cancellation), Cancellation);
         var diffIds = _temporary.Root.Images.Get("test:base").Config.DiffIds;
         var config = new ImageConfig { Architecture = "amd64", Os = "linux", RootFs = new RootFilesystem { DiffIds = [.. diffIds, layer.DiffId] } };
         return await ingest.CommitAsync(

@@ -197,8 +197,8 @@ public sealed class LayerTests : IAsyncLifetime
         }
 
         Assert.Equal([Container, other], _temporary.Root.Snapshots.List().Order(StringComparer.Ordinal));
-        _temporary.Root.Snapshots.Remove(Container);
-        _temporary.Root.Snapshots.Remove(Container);
+        await _temporary.Root.Snapshots.RemoveAsync(Container);
+        await _temporary.Root.Snapshots.RemoveAsync(Container);
         Assert.Equal([other], _temporary.Root.Snapshots.List());
     }
 
@@ -222,11 +222,11 @@ public sealed class LayerTests : IAsyncLifetime
     [InlineData("../../etc")]
     [InlineData("ABC")]
     [InlineData("")]
-    public void GHSA_4c29_8rgm_jvjj_a_container_id_is_no_path(string id)
+    public async Task GHSA_4c29_8rgm_jvjj_a_container_id_is_no_path(string id)
     {
         var error = Assert.Throws<Slipway.Storage.StorageException>(() => _temporary.Root.Snapshots.MountRootfs([], id, false));
         Assert.Equal(Slipway.Storage.StorageErrorKind.InvalidParameter, error.Kind);
-        Assert.Throws<Slipway.Storage.StorageException>(() => _temporary.Root.Snapshots.Remove(id));
+        await Assert.ThrowsAsync<Slipway.Storage.StorageException>(() => _temporary.Root.Snapshots.RemoveAsync(id));
     }
 
     private async Task<RootDirectory> MountAsync(params TarBuilder[] layers)

@@ -121,8 +121,13 @@ public sealed class SupervisorTests
         }
 
         // 12.5 MiB were to be written; what was taken is about what the buffers on the way hold.
-        int written = int.Parse(await File.ReadAllTextAsync(progress, None), System.Globalization.CultureInfo.InvariantCulture);
-        Assert.InRange(written, 1, 40);
+        string written;
+        while ((written = await File.ReadAllTextAsync(progress, None)).Length == 0)
+        {
+            await Task.Delay(5, None); // The shell has emptied the file and is about to write it.
+        }
+
+        Assert.InRange(int.Parse(written, System.Globalization.CultureInfo.InvariantCulture), 1, 40);
         Assert.Equal(200 * 65536, Deframe(await slow[0].ReadToEndAsync()).Length);
         Assert.Equal(0, (await supervisor.ExitAsync("writer")).ExitCode);
     }

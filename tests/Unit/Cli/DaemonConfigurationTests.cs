@@ -37,6 +37,18 @@ public sealed class DaemonConfigurationTests : IDisposable
         Assert.Contains("disk-budget", Assert.Throws<CommandException>(() => Read("--disk-budget", "1GB")).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("{}", null)]
+    [InlineData("""{"builder":{"gc":{"enabled":true}}}""", null)]
+    [InlineData("""{"builder":{"gc":{"enabled":true,"defaultKeepStorage":"20GB","policy":[{"keepStorage":"10GB","all":true}]}}}""", 20L << 30)]
+    [InlineData("""{"builder":{"gc":{"defaultMaxUsedSpace":"5GB","defaultKeepStorage":"20GB"},"entitlements":{"network-host":true}}}""", 5L << 30)]
+    [InlineData("""{"builder":{"gc":{"enabled":false,"defaultKeepStorage":"20GB"}}}""", long.MaxValue)]
+    public void The_build_cache_has_the_limit_that_the_builder_is_given(string json, long? limit)
+    {
+        File.WriteAllText(_path, json);
+        Assert.Equal(limit, BuilderDirectives.CacheLimit(Read().Builder));
+    }
+
     [Fact]
     public void A_missing_file_is_an_error_only_where_it_was_named()
     {
@@ -75,6 +87,35 @@ public sealed class DaemonConfigurationTests : IDisposable
         Assert.Equal("b", options.Peers.Tls!.Certificate);
     }
 
+    private const string ClusterTls = """ "tls":{"ca":"a","cert":"b","key":"c"} """;
+
+    [Theory]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.1:2377"]}}""", "a cluster needs cluster.tls")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1","members":["192.0.2.1:2377"],TLS}}""", "invalid cluster.listen \"192.0.2.1\"")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["host2:2377"],TLS}}""", "invalid cluster.members \"host2:2377\"")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.2:2377"],TLS}}""", "they must be the same on all hosts, with this one, 192.0.2.1")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.1:2377","192.0.2.1:2378"],TLS}}""", "192.0.2.1 is there twice")]
+    [InlineData("""{"cluster":{"listen":"0.0.0.0:2377","members":["192.0.2.1:2377"],TLS}}""", "invalid cluster.advertise 0.0.0.0")]
+    [InlineData("""{"cluster":{"listen":"0.0.0.0:2377","advertise":"here","members":["192.0.2.1:2377"],TLS}}""", "invalid cluster.advertise \"here\"")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.1:2377"],"data-port":80,TLS}}""", "invalid cluster.data-port 80")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.1:2377"],"address-pool":{"base":"10.0.0.0/8","size":30},TLS}}""", "invalid cluster.address-pool 10.0.0.0/8")]
+    [InlineData("""{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.1:2377"],"address-pool":{"base":"10.0.0.0/8","size":4},TLS}}""", "cluster.address-pool")]
+    public void A_cluster_that_cannot_be_meant_is_refused(string json, string named)
+    {
+        File.WriteAllText(_path, json.Replace("TLS", ClusterTls, StringComparison.Ordinal));
+        Assert.Contains(named, Assert.Throws<CommandException>(() => ClusterDirectives.Apply(Read(), new EngineOptions())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_cluster_is_where_it_listens_unless_it_says_otherwise()
+    {
+        Assert.Null(ClusterDirectives.Apply(new DaemonConfiguration(), new EngineOptions()).Cluster);
+        File.WriteAllText(_path, """{"cluster":{"listen":"192.0.2.1:2377","members":["192.0.2.1:2377","192.0.2.2:2377"],TLS}}""".Replace("TLS", ClusterTls, StringComparison.Ordinal));
+        Slipway.Engine.Cluster.ClusterConfiguration cluster = ClusterDirectives.Apply(Read(), new EngineOptions()).Cluster!;
+        Assert.Equal(("192.0.2.1", 4789, "10.0.0.0/8", 20), (cluster.Advertise.ToString(), cluster.DataPort, cluster.AddressPool.Base.ToString(), cluster.AddressPool.PrefixLength));
+        Assert.Equal(["192.0.2.1:2377", "192.0.2.2:2377"], cluster.Members.Select(member => member.ToString()));
+    }
+
     [Theory]
     [InlineData("""{"labels":["a=1"],"debug":true}""", "labels: (from flag: [b=2 c=3], from file: [a=1]), debug: (from flag: false, from file: true)", "--label", "b=2", "--debug=false", "--label", "c=3")]
     [InlineData("""{"mtu":1400}""", "mtu: (from flag: 1500, from file: 1400)", "--mtu", "1500")]
@@ -93,7 +134,7 @@ public sealed class DaemonConfigurationTests : IDisposable
         File.WriteAllText(_path, """{"proxies":{"no-proxy":"localhost"}}""");
         DaemonConfiguration read = Read(
             "--dns", "192.0.2.1", "--dns", "192.0.2.2", "--default-ulimit", "nofile=10:20", "--default-ulimit", "core=0", "--default-address-pool", "base=10.0.0.0/8,size=24", "--no-new-privileges",
-            "--icc=false", "--mtu", "1400", "--log-opt", "max-size=1m", "--add-runtime", "other=/usr/bin/other", "--http-proxy", "http://p", "--tlsverify", "--default-shm-size", "16M", "-D");
+            "--icc=false", "--mtu", "1400", "--log-opt", "max-size=1m", "--add-runtime", "other=/usr/bin/other", "--http-proxy", "http://p", "--tlsverify", "--default-shm-size", "16M", "--published-ports", "forward", "-D");
         Assert.Equal(["192.0.2.1", "192.0.2.2"], read.Dns);
         Assert.Equal((10, 20), (read.DefaultUlimits!["nofile"].Soft, read.DefaultUlimits["nofile"].Hard));
         Assert.Equal((0, 0), (read.DefaultUlimits["core"].Soft, read.DefaultUlimits["core"].Hard));
@@ -101,9 +142,25 @@ public sealed class DaemonConfigurationTests : IDisposable
         Assert.Equal((true, false, 1400, "1m"), (read.NoNewPrivileges, read.InterContainer, read.Mtu, read.LogOptions!["max-size"]));
         Assert.Equal(("/usr/bin/other", "http://p", "localhost"), (read.Runtimes!["other"].Path, read.Proxies!.Http, read.Proxies.Exceptions));
         Assert.Equal((true, true, null), (read.TlsVerify, read.Debug, read.Init));
+        Assert.Equal(Slipway.Networking.PortAdmission.Forward, NetworkDirectives.Apply(read, new EngineOptions()).PublishedPorts);
+        Assert.Equal(Slipway.Networking.PortAdmission.Input, NetworkDirectives.Apply(new DaemonConfiguration(), new EngineOptions()).PublishedPorts);
         Assert.Equal(16 << 20, ContainerDirectives.Apply(read, new EngineOptions()).Defaults.ShmSize);
         IReadOnlyList<Slipway.Networking.AddressPoolSource> pools = NetworkDirectives.Apply(read, new EngineOptions()).AddressPools;
         Assert.Equal("10.0.0.0/8 24", $"{pools.Single().Base} {pools.Single().PrefixLength}");
+    }
+
+    [Fact]
+    public void IPv6_of_the_default_network_and_options_of_all_are_given_by_flags()
+    {
+        File.WriteAllText(_path, """{"default-network-opts":{"bridge":{"com.docker.network.driver.mtu":"1400"}}}""");
+        EngineOptions file = NetworkDirectives.Apply(Read("--ipv6", "--bip6", "fd00:1::1/64", "--fixed-cidr-v6", "fd00:1::/80", "--default-gateway-v6", "fd00:1::9"), new EngineOptions());
+        Assert.Equal((true, "fd00:1::1", 64), (file.Ipv6, file.Ipv6BridgeAddress!.Value.Address.ToString(), file.Ipv6BridgeAddress.Value.PrefixLength));
+        Assert.Equal(("fd00:1::/80", "fd00:1::9"), (file.Ipv6FixedRange.ToString(), file.Ipv6DefaultGateway!.ToString()));
+        Assert.Equal("1400", file.NetworkDefaults["bridge"]["com.docker.network.driver.mtu"]);
+        File.WriteAllText(_path, "");
+        EngineOptions flags = NetworkDirectives.Apply(Read("--default-network-opt", "bridge=a=b=c", "--default-network-opt", "bridge=d="), new EngineOptions());
+        Assert.Equal(new Dictionary<string, string> { ["a"] = "b=c", ["d"] = "" }, flags.NetworkDefaults["bridge"]);
+        Assert.Contains("it is not driver=option=value", Assert.Throws<CommandException>(() => Read("--default-network-opt", "bridge")).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -115,7 +172,6 @@ public sealed class DaemonConfigurationTests : IDisposable
     [InlineData("api-cors-header: \"*\" is not supported", "--api-cors-header", "*")]
     [InlineData("storage-driver: \"zfs\" is not supported", "-s", "zfs")]
     [InlineData("exec-opts: [\"native.cgroupdriver=systemd\"] is not supported", "--exec-opt", "native.cgroupdriver=systemd")]
-    [InlineData("metrics-addr: \"127.0.0.1:9323\" is not supported", "--metrics-addr", "127.0.0.1:9323")]
     public void What_a_flag_cannot_mean_is_refused(string expected, params string[] flags)
     {
         File.WriteAllText(_path, "");
@@ -124,7 +180,12 @@ public sealed class DaemonConfigurationTests : IDisposable
 
     [Theory]
     [InlineData("""{"default-address-pools":[{"base":"10.0.0.0/8","size":4}]}""", "the size must be from that of the base to 30")]
-    [InlineData("""{"default-address-pools":[{"base":"fd00::/8","size":64}]}""", "fd00::/8: it is no IPv4 network")]
+    [InlineData("""{"default-address-pools":[{"base":"fd00::/8","size":127}]}""", "the size must be from that of the base to 126")]
+    [InlineData("""{"default-address-pools":[{"base":"fd00::","size":64}]}""", "fd00::: it is no network")]
+    [InlineData("""{"fixed-cidr-v6":"10.0.0.0/8"}""", "fixed-cidr-v6: 10.0.0.0/8: it is no IPv6 network")]
+    [InlineData("""{"bip6":"fd00::1"}""", "bip6: fd00::1: it is no IPv6 address with a prefix")]
+    [InlineData("""{"default-gateway":"fd00::1"}""", "default-gateway: fd00::1: it is no IPv4 address")]
+    [InlineData("""{"default-gateway-v6":"x"}""", "default-gateway-v6: x: it is no IPv6 address")]
     [InlineData("""{"fixed-cidr":"10.0.0.0"}""", "fixed-cidr: 10.0.0.0: it is no IPv4 network")]
     public void Networks_that_cannot_be_meant_are_refused(string file, string expected)
     {

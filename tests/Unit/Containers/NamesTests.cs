@@ -57,6 +57,9 @@ public sealed class NamesTests
         EngineException missing = Assert.Throws<EngineException>(() => index.Resolve("cc"));
         Assert.Equal((ErrorKind.NotFound, "No such container: cc"), (missing.Kind, missing.Message));
         Assert.Equal(ErrorKind.InvalidParameter, Assert.Throws<EngineException>(() => index.Resolve("")).Kind);
+        index.Remove(first);
+        Assert.Same(second, index.Resolve("aa"));
+        Assert.Equal(ErrorKind.NotFound, Assert.Throws<EngineException>(() => index.Resolve("aa11")).Kind);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Net;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers;
 using Slipway.Engine.Containers.State;
@@ -45,7 +46,10 @@ public sealed class StateTests
         Assert.Equal((5L, 7L), (read.HostConfig.Memory, read.HostConfig.PidsLimit));
         Assert.Equal(container.State with { Endpoint = null }, read.State with { Endpoint = null });
         EndpointInfo endpoint = read.State.Endpoint!.ToEndpoint();
-        Assert.Equal(("10.0.0.2", 24, (ushort)5353), (endpoint.Address.ToString(), endpoint.PrefixLength, endpoint.Ports[0].HostPort));
+        Assert.Equal(("10.0.0.2", 24, (ushort)5353), (endpoint.Ipv4!.Address.ToString(), endpoint.Ipv4.PrefixLength, endpoint.Ports[0].HostPort));
+        Assert.Null(endpoint.Ipv6);
+        EndpointInfo dual = endpoint with { Ipv4 = null, Ipv6 = new EndpointAddress(IPAddress.Parse("fd00::2"), 64, IPAddress.Parse("fd00::1")) };
+        Assert.Equal((dual.Ipv4, dual.Ipv6), (StoredEndpoint.From(dual).ToEndpoint().Ipv4, StoredEndpoint.From(dual).ToEndpoint().Ipv6));
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using Slipway.Api.Daemon;
 using Slipway.Engine;
 using Slipway.Engine.Daemon;
+using Slipway.Engine.Telemetry;
 using Slipway.Runtime.Confinement;
 using Xunit;
 
@@ -76,6 +77,9 @@ public sealed class DaemonServiceTests
         Containers = () => new ContainerCounts(1, 2, 3),
         Images = () => 4,
         EventListeners = () => 5,
+        Events = () => 6,
+        Metrics = new EngineMetrics(TimeProvider.System),
+        StartedAt = DateTimeOffset.UnixEpoch,
         Limits = limits,
         CgroupVersion = cgroupVersion,
     });

@@ -3,6 +3,7 @@ using Slipway.Engine;
 using Slipway.Engine.Disk;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Storage.Images;
 using Slipway.Storage.Ledger;
@@ -25,7 +26,7 @@ public sealed class DiskBudgetTests : IAsyncDisposable
 
     public DiskBudgetTests()
     {
-        _images = new ImageService(_store, _ledger, _events, TimeProvider.System, id => _uses.GetValueOrDefault(id) ?? []);
+        _images = new ImageService(_store, _ledger, _events, new EngineMetrics(TimeProvider.System), TimeProvider.System, id => _uses.GetValueOrDefault(id) ?? []);
         foreach ((char id, int age) in (ReadOnlySpan<(char, int)>)[('a', 3), ('b', 5), ('c', 1), ('d', 4)])
         {
             _store.Images.Add(Make(id, s_day, []));

@@ -2,6 +2,7 @@ using Slipway.Api.Disk;
 using Slipway.Engine;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Storage.Images;
 using Slipway.Storage.Ledger;
@@ -23,7 +24,7 @@ public sealed class ImagePruneTests : IAsyncDisposable
 
     public ImagePruneTests()
     {
-        _images = new ImageService(_store, _ledger, _events, TimeProvider.System, id => _uses.GetValueOrDefault(id) ?? []);
+        _images = new ImageService(_store, _ledger, _events, new EngineMetrics(TimeProvider.System), TimeProvider.System, id => _uses.GetValueOrDefault(id) ?? []);
         _store.Images.AddRange(
         [
             Make('a', s_day, ["named:1"]),
@@ -74,7 +75,7 @@ public sealed class ImagePruneTests : IAsyncDisposable
     {
         TaskCompletionSource<IReadOnlyList<LedgerEntry>> reading = new();
         SlowLedger ledger = new(reading.Task);
-        ImageService images = new(_store, ledger, _events, TimeProvider.System, _ => []);
+        ImageService images = new(_store, ledger, _events, new EngineMetrics(TimeProvider.System), TimeProvider.System, _ => []);
         Task<ImagesPruneReport> first = images.PruneAsync(Filters.None, TestContext.Current.CancellationToken);
         EngineException refused = await Assert.ThrowsAsync<EngineException>(() => images.PruneAsync(Filters.None, TestContext.Current.CancellationToken));
         Assert.Equal((ErrorKind.Conflict, "a prune operation is already running"), (refused.Kind, refused.Message));

@@ -2,6 +2,7 @@ using Slipway.Api.Images;
 using Slipway.Engine;
 using Slipway.Engine.Events;
 using Slipway.Engine.Images;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Storage;
 using Slipway.Storage.Images;
@@ -20,7 +21,7 @@ public sealed class ImageServiceTests : IAsyncDisposable
     private readonly FakeLedger _ledger = new();
     private readonly ImageService _images;
 
-    public ImageServiceTests() => _images = new ImageService(_store, _ledger, _events, TimeProvider.System, _ => []);
+    public ImageServiceTests() => _images = new ImageService(_store, _ledger, _events, new EngineMetrics(TimeProvider.System), TimeProvider.System, _ => []);
 
     public ValueTask DisposeAsync() => _events.DisposeAsync();
 
@@ -217,6 +218,8 @@ public sealed class ImageServiceTests : IAsyncDisposable
         public IImageIngest BeginIngest() => throw new NotSupportedException();
 
         public Task<ImagePublication> PublishAsync(string nameOrId, Platform? platform, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task<ImagePublication> PublishLayersAsync(IReadOnlyList<Layer> layers, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public LayerTar? FindLayer(Digest diffId) => throw new NotSupportedException();
 

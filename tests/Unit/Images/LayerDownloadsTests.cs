@@ -149,6 +149,8 @@ public sealed class LayerDownloadsTests
 
         public Task<Layer> AddTarAsync(Digest parent, Stream tar, CancellationToken cancellationToken) => throw new NotSupportedException();
 
+        public Task<Layer> AddTarAsync(Digest parent, Action<Stream, CancellationToken> write, CancellationToken cancellationToken) => throw new NotSupportedException();
+
         public Task<Image> CommitAsync(IngestedImage image, CancellationToken cancellationToken) => throw new NotSupportedException();
 
         public ValueTask DisposeAsync() => ValueTask.CompletedTask;

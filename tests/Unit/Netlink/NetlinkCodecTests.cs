@@ -49,6 +49,39 @@ public sealed class NetlinkCodecTests
     }
 
     [Fact]
+    public void A_link_on_a_parent_names_the_parent_and_how_it_is_shared()
+    {
+        using NetworkNamespace space = NetworkNamespace.OfThisThread();
+        string descriptor = Convert.ToHexString(BitConverter.GetBytes((uint)space.Descriptor.DangerousGetHandle()));
+        string link = $"00 00 0000 00000000 00000000 00000000 0900 0300 6574683000 000000 0800 0500 07000000 0800 1c00 {descriptor}";
+        Assert.Equal(
+            Hex($"58000000 1000 0506 01000000 00000000 {link} 1c00 1280 0c00 0100 6d6163766c616e00 0c00 0280 0800 0100 04000000"), Written(MacvlanMode.Bridge));
+
+        // ipvlan's attributes have two bytes each (linux/if_link.h).
+        Assert.Equal(
+            Hex($"60000000 1000 0506 01000000 00000000 {link} 2400 1280 0b00 0100 6970766c616e00 00 1400 0280 0600 0100 0200 0000 0600 0200 0100 0000"),
+            Written(new IpvlanMode(IpvlanLayer.L3S, IpvlanSharing.Private)));
+
+        byte[] Written(StackedMode mode)
+        {
+            NetlinkWriter writer = new();
+            new RouteBatch(writer, () => { }).AddStacked(new StackedLink { Name = "eth0", Parent = 7, Namespace = space, Mode = mode });
+            return writer.Written.ToArray();
+        }
+    }
+
+    [Fact]
+    public void A_VLAN_has_its_parent_and_its_number()
+    {
+        NetlinkWriter writer = new();
+        new RouteBatch(writer, () => { }).AddVlan("eth0.10", 7, 10);
+        const string Info = "00 00 0000 00000000 00000000 00000000";
+        const string LinkInfo = "1c00 1280 0900 0100 766c616e00 000000 0c00 0280 0600 0100 0a00 0000";
+        Assert.Equal(
+            Hex($"50000000 1000 0506 01000000 00000000 {Info} 0c00 0300 657468302e313000 0800 0500 07000000 {LinkInfo}"), writer.Written.ToArray());
+    }
+
+    [Fact]
     public void A_default_route_has_a_gateway_an_interface_and_no_destination()
     {
         NetlinkWriter writer = new();
@@ -74,7 +107,7 @@ public sealed class NetlinkCodecTests
     public void An_element_of_a_map_is_what_nft_sends()
     {
         NetlinkWriter writer = new();
-        NfTablesBatch batch = new(writer, null, () => { });
+        NfTablesBatch batch = new(writer, NfTablesFamily.Ipv4, null, () => { });
         batch.AddElements("slipway-x", "published", [new MapElement([6, 0, 0, 0, 0, 80, 0, 0], [172, 17, 0, 2, 0x1f, 0x90, 0, 0])]);
         batch.Commit();
         const string Begin = "14000000 1000 0100 01000000 00000000 00 00 000a";

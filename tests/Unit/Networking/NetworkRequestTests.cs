@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Slipway.Api.Networks;
 using Slipway.Engine;
 using Slipway.Engine.Networks;
@@ -15,16 +16,26 @@ public sealed class NetworkRequestTests
     [InlineData("10.0.0.0/33", null, null, "invalid subnet 10.0.0.0/33: invalid CIDR block notation")]
     [InlineData("10.0.0.1/24", null, null, "invalid subnet 10.0.0.1/24: it should be 10.0.0.0/24")]
     [InlineData("10.0.0.0/31", null, null, "invalid subnet 10.0.0.0/31: the prefix must have 8 to 30 bits")]
-    [InlineData("fd00::/64", null, null, "IPv6 networks are not supported")]
     [InlineData("10.0.0.0/24", "10.0.1.1", null, "invalid gateway 10.0.1.1: parent subnet 10.0.0.0/24 doesn't contain this address")]
     [InlineData("10.0.0.0/24", "x", null, "invalid gateway x: invalid address")]
     [InlineData("10.0.0.0/24", null, "10.0.1.0/25", "invalid ip-range 10.0.1.0/25: parent subnet 10.0.0.0/24 doesn't contain ip-range")]
     [InlineData("10.0.0.0/24", null, "10.0.0.0/16", "invalid ip-range 10.0.0.0/16: CIDR block is bigger than its parent subnet 10.0.0.0/24")]
     [InlineData("10.0.0.0/24", null, "10.0.0.1/25", "invalid ip-range 10.0.0.1/25: it should be 10.0.0.0/25")]
+    [InlineData("10.0.0.0/24", null, "fd00::/80", "invalid ip-range fd00::/80: parent subnet is an IPv4 block")]
+    [InlineData("10.0.0.0/24", "fd00::1", null, "invalid gateway fd00::1: parent subnet is an IPv4 block")]
+    [InlineData("fd00:1::1/64", null, null, "invalid subnet fd00:1::1/64: it should be fd00:1::/64")]
+    [InlineData("fd00:1::/64", "fd00:2::1", null, "invalid gateway fd00:2::1: parent subnet fd00:1::/64 doesn't contain this address")]
+    [InlineData("fd00:1::/64", "10.0.0.1", null, "invalid gateway 10.0.0.1: parent subnet is an IPv6 block")]
+    [InlineData("fd00:1::/64", null, "fd00:1::/48", "invalid ip-range fd00:1::/48: CIDR block is bigger than its parent subnet fd00:1::/64")]
+    [InlineData("fd00:1::/129", null, null, "invalid subnet fd00:1::/129: invalid CIDR block notation")]
+    [InlineData("fd00:1::/127", null, null, "invalid subnet fd00:1::/127: the prefix must have 8 to 126 bits")]
+    [InlineData("ff00::/16", null, null, "multicast subnet 'ff00::/16' is not allowed")]
+    [InlineData("fe80::/64", null, null, "'fe80::/64' clashes with the Link-Local prefix 'fe80::/64'")]
+    [InlineData("::ffff:10.0.0.0/120", null, null, "is not a valid IPv6 subnet")]
     public void Addresses_that_cannot_be(string subnet, string? gateway, string? range, string expected)
     {
         EngineException error = Assert.Throws<EngineException>(
-            () => IpamRequest.Parse(new IPAM { Config = [new IPAMConfig { Subnet = subnet, Gateway = gateway, IPRange = range }] }));
+            () => IpamRequest.Parse(new IPAM { Config = [new IPAMConfig { Subnet = subnet, Gateway = gateway, IPRange = range }] }, ipv6: true));
         Assert.Equal(ErrorKind.InvalidParameter, error.Kind);
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }
@@ -32,10 +43,83 @@ public sealed class NetworkRequestTests
     [Fact]
     public void Nulls_and_empty_texts_are_not_said()
     {
-        IpamRequest request = IpamRequest.Parse(new IPAM { Config = [new IPAMConfig { Subnet = "10.0.0.0/24", Gateway = null, IPRange = "" }] });
-        Assert.Equal((IPNetwork.Parse("10.0.0.0/24"), null, null), (request.Subnet, request.Gateway, request.Range));
-        Assert.Null(IpamRequest.Parse(null).Subnet);
-        Assert.Null(IpamRequest.Parse(new IPAM { Config = [new IPAMConfig()] }).Subnet);
+        IpamRequest request = IpamRequest.Parse(new IPAM { Config = [new IPAMConfig { Subnet = "10.0.0.0/24", Gateway = null, IPRange = "" }] }, ipv6: false);
+        Assert.Equal(new SubnetRequest(IPNetwork.Parse("10.0.0.0/24"), null, null, null), request.Ipv4);
+        Assert.Null(IpamRequest.Parse(null, ipv6: true).Ipv4);
+        Assert.Null(IpamRequest.Parse(new IPAM { Config = [new IPAMConfig()] }, ipv6: true).Ipv6);
+    }
+
+    [Fact]
+    public void One_subnet_of_each_family_may_be_asked_for()
+    {
+        IPAM both = new() { Config = [new IPAMConfig { Subnet = "fd00:1::/64", Gateway = "fd00:1::9" }, new IPAMConfig { Subnet = "10.0.0.0/24" }] };
+        IpamRequest request = IpamRequest.Parse(both, ipv6: true);
+        Assert.Equal("10.0.0.0/24", request.Ipv4!.Subnet.ToString());
+        Assert.Equal(("fd00:1::/64", "fd00:1::9"), (request.Ipv6!.Subnet.ToString(), request.Ipv6.Gateway!.ToString()));
+        Assert.Null(IpamRequest.Parse(both, ipv6: false).Ipv6);
+        IPAM two = new() { Config = [new IPAMConfig { Subnet = "fd00:1::/64" }, new IPAMConfig { Subnet = "fd00:2::/64" }] };
+        Assert.Contains(
+            "bridge driver doesn't support multiple subnets", Assert.Throws<EngineException>(() => IpamRequest.Parse(two, ipv6: true)).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(null, null, null, true, false)]
+    [InlineData(null, true, null, true, true)]
+    [InlineData(false, true, null, false, true)]
+    [InlineData(null, null, "true", true, true)]
+    [InlineData(null, false, "true", true, false)]
+    public void Families_are_as_the_request_says_or_else_the_option(bool? ipv4, bool? ipv6, string? option, bool expected4, bool expected6)
+    {
+        Dictionary<string, string> options = option is null ? [] : new() { ["com.docker.network.enable_ipv6"] = option };
+        Assert.Equal(new NetworkFamilies(expected4, expected6), NetworkFamilies.Choose(ipv4, ipv6, options));
+        Assert.Equal(ipv6 is null && option is not null, options.Count == 1);
+    }
+
+    [Fact]
+    public void A_network_without_any_family_is_refused_and_so_is_an_option_that_is_no_flag()
+    {
+        Assert.Equal("IPv4 or IPv6 must be enabled", Assert.Throws<EngineException>(() => NetworkFamilies.Choose(false, null, [])).Message);
+        EngineException error = Assert.Throws<EngineException>(() => NetworkFamilies.Choose(null, null, new() { ["com.docker.network.enable_ipv6"] = "maybe" }));
+        Assert.Equal((ErrorKind.InvalidParameter, "driver-opt \"com.docker.network.enable_ipv6\" is not a valid bool"), (error.Kind, error.Message));
+    }
+
+    [Fact]
+    public void The_daemon_s_options_are_those_of_networks_that_do_not_say()
+    {
+        Dictionary<string, string> options = NetworkFamilies.WithDefaults(
+            new Dictionary<string, string> { ["a"] = "mine" }, new Dictionary<string, string> { ["a"] = "theirs", ["b"] = "theirs" });
+        Assert.Equal(new Dictionary<string, string> { ["a"] = "mine", ["b"] = "theirs" }, options);
+        Assert.Empty(NetworkFamilies.WithDefaults(null, null));
+    }
+
+    [Fact]
+    public void Every_host_has_IPv6_networks_of_its_own_and_always_the_same()
+    {
+        IReadOnlyList<AddressPoolSource> pools = AddressPoolSource.WithIpv6(AddressPoolSource.Defaults, "this host");
+        IPNetwork first = DefaultSubnets.Choose(pools, [], AddressFamily.InterNetworkV6);
+        Assert.Matches("^fd[0-9a-f]{2}:[0-9a-f]{1,4}:[0-9a-f]{1,4}::/64$", first.ToString());
+        Assert.Equal(first, DefaultSubnets.Choose(AddressPoolSource.WithIpv6(AddressPoolSource.Defaults, "this host"), [], AddressFamily.InterNetworkV6));
+        Assert.NotEqual(first, DefaultSubnets.Choose(AddressPoolSource.WithIpv6(AddressPoolSource.Defaults, "another"), [], AddressFamily.InterNetworkV6));
+        IPNetwork next = DefaultSubnets.Choose(pools, [first], AddressFamily.InterNetworkV6);
+        Assert.NotEqual(first, next);
+        Assert.Equal(DefaultSubnets.NetworkOf(first.BaseAddress, 48), DefaultSubnets.NetworkOf(next.BaseAddress, 48));
+        AddressPoolSource own = new(IPNetwork.Parse("fd12::/62"), 64);
+        Assert.Equal("fd12:0:0:3::/64", DefaultSubnets.Choose(AddressPoolSource.WithIpv6([own], "x"), [IPNetwork.Parse("fd12::/63"), IPNetwork.Parse("fd12:0:0:2::/64")], AddressFamily.InterNetworkV6).ToString());
+        Assert.Throws<NetworkException>(() => DefaultSubnets.Choose([own], [own.Base], AddressFamily.InterNetworkV6));
+    }
+
+    [Fact]
+    public void An_IPv6_subnet_has_no_broadcast_address_and_its_first_is_nobody_s()
+    {
+        AddressPool pool = new(IPNetwork.Parse("fd00::/126"), IPAddress.Parse("fd00::1"));
+        Assert.Equal(["fd00::2", "fd00::3"], new[] { pool.Allocate("a", null), pool.Allocate("b", null) }.Select(address => address.ToString()));
+        Assert.Equal("no available IPv6 addresses on this network's address pools: fd00::/126", Assert.Throws<NetworkException>(() => pool.Allocate("c", null)).Message);
+        Assert.Throws<NetworkException>(() => pool.Allocate("c", IPAddress.Parse("fd00::")));
+        Assert.Throws<NetworkException>(() => pool.Allocate("c", IPAddress.Parse("10.0.0.2")));
+        AddressPool last = new(IPNetwork.Parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffc/126"), IPAddress.Parse("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"));
+        Assert.Equal("ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffd", last.Allocate("a", null).ToString());
+        Assert.Equal("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", last.Allocate("b", null).ToString());
+        Assert.Throws<NetworkException>(() => last.Allocate("c", null));
     }
 
     [Fact]
@@ -68,12 +152,12 @@ public sealed class NetworkRequestTests
         List<IPNetwork> taken = [IPNetwork.Parse("0.0.0.0/0")];
         foreach (string expected in new[] { "10.1.0.0/24", "10.1.1.0/24", "10.2.0.0/24" })
         {
-            IPNetwork chosen = DefaultSubnets.Choose(pools, taken);
+            IPNetwork chosen = DefaultSubnets.Choose(pools, taken, AddressFamily.InterNetwork);
             Assert.Equal(expected, chosen.ToString());
             taken.Add(chosen);
         }
 
-        Assert.Equal(NetworkErrorKind.Exhausted, Assert.Throws<NetworkException>(() => DefaultSubnets.Choose(pools, taken)).Kind);
+        Assert.Equal(NetworkErrorKind.Exhausted, Assert.Throws<NetworkException>(() => DefaultSubnets.Choose(pools, taken, AddressFamily.InterNetwork)).Kind);
     }
 
     [Fact]

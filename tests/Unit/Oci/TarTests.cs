@@ -52,6 +52,34 @@ public sealed class TarTests
         Assert.Null(reader.Next());
     }
 
+    /// <summary>Docker's client ends a context so whose Dockerfile came from standard input.</summary>
+    [Fact]
+    public void The_last_content_may_lack_what_fills_its_block_up()
+    {
+        var stream = new MemoryStream();
+        var writer = new TarWriter(stream);
+        writer.WriteEntry(new TarEntry { Name = "a"u8.ToArray() }, "content"u8);
+        stream.SetLength(512 + 7);
+        stream.Position = 0;
+        var reader = new TarReader(stream);
+        Assert.Equal("a"u8.ToArray(), reader.Next()!.Name);
+        Assert.Null(reader.Next());
+        Assert.Null(reader.Next());
+    }
+
+    [Fact]
+    public void A_content_that_is_cut_is_refused()
+    {
+        var stream = new MemoryStream();
+        var writer = new TarWriter(stream);
+        writer.WriteEntry(new TarEntry { Name = "a"u8.ToArray() }, "content"u8);
+        stream.SetLength(512 + 6);
+        stream.Position = 0;
+        var reader = new TarReader(stream);
+        Assert.NotNull(reader.Next());
+        Assert.Throws<OciException>(() => reader.Next());
+    }
+
     [Fact]
     public void Numbers_may_be_in_base_256()
     {

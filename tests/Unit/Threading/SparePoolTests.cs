@@ -1,5 +1,6 @@
 using Slipway.Kernel;
 using Slipway.Kernel.Threading;
+using Slipway.Tests.Harness;
 using Xunit;
 
 namespace Slipway.Tests.Unit.Threading;
@@ -122,50 +123,5 @@ public sealed class SparePoolTests : IDisposable
         _clock.Pass(TimeSpan.FromSeconds(1));
         Assert.Equal(_made.Skip(1).ToHashSet(), _dropped.ToHashSet());
         Assert.Null(_pool.TryTake());
-    }
-
-    private sealed class ManualClock : TimeProvider
-    {
-        private readonly List<Alarm> _alarms = [];
-        private TimeSpan _now;
-
-        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
-        {
-            Alarm alarm = new(this, callback, state);
-            alarm.Change(dueTime, period);
-            _alarms.Add(alarm);
-            return alarm;
-        }
-
-        public void Pass(TimeSpan time)
-        {
-            _now += time;
-            foreach (Alarm alarm in _alarms.Where(alarm => alarm.Due <= _now).OrderBy(alarm => alarm.Due).ToArray())
-            {
-                alarm.Due = TimeSpan.MaxValue;
-                alarm.Ring();
-            }
-        }
-
-        private sealed class Alarm(ManualClock clock, TimerCallback callback, object? state) : ITimer
-        {
-            public TimeSpan Due { get; set; } = TimeSpan.MaxValue;
-
-            public void Ring() => callback(state);
-
-            public bool Change(TimeSpan dueTime, TimeSpan period)
-            {
-                Due = dueTime == Timeout.InfiniteTimeSpan ? TimeSpan.MaxValue : clock._now + dueTime;
-                return true;
-            }
-
-            public void Dispose() => Due = TimeSpan.MaxValue;
-
-            public ValueTask DisposeAsync()
-            {
-                Dispose();
-                return ValueTask.CompletedTask;
-            }
-        }
     }
 }

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Slipway.Api.Containers;
-using Slipway.Engine.Containers.Foreign;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Oci.Cdi;
 using Slipway.Oci.Runtime;
@@ -71,11 +70,6 @@ internal static class CdiInjection
 
     private static Spec Apply(Spec spec, CdiEdits edits, HostConfig host)
     {
-        if (edits.Hooks is { Count: > 0 } && !ForeignRuntimes.IsForeign(host))
-        {
-            throw ContainerErrors.Invalid($"CDI device injection failed: hook {edits.Hooks[0].Path} needs a runtime that executes hooks (--runtime); {EngineOptions.OwnRuntime} executes no programs of the host");
-        }
-
         List<DeviceSpec> nodes = [.. spec.Linux.Devices];
         List<DeviceCgroupRule> rules = [.. spec.Linux.Resources?.Devices ?? []];
         foreach (CdiDeviceNode asked in edits.DeviceNodes ?? [])

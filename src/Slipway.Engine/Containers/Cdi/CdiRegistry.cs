@@ -13,6 +13,7 @@ internal sealed record CdiRegistry(IReadOnlyDictionary<string, (CdiDocument Docu
 {
     private const int MaxFile = 1 << 20;
     private const int MaxFiles = 1000;
+    private const uint WritableByOthers = 0x12; // 022
 
     /// <summary>Reads <c>*.json</c> and <c>*.yaml</c> of the directories.</summary>
     /// <param name="directories">A later one goes before those above it. Two files of one directory that describe the same device: nobody gets it.</param>
@@ -28,7 +29,12 @@ internal sealed record CdiRegistry(IReadOnlyDictionary<string, (CdiDocument Docu
             {
                 try
                 {
-                    CdiDocument document = CdiReader.Read(Content(path), isYaml);
+                    CdiDocument document = CdiReader.Read(Content(path, out bool isRoots), isYaml);
+                    if (document.HasHooks && !isRoots)
+                    {
+                        throw new FormatException("it has hooks, and others than root may write it");
+                    }
+
                     foreach (CdiDevice device in document.Devices)
                     {
                         string name = $"{document.Kind}={device.Name}";
@@ -79,9 +85,12 @@ internal sealed record CdiRegistry(IReadOnlyDictionary<string, (CdiDocument Docu
     }
 
     /// <summary>Of a regular file: opening anything else could wait for ever.</summary>
-    private static byte[] Content(string path)
+    /// <param name="isRoots">Nobody but root may write it.</param>
+    private static byte[] Content(string path, out bool isRoots)
     {
         using SafeFileHandle file = new HostPath(path).Open(OpenFlags.ReadOnly | OpenFlags.NonBlocking);
-        return FileStatus.Of(file).IsRegularFile ? Descriptors.ReadToEnd(file, MaxFile) : throw new FormatException("it is no regular file");
+        FileStatus status = FileStatus.Of(file);
+        isRoots = status.UserId == 0 && (status.Permissions & WritableByOthers) == 0;
+        return status.IsRegularFile ? Descriptors.ReadToEnd(file, MaxFile) : throw new FormatException("it is no regular file");
     }
 }

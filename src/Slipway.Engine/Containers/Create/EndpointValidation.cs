@@ -27,14 +27,10 @@ internal static class EndpointValidation
                 errors.Add("network-scoped aliases are only supported for user-defined networks");
             }
         }
-        else if (ipam?.IPv4Address is { Length: > 0 } text)
+        else
         {
-            CheckAddress(network, text, errors);
-        }
-
-        if (network is not null && ipam is { IPv6Address.Length: > 0 })
-        {
-            errors.Add($"invalid IPv6 address: {ipam.IPv6Address}: the network has no IPv6");
+            CheckAddress(AddressFamily.InterNetwork, network.Document.Ipv4, ipam?.IPv4Address, errors);
+            CheckAddress(AddressFamily.InterNetworkV6, network.Document.Ipv6, ipam?.IPv6Address, errors);
         }
 
         if (ipam?.LinkLocalIPs is { Count: > 0 })
@@ -52,23 +48,30 @@ internal static class EndpointValidation
             errors.Add($"invalid MAC address: {mac}");
         }
 
+        _ = EndpointOptions.Parse(settings, errors);
         if (errors.Count > 0)
         {
             throw ContainerErrors.Invalid($"invalid config for network {name}: invalid endpoint settings:\n{string.Join('\n', errors)}");
         }
     }
 
-    private static void CheckAddress(UserNetwork network, string text, List<string> errors)
+    /// <param name="subnet">The network's; null where it has none of the family.</param>
+    private static void CheckAddress(AddressFamily family, NetworkSubnet? subnet, string? text, List<string> errors)
     {
-        if (!IPAddress.TryParse(text, out IPAddress? address) || address.AddressFamily != AddressFamily.InterNetwork)
+        if (string.IsNullOrEmpty(text))
         {
-            errors.Add($"invalid IPv4 address: {text}");
+            return;
         }
-        else if (!network.Document.HasOwnSubnet)
+
+        if (!IPAddress.TryParse(text, out IPAddress? address) || address.AddressFamily != family || address.IsIPv4MappedToIPv6)
+        {
+            errors.Add($"invalid {(family == AddressFamily.InterNetwork ? "IPv4" : "IPv6")} address: {text}");
+        }
+        else if (subnet is { IsOwn: false })
         {
             errors.Add("user specified IP address is supported only when connecting to networks with user configured subnets");
         }
-        else if (!network.Document.SubnetRange.Contains(address))
+        else if (subnet?.Range.Contains(address) != true)
         {
             errors.Add($"no configured subnet or ip-range contain the IP address {text}");
         }

@@ -39,18 +39,22 @@ internal sealed class ForeignRuntimes(EngineServices services)
     /// <summary>Makes the container's bundle and has it run.</summary>
     /// <param name="spec">The root file system and the mounts that are open already get paths.</param>
     /// <param name="context">Its descriptors are closed by the caller, but for those that a plan consumes.</param>
+    /// <param name="checkpoint">The directory of what it goes on from; null: it starts from the beginning.</param>
     /// <param name="request">Without a plan.</param>
     /// <exception cref="ForeignRuntimeException">The runtime could not; nothing runs.</exception>
-    public async Task<LaunchedProcess> LaunchAsync(ContainerSnapshot container, Spec spec, PlanContext context, Func<CompiledPlan, LaunchRequest> request)
+    /// <exception cref="PlanException">The image has something in the place of a system folder, which a runtime may take for one.</exception>
+    public async Task<LaunchedProcess> LaunchAsync(ContainerSnapshot container, Spec spec, PlanContext context, string? checkpoint, Func<CompiledPlan, LaunchRequest> request)
     {
         using SafeFileHandle rootfs = context.Rootfs;
         using SafeFileHandle? network = context.NetworkNamespace;
         context.Cgroup?.Dispose();
+        SystemFolders.Check(rootfs);
         RuntimeBundle bundle = BundleOf(container.Id);
         bundle.Create(rootfs);
         bundle.ClearLog();
         bundle.Write("config.json", Complete(spec, context, bundle, network), SpecJson.Default.Spec);
-        using CompiledPlan plan = Program(container.HostConfig).CompileRun(bundle, spec.Process.Terminal);
+        RuntimeProgram program = Program(container.HostConfig);
+        using CompiledPlan plan = checkpoint is null ? program.CompileRun(bundle, spec.Process.Terminal) : program.CompileRestore(bundle, checkpoint);
         LaunchedProcess monitor = await services.Supervisor.Current.LaunchAsync(request(plan), CancellationToken.None);
         return await StartedAsync(bundle, execId: null, monitor, CancellationToken.None);
     }
@@ -74,6 +78,17 @@ internal sealed class ForeignRuntimes(EngineServices services)
         }
     }
 
+    /// <summary>Has the runtime write a container's processes down.</summary>
+    /// <param name="checkpoint">An empty directory.</param>
+    /// <param name="leaveRunning">Else they end with that.</param>
+    /// <returns>What the runtime says against it; null where it was done.</returns>
+    public Task<string?> CheckpointAsync(ContainerSnapshot container, string checkpoint, bool leaveRunning)
+    {
+        RuntimeBundle bundle = BundleOf(container.Id);
+        bundle.ClearLog();
+        return Program(container.HostConfig).CheckpointAsync(bundle, checkpoint, leaveRunning);
+    }
+
     /// <summary>Signals the first process; one that has ended meanwhile is no error.</summary>
     public async Task SignalAsync(Container container, int signal)
     {
@@ -93,8 +108,8 @@ internal sealed class ForeignRuntimes(EngineServices services)
             return;
         }
 
-        // Whatever it says: what it keeps is in the bundle, and its processes are in the container's control group.
-        if (services.Options.Runtimes.ContainsKey(container.HostConfig.Runtime!))
+        // Whatever it says: what it keeps is in the bundle, and its processes are in the container's control group. One of our own runtime was restored.
+        if (IsForeign(container.HostConfig) && services.Options.Runtimes.ContainsKey(container.HostConfig.Runtime!))
         {
             await Program(container.HostConfig).DeleteAsync(bundle);
         }
@@ -153,6 +168,7 @@ internal sealed class ForeignRuntimes(EngineServices services)
 
     private static Spec Complete(Spec spec, PlanContext context, RuntimeBundle bundle, SafeFileHandle? network)
     {
+        int placed = 0;
         List<MountSpec> mounts = [];
         foreach (MountSpec mount in spec.Mounts)
         {
@@ -173,7 +189,7 @@ internal sealed class ForeignRuntimes(EngineServices services)
             Linux = spec.Linux with
             {
                 CgroupsPath = "/" + spec.Linux.CgroupsPath,
-                Namespaces = [.. spec.Linux.Namespaces.Select(space => space.Type == "network" && network is not null ? space with { Path = PathOf(network) } : space)],
+                Namespaces = [.. spec.Linux.Namespaces.Select(space => space.Type == "network" && network is not null ? space with { Path = Place(MountTree.Clone(network, recursive: false)) } : space)],
             },
         };
 
@@ -181,7 +197,7 @@ internal sealed class ForeignRuntimes(EngineServices services)
         {
             using (tree)
             {
-                return bundle.Place(tree, mounts.Count);
+                return bundle.Place(tree, placed++);
             }
         }
     }
@@ -191,7 +207,4 @@ internal sealed class ForeignRuntimes(EngineServices services)
         context.DetachedMounts.TryGetValue(mount.Destination, out SafeFileHandle? detached) ? Descriptors.Duplicate(detached)
         : context.MountSources.TryGetValue(mount.Destination, out SafeFileHandle? source) ? MountTree.Clone(source, recursive: true)
         : null;
-
-    /// <summary>A namespace that nothing but a descriptor of this process holds.</summary>
-    private static string PathOf(SafeFileHandle network) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"/proc/{Environment.ProcessId}/fd/{network.DangerousGetHandle()}");
 }

@@ -56,7 +56,8 @@ internal enum HealthStatus
 /// <summary>One probe.</summary>
 /// <param name="ExitCode">0 is healthy; -1 where the probe could not be started or did not end in time.</param>
 /// <param name="Output">The beginning of what it wrote to stdout and stderr.</param>
-internal sealed record ProbeResult(DateTimeOffset Start, DateTimeOffset End, int ExitCode, string Output);
+/// <param name="HasRun">False where it could not be started.</param>
+internal sealed record ProbeResult(DateTimeOffset Start, DateTimeOffset End, int ExitCode, string Output, bool HasRun = true);
 
 internal static class HealthStatusText
 {

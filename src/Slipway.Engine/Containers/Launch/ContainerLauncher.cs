@@ -1,8 +1,10 @@
 using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Containers.Cdi;
+using Slipway.Engine.Containers.Checkpoints;
 using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.Foreign;
+using Slipway.Engine.Containers.Hooks;
 using Slipway.Engine.Containers.Links;
 using Slipway.Engine.Containers.State;
 using Slipway.Engine.Logging;
@@ -31,12 +33,13 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     private readonly IpcSharing _ipc = new(services, index);
 
     /// <param name="attachments">Consumed, also where the launch fails.</param>
-    public async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments)
+    /// <param name="checkpoint">The directory of what it goes on from; null: it starts from the beginning.</param>
+    public async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, string? checkpoint = null)
     {
         Attempt attempt = new();
         try
         {
-            return await LaunchAsync(container, attachments, attempt);
+            return await LaunchAsync(container, attachments, checkpoint, attempt);
         }
         catch
         {
@@ -67,7 +70,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         try
         {
             attempt.Users = Users(container);
-            attempt.Rootfs = MountRootfs(container, rootfsId, attempt.Users);
+            attempt.Rootfs = await MountRootfsAsync(container, rootfsId, attempt.Users);
             container = await MountVolumesAsync(container, rootfsId, attempt);
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
@@ -82,7 +85,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             using Cgroup group = running
                 ? services.Cgroups.TryOpen(spec.Linux.CgroupsPath) ?? throw ContainerErrors.NotRunning(container.Id)
                 : services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
-            using CompiledPlan plan = PlanCompiler.Compile(spec, Context(container, spec, attempt, sandbox, group));
+            PlanContext context = Context(container, spec, attempt, sandbox, group);
+            using CompiledPlan plan = PlanCompiler.Compile(spec, spec.Hooks is null ? context : context with { Hooks = HookedLaunch.Shown(services.Foreign.BundleOf(container.Id)) });
             return PlanPrinter.Print(plan.Plan);
         }
         finally
@@ -90,12 +94,12 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             await UndoAsync(container, attempt);
             if (upperInUse)
             {
-                services.Data.Snapshots.Remove(rootfsId);
+                await services.Data.Snapshots.RemoveAsync(rootfsId);
             }
         }
     }
 
-    private async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, Attempt attempt)
+    private async Task<LaunchedContainer> LaunchAsync(ContainerSnapshot container, IReadOnlyList<Attachment> attachments, string? checkpoint, Attempt attempt)
     {
         PrepareBinds(container);
         attempt.Users = Users(container);
@@ -107,7 +111,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         // The driver attaches by netlink on a thread of its own while this one mounts and makes cgroups.
         using Sandbox? sandbox = await SandboxAsync(container, attempt.Users);
         attempt.Attaching = sandbox is null ? null : services.ContainerNetworks.AttachAsync(container, sandbox);
-        attempt.Rootfs = MountRootfs(container, container.Id, attempt.Users);
+        attempt.Rootfs = await MountRootfsAsync(container, container.Id, attempt.Users);
         string directory = services.ContainerDirectory(container.Id);
         Spec spec = BuildSpec(container, attempt, directory, [.. linked.SelectMany(link => link.Environment())]);
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
@@ -120,7 +124,18 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         {
             ForeignRuntimes.Require(container.HostConfig, context.Init, attempt.Users is not null);
             attempt.Bundled = true;
-            process = await services.Foreign.LaunchAsync(container, spec, context, plan => Request(container, plan, attachments));
+            process = await services.Foreign.LaunchAsync(container, spec, context, checkpoint, plan => Request(container, plan, attachments));
+            attempt.CloseSources();
+        }
+        else if (checkpoint is not null)
+        {
+            attempt.Bundled = true;
+            process = await new OwnCheckpoints(services).RestoreAsync(container, spec, context, checkpoint, plan => Request(container, plan, attachments));
+            attempt.CloseSources();
+        }
+        else if (spec.Hooks is not null)
+        {
+            process = await HookedLaunch.RunAsync(services, container, spec, context, group, plan => Request(container, plan, attachments));
             attempt.CloseSources();
         }
         else
@@ -153,16 +168,26 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
     {
         ResolvedUser user = UserLookup.Resolve(new RootDirectory(attempt.Rootfs!), container.Config.User, container.HostConfig.GroupAdd ?? []);
         Spec spec = SpecBuilder.Build(container, Inputs(container, user, directory, linkVariables, attempt));
-        return CdiInjection.Apply(spec, container.HostConfig, services.Options.CdiSpecDirectories);
+        spec = CdiInjection.Apply(spec, container.HostConfig, services.Options.CdiSpecDirectories);
+        if (spec.Hooks is { } hooks && !ForeignRuntimes.IsForeign(container.HostConfig))
+        {
+            HookedLaunch.Require(hooks, attempt.Users is not null);
+        }
+
+        return spec;
     }
 
     /// <param name="id">Whose upper directory it gets.</param>
-    private SafeFileHandle MountRootfs(ContainerSnapshot container, string id, UserNamespace? users)
+    private async Task<SafeFileHandle> MountRootfsAsync(ContainerSnapshot container, string id, UserNamespace? users)
     {
-        IReadOnlyList<Digest> layers = container.IsWarmUp ? [] : services.Data.Images.Get(container.ImageId).ChainIds;
+        IReadOnlyList<Digest> layers = container.Layers ?? (container.IsWarmUp ? [] : services.Data.Images.Get(container.ImageId).ChainIds);
+        if (id == container.Id && RootfsSize.Of(container.HostConfig) is { } size)
+        {
+            await services.Data.Snapshots.EnsureSizedAsync(layers, id, size, CancellationToken.None);
+        }
 
         // Always writable here: mount points are made in it; the plan makes it read-only last.
-        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false, users, id == container.Id ? RootfsSize.Of(container.HostConfig) : null);
+        return services.Data.Snapshots.MountRootfs(layers, id, readOnly: false, users);
     }
 
     /// <summary>The network namespace it gets, if one of its own: of its user namespace, where it has one.</summary>
@@ -180,7 +205,8 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         linkVariables,
         services.Options.Defaults,
         attempt.SharedMemory,
-        attempt.Users?.Maps);
+        attempt.Users?.Maps,
+        services.Data.HasProjectQuotas);
 
     /// <summary>
     /// Finds what is mounted at /dev/shm, or mounts it where others may join. A mount of the user's at that place is nobody else's: such a container
@@ -243,6 +269,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             MountSources = attempt.Sources,
             DetachedMounts = attempt.Images,
             NetworkNamespace = sandbox?.DuplicateNamespace(),
+            NetworkSettings = sandbox is null ? null : SandboxSettings.Docker,
             UserNamespace = attempt.Users,
             Cgroup = group.Prepare(),
             CgroupDirectories = CgroupDirectory.Of(services.Cgroups.Hierarchy.Mounts, path),
@@ -308,6 +335,12 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             }
         }
 
+        foreach ((string destination, SafeFileHandle tree) in container.Trees ?? [])
+        {
+            attempt.Images.Add(destination, tree);
+        }
+
+        container.Trees?.Clear();
         SecretMounts.Open(container.HostConfig, services.Secrets, container.HostConfig.UsernsMode == NamespaceModes.Host ? null : services.Remap, attempt.Images);
         return container;
     }

@@ -3,6 +3,7 @@ using Slipway.Kernel;
 using Slipway.Networking;
 using Slipway.Runtime.Compilation;
 using Slipway.Runtime.Confinement;
+using Slipway.Runtime.Hooks;
 using Slipway.Runtime.Supervision;
 using Slipway.Storage;
 
@@ -42,6 +43,7 @@ internal sealed class LaunchFailure : Exception
         ConfinementException confinement => new LaunchFailure(ErrorKind.InvalidParameter, confinement.Message, OtherCode, confinement),
         LaunchException launch => Of(StartPrefix, launch),
         PlanException plan => Of(StartPrefix, plan, OtherCode),
+        HookException hook => new LaunchFailure(ErrorKind.System, $"{StartPrefix}{hook.Message}: unknown", OtherCode, hook),
         ForeignRuntimeException foreign => Of("failed to create task for container: failed to create shim task: OCI runtime create failed: ", foreign, OtherCode),
         _ => new LaunchFailure(ErrorKind.System, $"failed to create task for container: {exception.Message}", OtherCode, exception),
     };

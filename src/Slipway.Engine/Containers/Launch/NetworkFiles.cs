@@ -34,7 +34,7 @@ internal static class NetworkFiles
         IReadOnlyList<(string Name, string Address)> extra = [.. (container.HostConfig.ExtraHosts ?? []).Select(entry => Resolve(entry, gateway))];
         string hosts = hostNetwork
             ? Read(HostHosts) + string.Concat(extra.Select(entry => $"{entry.Address}\t{entry.Name}\n"))
-            : ContainerFiles.Hosts(container.Config.Hostname, container.Config.Domainname, networks.All.Select(entry => IPAddress.Parse(entry.Value.Address)), extra)
+            : ContainerFiles.Hosts(container.Config.Hostname, container.Config.Domainname, networks.All.SelectMany(entry => entry.Value.Addresses), extra)
                 + string.Concat(links.Select(link => $"{link.Address}\t{link.HostNames}\n"));
         using SafeFileHandle parent = new HostPath(directory).Open(OpenFlags.Path | OpenFlags.Directory);
         Write(parent, Hostname, ContainerFiles.Hostname(container.Config.Hostname));
@@ -64,8 +64,8 @@ internal static class NetworkFiles
             Write(parent, ResolvConf, wanted);
         }
 
-        static IEnumerable<string> Lines(ContainerSnapshot container, IEnumerable<KeyValuePair<string, StoredEndpoint>> endpoints) => endpoints.Select(entry =>
-            $"{entry.Value.Address}\t{(container.Config.Domainname.Length > 0 ? $"{container.Config.Hostname}.{container.Config.Domainname} " : "")}{container.Config.Hostname}");
+        static IEnumerable<string> Lines(ContainerSnapshot container, IEnumerable<KeyValuePair<string, StoredEndpoint>> endpoints) => endpoints.SelectMany(entry => entry.Value.Addresses).Select(address =>
+            $"{address}\t{(container.Config.Domainname.Length > 0 ? $"{container.Config.Hostname}.{container.Config.Domainname} " : "")}{container.Config.Hostname}");
     }
 
     private static string ResolverFile(ContainerSnapshot container, AttachedNetworks networks)
@@ -75,7 +75,7 @@ internal static class NetworkFiles
         bool asHost = host.NetworkMode == NamespaceModes.Host && dns is { Servers.Count: 0, Search.Count: 0, Options.Count: 0 };
         return asHost ? Read(HostResolvConf)
             : networks.Networks.Count > 0 ? ContainerFiles.ResolvConf(Read(HostResolvConf), dns, SandboxResolver.Address)
-            : ContainerFiles.ResolvConf(ContainerFiles.HostResolvConf(Read(HostResolvConf), File.Exists(ResolvedConf) ? Read(ResolvedConf) : null), dns);
+            : ContainerFiles.ResolvConf(ContainerFiles.HostResolvConf(Read(HostResolvConf), File.Exists(ResolvedConf) ? Read(ResolvedConf) : null), dns, ipv6: networks.Endpoint?.Ipv6Address is not null);
     }
 
     /// <summary>

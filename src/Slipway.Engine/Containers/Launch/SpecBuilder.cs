@@ -5,6 +5,7 @@ using Slipway.Engine.Containers.Create;
 using Slipway.Engine.Containers.State;
 using Slipway.Kernel.Cgroups;
 using Slipway.Kernel.Users;
+using Slipway.Networking;
 using Slipway.Oci.Runtime;
 using Slipway.Runtime.Confinement;
 
@@ -29,7 +30,8 @@ internal sealed record LaunchInputs(
     IReadOnlyList<string> LinkVariables,
     ContainerDefaults Defaults,
     string? SharedMemory = null,
-    IdMaps? Users = null);
+    IdMaps? Users = null,
+    bool BoundByProjects = false);
 
 /// <summary>A container's configuration as an OCI runtime specification, with Docker's defaults.</summary>
 internal static class SpecBuilder
@@ -77,7 +79,7 @@ internal static class SpecBuilder
                 Devices = devices.Nodes,
                 CgroupsPath = inputs.CgroupsPath,
                 Resources = SpecResources.Build(host, devices.Rules),
-                Seccomp = Seccomp(host, security, capabilities, inputs.Defaults),
+                Seccomp = Seccomp(host, security, capabilities, inputs.Defaults, inputs.BoundByProjects),
                 Sysctl = Sysctls(host, inputs.Users is not null),
                 MaskedPaths = host.MaskedPaths ?? [],
                 ReadonlyPaths = host.ReadonlyPaths ?? [],
@@ -138,7 +140,8 @@ internal static class SpecBuilder
     internal static CapabilitySets Capabilities(HostConfig host, UserSpec user) =>
         CapabilityPolicy.Sets(CapabilityPolicy.Resolve(host.CapAdd ?? [], host.CapDrop ?? [], host.Privileged), root: user.Uid == 0);
 
-    internal static SeccompSpec? Seccomp(HostConfig host, SecurityOptions security, CapabilitySets capabilities, ContainerDefaults defaults)
+    /// <param name="boundByProjects">Whether project quotas bound what containers write; whoever administers the system can change them anyway.</param>
+    internal static SeccompSpec? Seccomp(HostConfig host, SecurityOptions security, CapabilitySets capabilities, ContainerDefaults defaults, bool boundByProjects)
     {
         string? named = security.Seccomp ?? defaults.SeccompProfile;
         if (named == SecurityOptions.Unconfined || (host.Privileged && security.Seccomp is null))
@@ -146,15 +149,16 @@ internal static class SpecBuilder
             return null;
         }
 
+        bool guarded = boundByProjects && !capabilities.Bounding.Contains("CAP_SYS_ADMIN");
         return named is { } text and not SecurityOptions.BuiltIn
-            ? Resolve(SeccompProfileReader.Parse(text), capabilities.Bounding)
-            : DefaultSeccomp(capabilities.Bounding);
+            ? Resolve(SeccompProfileReader.Parse(text), capabilities.Bounding, guarded)
+            : DefaultSeccomp(capabilities.Bounding, guarded);
     }
 
     /// <summary>The default profile for a bounding set: the same object again, by which <see cref="SeccompCompiler"/> knows it.</summary>
-    private static SeccompSpec? DefaultSeccomp(IReadOnlyCollection<string> bounding)
+    private static SeccompSpec? DefaultSeccomp(IReadOnlyCollection<string> bounding, bool guarded)
     {
-        string key = string.Join(' ', bounding);
+        string key = guarded ? string.Join(' ', [nameof(ProjectGuard), .. bounding]) : string.Join(' ', bounding);
         if (_defaultSeccomp.TryGetValue(key, out SeccompSpec? known))
         {
             return known;
@@ -165,11 +169,14 @@ internal static class SpecBuilder
             _defaultSeccomp.Clear();
         }
 
-        return _defaultSeccomp.GetOrAdd(key, _ => Resolve(SeccompProfile.Default, bounding));
+        return _defaultSeccomp.GetOrAdd(key, _ => Resolve(SeccompProfile.Default, bounding, guarded));
     }
 
-    private static SeccompSpec? Resolve(SeccompProfile profile, IReadOnlyCollection<string> bounding) =>
-        profile.Resolve(bounding, RuntimeInformation.OSArchitecture, System.Environment.OSVersion.Version);
+    private static SeccompSpec? Resolve(SeccompProfile profile, IReadOnlyCollection<string> bounding, bool guarded)
+    {
+        SeccompSpec? resolved = profile.Resolve(bounding, RuntimeInformation.OSArchitecture, System.Environment.OSVersion.Version);
+        return guarded && resolved is not null ? ProjectGuard.Apply(resolved) : resolved;
+    }
 
     /// <param name="shared">Namespaces of other containers to join: type to path.</param>
     internal static IReadOnlyList<NamespaceSpec> Namespaces(HostConfig host, IReadOnlyDictionary<string, string> shared)
@@ -197,13 +204,14 @@ internal static class SpecBuilder
         Dictionary<string, string> sysctls = [];
         if (host.NetworkMode != NamespaceModes.Host && NamespaceModes.SharedWith(host.NetworkMode) is null)
         {
-            if (!remapped)
+            foreach ((string name, string value) in SandboxSettings.Docker)
             {
                 // A user namespace has no such groups; there, its network namespace was set up from outside.
-                sysctls["net.ipv4.ping_group_range"] = "0 2147483647";
+                if (!remapped || name != "net.ipv4.ping_group_range")
+                {
+                    sysctls[name] = value;
+                }
             }
-
-            sysctls["net.ipv4.ip_unprivileged_port_start"] = "0";
         }
 
         foreach ((string name, string value) in host.Sysctls ?? [])

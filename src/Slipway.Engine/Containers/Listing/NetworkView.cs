@@ -30,6 +30,9 @@ internal static class NetworkView
                 settings.Gateway = endpoint.Gateway;
                 settings.IPAddress = endpoint.Address;
                 settings.IPPrefixLen = endpoint.PrefixLength;
+                settings.IPv6Gateway = endpoint.Ipv6Gateway ?? "";
+                settings.GlobalIPv6Address = endpoint.Ipv6Address ?? "";
+                settings.GlobalIPv6PrefixLen = endpoint.Ipv6PrefixLength;
                 settings.MacAddress = endpoint.MacAddress;
             }
 
@@ -51,6 +54,9 @@ internal static class NetworkView
             Gateway = endpoint?.Gateway ?? "",
             IPAddress = endpoint?.Address ?? "",
             IPPrefixLen = endpoint?.PrefixLength ?? 0,
+            IPv6Gateway = endpoint?.Ipv6Gateway ?? "",
+            GlobalIPv6Address = endpoint?.Ipv6Address ?? "",
+            GlobalIPv6PrefixLen = endpoint?.Ipv6PrefixLength ?? 0,
             MacAddress = endpoint?.MacAddress ?? "",
             Networks = Networks(container, services),
         };

@@ -31,13 +31,14 @@ internal sealed class Summary(EngineServices services, ILookup<string, string> l
             return Make(container, image, status, size);
         }
 
-        if (!s_listed.TryGetValue(container, out ContainerSummary? summary)
-            || summary.Status != status || summary.Image != image || !summary.Names.Skip(1).SequenceEqual(linkNames[container.Id]))
+        bool known = s_listed.TryGetValue(container, out ContainerSummary? summary) && summary.Image == image && summary.Names.Skip(1).SequenceEqual(linkNames[container.Id]);
+        if (known && summary!.Status == status)
         {
-            summary = Make(container, image, status, size);
-            s_listed.AddOrUpdate(container, summary);
+            return summary;
         }
 
+        summary = known ? summary! with { Status = status } : Make(container, image, status, size);
+        s_listed.AddOrUpdate(container, summary);
         return summary;
     }
 

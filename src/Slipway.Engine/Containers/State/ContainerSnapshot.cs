@@ -1,6 +1,8 @@
 using System.Text.Json.Serialization;
+using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
 using Slipway.Engine.Volumes;
+using Slipway.Oci;
 
 namespace Slipway.Engine.Containers.State;
 
@@ -34,7 +36,15 @@ internal sealed record ContainerSnapshot
     public required RunState State { get; init; }
 
     /// <summary>The engine's own first container, made of no image, which nobody sees.</summary>
-    public bool IsWarmUp => ImageId.Length == 0;
+    public bool IsWarmUp => ImageId.Length == 0 && Layers is null;
+
+    /// <summary>For a step of a build, which is made of no image and has no row: the layers of its root file system, lowest first. Null: those of the image.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<Digest>? Layers { get; init; }
+
+    /// <summary>For a step of a build: what its mounts of the type <c>tree</c> show, by destination, as detached mounts. The launch takes them over.</summary>
+    [JsonIgnore]
+    public Dictionary<string, SafeFileHandle>? Trees { get; init; }
 }
 
 /// <summary>A mount of the user's, resolved when the container was created.</summary>

@@ -1,5 +1,9 @@
 using System.Globalization;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
+using Slipway.Kernel;
+using Slipway.Kernel.Files;
 
 namespace Slipway.Engine.Containers.Stats;
 
@@ -9,14 +13,18 @@ internal static class NetworkCounters
     /// <summary>What the engine puts into a container's namespace is named so; other interfaces are the kernel's or the container's.</summary>
     private const string EndpointPrefix = "eth";
 
+    /// <summary>Bytes: some ten thousand interfaces.</summary>
+    private const int MaximumLength = 1 << 20;
+
     /// <summary>By name; null where there is none, or the process has ended.</summary>
     public static Dictionary<string, NetworkStats>? OfProcess(int pid)
     {
         try
         {
-            return Parse(File.ReadLines($"/proc/{pid}/net/dev"));
+            using SafeFileHandle? file = new HostPath($"/proc/{pid}/net/dev").TryOpen(OpenFlags.ReadOnly);
+            return file is null ? null : Parse(Encoding.UTF8.GetString(Descriptors.ReadToEnd(file, MaximumLength)).Split('\n'));
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        catch (KernelException)
         {
             return null;
         }

@@ -6,23 +6,32 @@ using Slipway.Kernel.Cgroups;
 
 namespace Slipway.Engine.Containers.Stats;
 
+/// <summary>What of a sample the next one shows beside its own numbers.</summary>
+/// <param name="Read">When it was read, as the API writes times.</param>
+internal sealed record CpuSample(string Read, CpuStats Cpu)
+{
+    public static CpuSample Of(ContainerStats stats) => new(stats.Read, stats.CpuStats);
+}
+
 /// <summary>Reads what a container uses, in the shape from which clients compute the columns of <c>docker stats</c>.</summary>
 /// <param name="hostMemory">Bytes.</param>
 internal sealed class StatsReader(EngineServices services, int onlineCpus, ulong hostMemory)
 {
     private const ulong NanosecondsPerSecond = 1_000_000_000;
 
+    /// <summary>A sample that only another is compared with: the CPU alone. Null for a container that does not run.</summary>
+    public CpuSample? ReadCpu(ContainerSnapshot container)
+    {
+        using Cgroup? group = Open(container);
+        return group is null ? null : new CpuSample(Now(), Cpu(CpuStatistics.Read(group)));
+    }
+
     /// <summary>A sample; one without numbers for a container that does not run, as in Docker.</summary>
     /// <param name="before">The sample before, or null.</param>
-    public ContainerStats Read(ContainerSnapshot container, ContainerStats? before)
+    public ContainerStats Read(ContainerSnapshot container, CpuSample? before)
     {
         ContainerStats stats = new() { Name = "/" + container.Name, Id = container.Id };
-        if (!container.State.IsLive)
-        {
-            return stats;
-        }
-
-        using Cgroup? group = services.Cgroups.TryOpen(services.CgroupPath(container));
+        using Cgroup? group = Open(container);
         if (group is null)
         {
             return stats;
@@ -32,12 +41,12 @@ internal sealed class StatsReader(EngineServices services, int onlineCpus, ulong
         bool v1 = group.Mode != CgroupMode.V2;
         return stats with
         {
-            Read = Rfc3339.Format(services.Time.GetUtcNow()),
+            Read = Now(),
             Preread = before?.Read ?? Rfc3339.Zero,
             PidsStats = new PidsStats { Current = used.Pids.Current, Limit = used.Pids.Limit ?? 0 },
             BlkioStats = BlockIO(used.BlockIO, v1),
             CpuStats = Cpu(used.Cpu),
-            PrecpuStats = before?.CpuStats ?? new CpuStats(),
+            PrecpuStats = before?.Cpu ?? new CpuStats(),
             MemoryStats = new MemoryStats
             {
                 Usage = used.Memory.Usage,
@@ -49,6 +58,10 @@ internal sealed class StatsReader(EngineServices services, int onlineCpus, ulong
             Networks = HasNetwork(container.HostConfig) ? NetworkCounters.OfProcess(container.State.Pid) : null,
         };
     }
+
+    private Cgroup? Open(ContainerSnapshot container) => container.State.IsLive ? services.Cgroups.TryOpen(services.CgroupPath(container)) : null;
+
+    private string Now() => Rfc3339.Format(services.Time.GetUtcNow());
 
     private CpuStats Cpu(CpuStatistics used) => new()
     {

@@ -7,7 +7,8 @@ namespace Slipway.Engine.Containers.Update;
 /// <summary>Which mounts an update adds to a container and which it takes away, and what its configuration then says.</summary>
 /// <param name="Added">Parents first.</param>
 /// <param name="Removed">Children first.</param>
-internal sealed record MountUpdate(IReadOnlyList<ContainerMount> Added, IReadOnlyList<ContainerMount> Removed)
+/// <param name="Judged">The volumes that names stand for; null: whichever have them.</param>
+internal sealed record MountUpdate(IReadOnlyList<ContainerMount> Added, IReadOnlyList<ContainerMount> Removed, JudgedObjects? Judged)
 {
     public bool IsEmpty => Added.Count + Removed.Count == 0;
 
@@ -31,7 +32,7 @@ internal sealed record MountUpdate(IReadOnlyList<ContainerMount> Added, IReadOnl
             }
         }
 
-        return new MountUpdate(added, [.. removed.Distinct().OrderByDescending(mount => mount.Destination.AsSpan().Count('/'))]);
+        return new MountUpdate(added, [.. removed.Distinct().OrderByDescending(mount => mount.Destination.AsSpan().Count('/'))], change.Judged);
     }
 
     /// <summary>The mounts of the container afterwards, parents first.</summary>

@@ -4,6 +4,7 @@ using Slipway.Engine.Events;
 using Slipway.Engine.Images.Progress;
 using Slipway.Engine.Images.Pull;
 using Slipway.Engine.Images.Push;
+using Slipway.Engine.Telemetry;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
 using Slipway.Registry.Peers;
@@ -13,7 +14,7 @@ namespace Slipway.Engine.Images.Registries;
 
 /// <summary>Images on their way from and to registries: Docker's names, texts and events.</summary>
 internal sealed class RegistryService(
-    IImageStore store, IDistribution distribution, LayerPeers? peers, EventLog events, TimeProvider time, EngineOptions options) : IRegistries, IDisposable
+    IImageStore store, IDistribution distribution, LayerPeers? peers, EventLog events, EngineMetrics metrics, TimeProvider time, EngineOptions options) : IRegistries, IDisposable
 {
     private readonly Lazy<ImageIndex> _index = new(() => new ImageIndex(options.Registries.Proxies));
 
@@ -22,6 +23,7 @@ internal sealed class RegistryService(
 
     public async Task PullAsync(ImagePullRequest pull, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
     {
+        long begin = metrics.Begin();
         Reference name = Name(pull.Image, pull.Tag);
         Platform? platform = PlatformOf(pull.Platform);
         await using IRemoteRepository repository = distribution.Open(name, RegistryAccess.Pull, pull.Credentials);
@@ -42,12 +44,14 @@ internal sealed class RegistryService(
                 told.Say($"Status: {(isNewer ? "Downloaded newer image" : "Image is up to date")} for {name.Familiar}");
                 Publish("pull", name);
                 CheckPlatform(name, image, platform);
+                metrics.Done(ImageAction.Pull, begin);
             },
             cancellationToken);
     }
 
     public async Task PushAsync(ImagePushRequest push, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
     {
+        long begin = metrics.Begin();
         Reference name = Name(push.Image, push.Tag);
         if (!name.Digest.IsNone)
         {
@@ -69,6 +73,7 @@ internal sealed class RegistryService(
                 }
 
                 Publish("push", name);
+                metrics.Done(ImageAction.Push, begin);
             },
             cancellationToken);
     }

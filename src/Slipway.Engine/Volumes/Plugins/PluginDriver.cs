@@ -9,50 +9,50 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
     /// <summary>A mount may have to wait for a server.</summary>
     private static readonly TimeSpan s_timeout = TimeSpan.FromMinutes(2);
 
-    private readonly PluginSocket _socket;
+    private readonly PluginClient _client;
 
-    private PluginDriver(PluginSocket socket, string scope) => (_socket, Scope) = (socket, scope);
+    private PluginDriver(PluginClient client, string scope) => (_client, Scope) = (client, scope);
 
     public string Scope { get; }
 
     /// <summary>Greets the plugin.</summary>
     /// <returns>Null where it is no driver of volumes.</returns>
-    public static async Task<PluginDriver?> ActivateAsync(string path, CancellationToken cancellationToken)
+    public static async Task<PluginDriver?> ActivateAsync(PluginAddress address, CancellationToken cancellationToken)
     {
-        PluginSocket socket = new(path, s_timeout);
+        PluginClient client = new(address, s_timeout);
         try
         {
-            PluginAnswer greeting = await CallAsync(socket, "Plugin.Activate", new PluginCall(), cancellationToken);
+            PluginAnswer greeting = await CallAsync(client, "Plugin.Activate", new PluginCall(), cancellationToken);
             if (greeting.Implements?.Contains("VolumeDriver") != true)
             {
-                socket.Dispose();
+                client.Dispose();
                 return null;
             }
 
-            return new PluginDriver(socket, await ScopeAsync(socket, cancellationToken));
+            return new PluginDriver(client, await ScopeAsync(client, cancellationToken));
         }
         catch
         {
-            socket.Dispose();
+            client.Dispose();
             throw;
         }
     }
 
     public async Task<string> CreateAsync(string name, VolumeDocument document, CancellationToken cancellationToken)
     {
-        await CallAsync(_socket, "VolumeDriver.Create", new PluginCall { Name = name, Opts = document.Options ?? new Dictionary<string, string>() }, cancellationToken);
-        PluginAnswer made = await CallAsync(_socket, "VolumeDriver.Get", new PluginCall { Name = name }, cancellationToken);
+        await CallAsync(_client, "VolumeDriver.Create", new PluginCall { Name = name, Opts = document.Options ?? new Dictionary<string, string>() }, cancellationToken);
+        PluginAnswer made = await CallAsync(_client, "VolumeDriver.Get", new PluginCall { Name = name }, cancellationToken);
         return made.Volume?.Mountpoint ?? "";
     }
 
-    public Task RemoveAsync(string name, CancellationToken cancellationToken) => CallAsync(_socket, "VolumeDriver.Remove", new PluginCall { Name = name }, cancellationToken);
+    public Task RemoveAsync(string name, CancellationToken cancellationToken) => CallAsync(_client, "VolumeDriver.Remove", new PluginCall { Name = name }, cancellationToken);
 
     public async Task<string> MountAsync(string name, VolumeDocument document, string user, CancellationToken cancellationToken)
     {
         PluginAnswer answer;
         try
         {
-            answer = await CallAsync(_socket, "VolumeDriver.Mount", new PluginCall { Name = name, ID = user }, cancellationToken);
+            answer = await CallAsync(_client, "VolumeDriver.Mount", new PluginCall { Name = name, ID = user }, cancellationToken);
         }
         catch (EngineException exception)
         {
@@ -66,20 +66,20 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
 
     /// <summary>The plugin counts for itself who has the volume mounted.</summary>
     public Task UnmountAsync(string name, VolumeDocument document, string user, bool isLast) =>
-        CallAsync(_socket, "VolumeDriver.Unmount", new PluginCall { Name = name, ID = user }, CancellationToken.None);
+        CallAsync(_client, "VolumeDriver.Unmount", new PluginCall { Name = name, ID = user }, CancellationToken.None);
 
     public bool OwnsFiles(VolumeDocument document) => false;
 
     public bool OwnsDirectory(string name, VolumeDocument document) => false;
 
-    public void Dispose() => _socket.Dispose();
+    public void Dispose() => _client.Dispose();
 
     /// <summary>A call that was added later: a plugin that does not know it is local.</summary>
-    private static async Task<string> ScopeAsync(PluginSocket socket, CancellationToken cancellationToken)
+    private static async Task<string> ScopeAsync(PluginClient client, CancellationToken cancellationToken)
     {
         try
         {
-            PluginAnswer answer = await CallAsync(socket, "VolumeDriver.Capabilities", new PluginCall(), cancellationToken);
+            PluginAnswer answer = await CallAsync(client, "VolumeDriver.Capabilities", new PluginCall(), cancellationToken);
             return answer.Capabilities?.Scope is "global" ? "global" : LocalDriver.LocalScope;
         }
         catch (EngineException)
@@ -89,9 +89,9 @@ internal sealed class PluginDriver : IVolumeDriver, IDisposable
     }
 
     /// <exception cref="EngineException">System: the plugin does not answer, or answers with an error; the message begins with the method.</exception>
-    private static async Task<PluginAnswer> CallAsync(PluginSocket socket, string method, PluginCall call, CancellationToken cancellationToken)
+    private static async Task<PluginAnswer> CallAsync(PluginClient client, string method, PluginCall call, CancellationToken cancellationToken)
     {
-        PluginReply reply = await socket.PostAsync(method, JsonSerializer.SerializeToUtf8Bytes(call, PluginJson.Default.PluginCall), cancellationToken);
+        PluginReply reply = await client.PostAsync(method, JsonSerializer.SerializeToUtf8Bytes(call, PluginJson.Default.PluginCall), cancellationToken);
         PluginAnswer answer = Parse(reply.Body) ?? new PluginAnswer { Err = reply.IsSuccess && reply.Body.Length == 0 ? "" : $"unexpected answer, status {reply.Status}" };
         string error = string.IsNullOrEmpty(answer.Err) && !reply.IsSuccess ? $"status {reply.Status}" : answer.Err ?? "";
         return error.Length == 0 ? answer : throw new EngineException(ErrorKind.System, $"{method}: {error}");

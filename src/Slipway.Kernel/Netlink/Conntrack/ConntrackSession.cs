@@ -1,17 +1,16 @@
 using System.Buffers.Binary;
 using System.Net;
-using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 
 namespace Slipway.Kernel.Netlink;
 
-/// <summary>A tracked IPv4 connection.</summary>
+/// <summary>A tracked connection.</summary>
 /// <param name="Protocol">IPPROTO_*.</param>
 /// <param name="DestinationPort">Where its first packet went, before any redirection; 0 for a protocol without ports.</param>
 /// <param name="ReplySource">Who answers: the destination after redirection.</param>
 public sealed record TrackedConnection(byte Protocol, ushort DestinationPort, IPAddress ReplySource);
 
-/// <summary>Connection tracking over nfnetlink (linux/netfilter/nfnetlink_conntrack.h), IPv4.</summary>
+/// <summary>Connection tracking over nfnetlink (linux/netfilter/nfnetlink_conntrack.h).</summary>
 public sealed class ConntrackSession : NetlinkSession
 {
     private const int NETLINK_NETFILTER = 12;
@@ -25,6 +24,7 @@ public sealed class ConntrackSession : NetlinkSession
     private const ushort CTA_TUPLE_IP = 1;
     private const ushort CTA_TUPLE_PROTO = 2;
     private const ushort CTA_IP_V4_SRC = 1;
+    private const ushort CTA_IP_V6_SRC = 3;
     private const ushort CTA_PROTO_NUM = 1;
     private const ushort CTA_PROTO_DST_PORT = 3;
     private const ushort Nested = 0x8000;
@@ -41,15 +41,15 @@ public sealed class ConntrackSession : NetlinkSession
     }
 
     /// <summary>
-    /// Forgets the connections for which <paramref name="stale"/> holds, so that their next packet meets the rules as they are now.
+    /// Forgets the connections of a family for which <paramref name="stale"/> holds, so that their next packet meets the rules as they are now.
     /// Returns how many.
     /// </summary>
-    public int Delete(Predicate<TrackedConnection> stale)
+    public int Delete(NfTablesFamily family, Predicate<TrackedConnection> stale)
     {
         Writer.Reset();
         using (Writer.Begin(IPCTNL_MSG_CT_GET, NetlinkFlags.Dump, "list connections"))
         {
-            WriteInfo();
+            WriteInfo(family);
         }
 
         List<ConnectionName> found = Query(Writer, "list connections", message =>
@@ -58,7 +58,7 @@ public sealed class ConntrackSession : NetlinkSession
             && Parse(original, attributes.Nested(CTA_TUPLE_REPLY)) is { } connection && stale(connection)
                 ? new ConnectionName(original.ToArray(), id.ToArray())
                 : null);
-        return found.Count(DeleteOne);
+        return found.Count(connection => DeleteOne(family, connection));
     }
 
     /// <summary>The attributes that name a connection, as they were received.</summary>
@@ -67,8 +67,9 @@ public sealed class ConntrackSession : NetlinkSession
     private static TrackedConnection? Parse(ReadOnlySpan<byte> original, AttributeReader reply)
     {
         AttributeReader protocol = new AttributeReader(original).Nested(CTA_TUPLE_PROTO);
+        AttributeReader answer = reply.Nested(CTA_TUPLE_IP);
         if (!protocol.Find(CTA_PROTO_NUM, out ReadOnlySpan<byte> number) || number.Length != 1
-            || !reply.Nested(CTA_TUPLE_IP).Find(CTA_IP_V4_SRC, out ReadOnlySpan<byte> source) || source.Length != 4)
+            || !(answer.Find(CTA_IP_V4_SRC, out ReadOnlySpan<byte> source) ? source.Length == 4 : answer.Find(CTA_IP_V6_SRC, out source) && source.Length == 16))
         {
             return null;
         }
@@ -77,12 +78,12 @@ public sealed class ConntrackSession : NetlinkSession
         return new TrackedConnection(number[0], port, new IPAddress(source));
     }
 
-    private bool DeleteOne(ConnectionName connection)
+    private bool DeleteOne(NfTablesFamily family, ConnectionName connection)
     {
         Writer.Reset();
         using (Writer.Begin(IPCTNL_MSG_CT_DELETE, NetlinkFlags.Ack, "delete connection"))
         {
-            WriteInfo();
+            WriteInfo(family);
             Writer.Attribute(CTA_TUPLE_ORIG | Nested, connection.Original);
             Writer.Attribute(CTA_ID, connection.Id);
         }
@@ -98,5 +99,5 @@ public sealed class ConntrackSession : NetlinkSession
         }
     }
 
-    private void WriteInfo() => Writer.Fixed(new NfTablesMessages.NetfilterInfo { Family = (byte)AddressFamily.InterNetwork });
+    private void WriteInfo(NfTablesFamily family) => Writer.Fixed(new NfTablesMessages.NetfilterInfo { Family = (byte)family });
 }

@@ -1,11 +1,10 @@
-using System.Net.Sockets;
 using static Slipway.Kernel.Netlink.NfTablesMessages;
 
 namespace Slipway.Kernel.Netlink;
 
 /// <summary>
 /// A register of the rule's virtual machine (enum nft_registers). The 4-byte registers overlay the 16-byte ones: Word0 to Word3
-/// are the parts of <see cref="R1"/>. A concatenated key occupies consecutive words.
+/// are the parts of <see cref="R1"/>, Word4 the first of the next. A concatenated key occupies consecutive words.
 /// </summary>
 public enum Register : uint
 {
@@ -14,6 +13,8 @@ public enum Register : uint
     Word0 = 8,
     Word1 = 9,
     Word2 = 10,
+    Word4 = 12,
+    Word5 = 13,
 }
 
 /// <summary>NFT_META_*.</summary>
@@ -21,6 +22,7 @@ public enum MetaKey : uint
 {
     InputInterfaceName = 6,
     OutputInterfaceName = 7,
+    SocketUser = 10,
     TransportProtocol = 16,
 }
 
@@ -34,6 +36,7 @@ public enum ConntrackKey : uint
 /// <summary>NFT_PAYLOAD_*_HEADER.</summary>
 public enum PayloadBase : uint
 {
+    LinkLayer = 0,
     Network = 1,
     Transport = 2,
 }
@@ -160,17 +163,43 @@ public sealed record MapExpression(string Map, Register Key = Register.R1, Regis
     }
 }
 
-/// <summary>Redirects the connection to the IPv4 address and port in two registers.</summary>
-public sealed record DestinationNatExpression(Register Address = Register.R1, Register Port = Register.Word1) : Expression
+/// <summary>Goes on only if the set has the key, or has it not.</summary>
+public sealed record SetExpression(string Set, bool Negate = false, Register Key = Register.R1) : Expression
+{
+    protected override string Name => "lookup";
+
+    private protected override void WriteData(NetlinkWriter writer)
+    {
+        writer.Text(NFTA_LOOKUP_SET, Set);
+        writer.BigEndian32(NFTA_LOOKUP_SREG, (uint)Key);
+        if (Negate)
+        {
+            writer.BigEndian32(NFTA_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+        }
+    }
+}
+
+/// <summary>Redirects the connection to the address and port in two registers.</summary>
+public sealed record DestinationNatExpression(NfTablesFamily Family, Register Address, Register Port) : Expression
 {
     protected override string Name => "nat";
 
     private protected override void WriteData(NetlinkWriter writer)
     {
         writer.BigEndian32(NFTA_NAT_TYPE, NFT_NAT_DNAT);
-        writer.BigEndian32(NFTA_NAT_FAMILY, (uint)AddressFamily.InterNetwork);
+        writer.BigEndian32(NFTA_NAT_FAMILY, (uint)Family);
         writer.BigEndian32(NFTA_NAT_REG_ADDR_MIN, (uint)Address);
         writer.BigEndian32(NFTA_NAT_REG_PROTO_MIN, (uint)Port);
+    }
+}
+
+/// <summary>Leaves the packet's connection unknown.</summary>
+public sealed record UntrackedExpression : Expression
+{
+    protected override string Name => "notrack";
+
+    private protected override void WriteData(NetlinkWriter writer)
+    {
     }
 }
 
@@ -188,19 +217,29 @@ public sealed record MasqueradeExpression : Expression
 /// <param name="Code">NF_ACCEPT, NF_DROP, NFT_JUMP, …</param>
 public sealed record VerdictExpression(int Code, string? Chain = null) : Expression
 {
+    /// <summary>NFT_JUMP.</summary>
+    internal const int JumpCode = -3;
+
     protected override string Name => "immediate";
+
+    internal static void WriteVerdict(NetlinkWriter writer, int code, string? chain)
+    {
+        using (writer.Begin(NFTA_DATA_VERDICT))
+        {
+            writer.BigEndian32(NFTA_VERDICT_CODE, unchecked((uint)code));
+            if (chain is not null)
+            {
+                writer.Text(NFTA_VERDICT_CHAIN, chain);
+            }
+        }
+    }
 
     private protected override void WriteData(NetlinkWriter writer)
     {
         writer.BigEndian32(NFTA_IMMEDIATE_DREG, (uint)Register.Verdict);
         using (writer.Begin(NFTA_IMMEDIATE_DATA))
-        using (writer.Begin(NFTA_DATA_VERDICT))
         {
-            writer.BigEndian32(NFTA_VERDICT_CODE, unchecked((uint)Code));
-            if (Chain is not null)
-            {
-                writer.Text(NFTA_VERDICT_CHAIN, Chain);
-            }
+            WriteVerdict(writer, Code, Chain);
         }
     }
 }

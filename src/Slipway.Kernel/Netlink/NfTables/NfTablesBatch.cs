@@ -1,22 +1,23 @@
 using System.Net;
-using System.Net.Sockets;
 using static Slipway.Kernel.Netlink.NfTablesMessages;
 
 namespace Slipway.Kernel.Netlink;
 
-/// <summary>A transaction on nf_tables of family ip.</summary>
+/// <summary>A transaction on nf_tables of one family.</summary>
 public sealed class NfTablesBatch
 {
     /// <summary>Elements in one message: the list is one attribute, whose length is 16 bits.</summary>
     private const int ElementsPerMessage = 500;
 
     private readonly NetlinkWriter _writer;
+    private readonly NfTablesFamily _family;
     private readonly Action _execute;
     private uint _setId;
 
-    internal NfTablesBatch(NetlinkWriter writer, uint? generation, Action execute)
+    internal NfTablesBatch(NetlinkWriter writer, NfTablesFamily family, uint? generation, Action execute)
     {
         _writer = writer;
+        _family = family;
         _execute = execute;
         using (_writer.Begin(NFNL_MSG_BATCH_BEGIN, NetlinkFlags.None, "begin batch"))
         {
@@ -102,6 +103,12 @@ public sealed class NfTablesBatch
         return this;
     }
 
+    /// <summary>Deletes the rules of a chain.</summary>
+    public NfTablesBatch FlushChain(string table, string chain) => Chain(NFT_MSG_DELRULE, "flush", table, chain, NFTA_RULE_TABLE, NFTA_RULE_CHAIN);
+
+    /// <summary>Deletes a chain that nothing jumps to; ENOENT if there is none.</summary>
+    public NfTablesBatch DeleteChain(string table, string chain) => Chain(NFT_MSG_DELCHAIN, "delete", table, chain, NFTA_CHAIN_TABLE, NFTA_CHAIN_NAME);
+
     /// <summary>Appends a rule.</summary>
     public NfTablesBatch AddRule(string table, string chain, Rule rule)
     {
@@ -134,12 +141,26 @@ public sealed class NfTablesBatch
             WriteInfo();
             _writer.Text(NFTA_SET_TABLE, table);
             _writer.Text(NFTA_SET_NAME, map.Name);
-            _writer.BigEndian32(NFTA_SET_FLAGS, NFT_SET_MAP);
+            _writer.BigEndian32(NFTA_SET_FLAGS, (map.Value.Count > 0 ? NFT_SET_MAP : 0) | (map.HasRanges ? NFT_SET_INTERVAL : 0));
             _writer.BigEndian32(NFTA_SET_KEY_TYPE, NfTablesMap.TypeNumber(map.Key));
             _writer.BigEndian32(NFTA_SET_KEY_LEN, NfTablesMap.Length(map.Key));
-            _writer.BigEndian32(NFTA_SET_DATA_TYPE, NfTablesMap.TypeNumber(map.Value));
-            _writer.BigEndian32(NFTA_SET_DATA_LEN, NfTablesMap.Length(map.Value));
+            if (map.Value is [SetType.Verdict])
+            {
+                _writer.BigEndian32(NFTA_SET_DATA_TYPE, (uint)SetType.Verdict);
+            }
+            else if (map.Value.Count > 0)
+            {
+                _writer.BigEndian32(NFTA_SET_DATA_TYPE, NfTablesMap.TypeNumber(map.Value));
+                _writer.BigEndian32(NFTA_SET_DATA_LEN, NfTablesMap.Length(map.Value));
+            }
+
             _writer.BigEndian32(NFTA_SET_ID, ++_setId);
+            if (map.Key is [SetType.InterfaceName])
+            {
+                // Text is in the order of the host: without being told, nft shows it backwards (NFTNL_UDATA_SET_KEYBYTEORDER, libnftnl/udata.h).
+                ReadOnlySpan<byte> hostOrder = [0, 4, 1, 0, 0, 0];
+                _writer.Attribute(NFTA_SET_USERDATA, hostOrder);
+            }
         }
 
         return this;
@@ -152,6 +173,18 @@ public sealed class NfTablesBatch
     /// <summary>Deletes elements by their keys; ENOENT if one does not exist.</summary>
     public NfTablesBatch DeleteElements(string table, string map, IReadOnlyList<MapElement> elements) =>
         Elements(NFT_MSG_DELSETELEM, NetlinkFlags.None, "delete", table, map, elements);
+
+    private NfTablesBatch Chain(ushort message, string verb, string table, string chain, ushort tableAttribute, ushort chainAttribute)
+    {
+        using (Begin(message, NetlinkFlags.None, $"{verb} chain {table} {chain}"))
+        {
+            WriteInfo();
+            _writer.Text(tableAttribute, table);
+            _writer.Text(chainAttribute, chain);
+        }
+
+        return this;
+    }
 
     private NfTablesBatch Elements(ushort message, NetlinkFlags flags, string verb, string table, string map, IReadOnlyList<MapElement> elements)
     {
@@ -184,9 +217,29 @@ public sealed class NfTablesBatch
                 _writer.Attribute(NFTA_DATA_VALUE, element.Key);
             }
 
-            using (_writer.Begin(NFTA_SET_ELEM_DATA))
+            if (element.JumpTo is { } chain)
             {
-                _writer.Attribute(NFTA_DATA_VALUE, element.Value);
+                using (_writer.Begin(NFTA_SET_ELEM_DATA))
+                {
+                    VerdictExpression.WriteVerdict(_writer, VerdictExpression.JumpCode, chain);
+                }
+            }
+            else if (element.Value.Length > 0)
+            {
+                using (_writer.Begin(NFTA_SET_ELEM_DATA))
+                {
+                    _writer.Attribute(NFTA_DATA_VALUE, element.Value);
+                }
+            }
+
+            if (element.EndsRange)
+            {
+                _writer.BigEndian32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+            }
+
+            if (element.Comment is { } comment)
+            {
+                _writer.Attribute(NFTA_SET_ELEM_USERDATA, UserdataComment.Write(comment));
             }
         }
     }
@@ -194,7 +247,7 @@ public sealed class NfTablesBatch
     private NetlinkWriter.Message Begin(ushort message, NetlinkFlags flags, string operation) =>
         _writer.Begin(MessageType(message), flags | NetlinkFlags.Ack, operation);
 
-    private void WriteInfo() => _writer.Fixed(new NetfilterInfo { Family = (byte)AddressFamily.InterNetwork });
+    private void WriteInfo() => _writer.Fixed(new NetfilterInfo { Family = (byte)_family });
 
     private void WriteBatchInfo() => _writer.Fixed(new NetfilterInfo
     {

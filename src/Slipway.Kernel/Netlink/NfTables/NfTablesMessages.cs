@@ -13,7 +13,9 @@ internal static class NfTablesMessages
     public const ushort NFT_MSG_GETTABLE = 1;
     public const ushort NFT_MSG_DELTABLE = 2;
     public const ushort NFT_MSG_NEWCHAIN = 3;
+    public const ushort NFT_MSG_DELCHAIN = 5;
     public const ushort NFT_MSG_NEWRULE = 6;
+    public const ushort NFT_MSG_DELRULE = 8;
     public const ushort NFT_MSG_NEWSET = 9;
     public const ushort NFT_MSG_NEWSETELEM = 12;
     public const ushort NFT_MSG_GETSETELEM = 13;
@@ -49,6 +51,8 @@ internal static class NfTablesMessages
     public const ushort NFTA_SET_DATA_TYPE = 6;
     public const ushort NFTA_SET_DATA_LEN = 7;
     public const ushort NFTA_SET_ID = 10;
+    public const ushort NFTA_SET_USERDATA = 13;
+    public const uint NFT_SET_INTERVAL = 4;
     public const uint NFT_SET_MAP = 8;
 
     public const ushort NFTA_SET_ELEM_LIST_TABLE = 1;
@@ -56,6 +60,9 @@ internal static class NfTablesMessages
     public const ushort NFTA_SET_ELEM_LIST_ELEMENTS = 3;
     public const ushort NFTA_SET_ELEM_KEY = 1;
     public const ushort NFTA_SET_ELEM_DATA = 2;
+    public const ushort NFTA_SET_ELEM_FLAGS = 3;
+    public const ushort NFTA_SET_ELEM_USERDATA = 6;
+    public const uint NFT_SET_ELEM_INTERVAL_END = 1;
 
     public const ushort NFTA_DATA_VALUE = 1;
     public const ushort NFTA_DATA_VERDICT = 2;
@@ -75,6 +82,8 @@ internal static class NfTablesMessages
     public const ushort NFTA_LOOKUP_SET = 1;
     public const ushort NFTA_LOOKUP_SREG = 2;
     public const ushort NFTA_LOOKUP_DREG = 3;
+    public const ushort NFTA_LOOKUP_FLAGS = 5;
+    public const uint NFT_LOOKUP_F_INV = 1;
     public const ushort NFTA_PAYLOAD_DREG = 1;
     public const ushort NFTA_PAYLOAD_BASE = 2;
     public const ushort NFTA_PAYLOAD_OFFSET = 3;
@@ -83,10 +92,14 @@ internal static class NfTablesMessages
     public const ushort NFTA_META_KEY = 2;
     public const ushort NFTA_CT_DREG = 1;
     public const ushort NFTA_CT_KEY = 2;
+    public const ushort NFTA_CT_SREG = 4;
+    public const uint NFT_CT_ZONE = 17;
+    public const ushort NFTA_DUP_SREG_ADDR = 1;
     public const ushort NFTA_FIB_DREG = 1;
     public const ushort NFTA_FIB_RESULT = 2;
     public const ushort NFTA_FIB_FLAGS = 3;
     public const uint NFT_FIB_RESULT_ADDRTYPE = 3;
+    public const uint NFTA_FIB_F_SADDR = 1;
     public const uint NFTA_FIB_F_DADDR = 2;
     public const ushort NFTA_NAT_TYPE = 1;
     public const ushort NFTA_NAT_FAMILY = 2;

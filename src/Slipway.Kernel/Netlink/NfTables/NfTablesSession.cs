@@ -1,29 +1,26 @@
-using System.Net.Sockets;
 using Microsoft.Win32.SafeHandles;
 using static Slipway.Kernel.Netlink.NfTablesMessages;
 
 namespace Slipway.Kernel.Netlink;
 
-/// <summary>nf_tables over nfnetlink, family ip, in the network namespace of the thread that opened the session.</summary>
+/// <summary>nf_tables of one family over nfnetlink, in the network namespace of the thread that opened the session.</summary>
 public sealed class NfTablesSession : NetlinkSession
 {
     /// <exception cref="KernelException">The socket could not be opened.</exception>
-    public NfTablesSession()
-        : base(NETLINK_NETFILTER)
-    {
-    }
+    public NfTablesSession(NfTablesFamily family = NfTablesFamily.Ipv4)
+        : base(NETLINK_NETFILTER) => Family = family;
 
     internal NfTablesSession(SafeFileHandle socket)
-        : base(socket)
-    {
-    }
+        : base(socket) => Family = NfTablesFamily.Ipv4;
+
+    public NfTablesFamily Family { get; }
 
     /// <summary>Starts a transaction: all of it happens at once, at <see cref="NfTablesBatch.Commit"/>, or nothing.</summary>
     /// <param name="generation">From <see cref="Generation"/>: fail with ERESTART if any table was changed since. Null: do not care.</param>
     public NfTablesBatch Begin(uint? generation = null)
     {
         Writer.Reset();
-        return new NfTablesBatch(Writer, generation, () => Execute(Writer));
+        return new NfTablesBatch(Writer, Family, generation, () => Execute(Writer));
     }
 
     /// <summary>A number that changes with every transaction, whoever makes it.</summary>
@@ -31,7 +28,7 @@ public sealed class NfTablesSession : NetlinkSession
         NFT_MSG_GETGEN, NetlinkFlags.Ack, "get nf_tables generation", _ => { }, NFT_MSG_NEWGEN,
         attributes => new Number(attributes.BigEndian32(NFTA_GEN_ID) ?? 0)).FirstOrDefault()?.Value ?? throw new KernelException("get nf_tables generation", Errno.EPROTO);
 
-    /// <summary>All tables of family ip.</summary>
+    /// <summary>All tables of the family.</summary>
     public IReadOnlyList<NfTablesTable> Tables() => Get(
         NFT_MSG_GETTABLE, NetlinkFlags.Dump, "list nf_tables tables", _ => { }, NFT_MSG_NEWTABLE,
         attributes => new NfTablesTable(
@@ -62,10 +59,15 @@ public sealed class NfTablesSession : NetlinkSession
         while (list.TryRead(out _, out ReadOnlySpan<byte> item))
         {
             AttributeReader element = new(item);
-            if (element.Nested(NFTA_SET_ELEM_KEY).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> key)
-                && element.Nested(NFTA_SET_ELEM_DATA).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> value))
+            if (element.Nested(NFTA_SET_ELEM_KEY).Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> key))
             {
-                elements.Add(new MapElement(key.ToArray(), value.ToArray()));
+                AttributeReader data = element.Nested(NFTA_SET_ELEM_DATA);
+                elements.Add(new MapElement(
+                    key.ToArray(), data.Find(NFTA_DATA_VALUE, out ReadOnlySpan<byte> value) ? value.ToArray() : [], data.Nested(NFTA_DATA_VERDICT).Text(NFTA_VERDICT_CHAIN))
+                {
+                    Comment = element.Find(NFTA_SET_ELEM_USERDATA, out ReadOnlySpan<byte> userdata) ? UserdataComment.Read(userdata) : null,
+                    EndsRange = ((element.BigEndian32(NFTA_SET_ELEM_FLAGS) ?? 0) & NFT_SET_ELEM_INTERVAL_END) != 0,
+                });
             }
         }
 
@@ -82,7 +84,7 @@ public sealed class NfTablesSession : NetlinkSession
         Writer.Reset();
         using (Writer.Begin(NfTablesBatch.MessageType(request), flags, operation))
         {
-            Writer.Fixed(new NetfilterInfo { Family = (byte)AddressFamily.InterNetwork });
+            Writer.Fixed(new NetfilterInfo { Family = (byte)Family });
             write(Writer);
         }
 

@@ -26,7 +26,19 @@ public readonly record struct MacAddress
         return FromBytes(bytes);
     }
 
-    /// <summary>Locally administered and random, 02:42 and four random bytes: for a bridge.</summary>
+    /// <summary>The link-local address that IPv6 makes of it (RFC 4291 appendix A).</summary>
+    public IPAddress ToLinkLocal()
+    {
+        Span<byte> bytes = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xfe, 0, 0, 0];
+        Span<byte> own = stackalloc byte[6];
+        CopyTo(own);
+        own[..3].CopyTo(bytes[8..]);
+        own[3..].CopyTo(bytes[13..]);
+        bytes[8] ^= 0x02;
+        return new IPAddress(bytes);
+    }
+
+    /// <summary>Locally administered and random, 02:42 and four random bytes: for what has no IPv4 address of its own.</summary>
     public static MacAddress Random()
     {
         Span<byte> bytes = stackalloc byte[6];

@@ -9,7 +9,7 @@ namespace Slipway.Kernel.Netlink;
 /// rtnetlink requests that go to the kernel together, in order. All are tried even if one fails: what must not happen after a failure
 /// belongs into another batch.
 /// </summary>
-public sealed class RouteBatch
+public sealed partial class RouteBatch
 {
     private readonly NetlinkWriter _writer;
     private readonly Action _execute;
@@ -134,6 +134,7 @@ public sealed class RouteBatch
         return this;
     }
 
+    /// <summary>Gives an interface an address; an IPv6 one is used at once, without asking whether somebody else has it.</summary>
     public RouteBatch AddAddress(InterfaceAddress address)
     {
         using (_writer.Begin(RTM_NEWADDR, NetlinkFlags.Ack | NetlinkFlags.Create | NetlinkFlags.Exclusive, $"add address {address.Address}/{address.PrefixLength}"))
@@ -253,8 +254,14 @@ public sealed class RouteBatch
 
     private void WriteInterfaceAddress(InterfaceAddress address)
     {
-        _writer.Fixed(new InterfaceAddressInfo { Family = Family(address.Address), PrefixLength = (byte)address.PrefixLength, Index = address.LinkIndex });
         byte[] bytes = address.Address.GetAddressBytes();
+        _writer.Fixed(new InterfaceAddressInfo
+        {
+            Family = Family(address.Address),
+            PrefixLength = (byte)address.PrefixLength,
+            Flags = bytes.Length == 4 ? (byte)0 : IFA_F_NODAD,
+            Index = address.LinkIndex,
+        });
         _writer.Attribute(IFA_LOCAL, bytes);
         _writer.Attribute(IFA_ADDRESS, bytes);
         if (bytes.Length == 4 && address.PrefixLength < 31)

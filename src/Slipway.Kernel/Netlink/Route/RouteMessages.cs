@@ -22,6 +22,7 @@ internal static class RouteMessages
     public const ushort IFLA_ADDRESS = 1;
     public const ushort IFLA_IFNAME = 3;
     public const ushort IFLA_MTU = 4;
+    public const ushort IFLA_LINK = 5;
     public const ushort IFLA_MASTER = 10;
     public const ushort IFLA_PROTINFO = 12;
     public const ushort IFLA_LINKINFO = 18;
@@ -37,12 +38,17 @@ internal static class RouteMessages
     public const ushort IFLA_BRPORT_ISOLATED = 33;
     public const byte AF_BRIDGE = 7;
     public const ushort VETH_INFO_PEER = 1;
+    public const ushort IFLA_MACVLAN_MODE = 1;
+    public const ushort IFLA_IPVLAN_MODE = 1;
+    public const ushort IFLA_IPVLAN_FLAGS = 2;
+    public const ushort IFLA_VLAN_ID = 1;
     public const uint RTEXT_FILTER_SKIP_STATS = 8;
     public const uint IFF_UP = 1;
 
     public const ushort IFA_ADDRESS = 1;
     public const ushort IFA_LOCAL = 2;
     public const ushort IFA_BROADCAST = 4;
+    public const byte IFA_F_NODAD = 2;
 
     public const ushort RTA_DST = 1;
     public const ushort RTA_OIF = 4;

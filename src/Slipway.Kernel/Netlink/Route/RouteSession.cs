@@ -5,7 +5,7 @@ using static Slipway.Kernel.Netlink.RouteMessages;
 namespace Slipway.Kernel.Netlink;
 
 /// <summary>rtnetlink(7) in the network namespace of the thread that opened the session: links, addresses, routes.</summary>
-public sealed class RouteSession : NetlinkSession
+public sealed partial class RouteSession : NetlinkSession
 {
     private readonly RouteBatch _batch;
 
@@ -56,9 +56,9 @@ public sealed class RouteSession : NetlinkSession
         {
             return Query(Writer, $"get link {name}", ParseLink).FirstOrDefault();
         }
-        catch (KernelException e) when (e.Errno is Errno.ENODEV or Errno.ENOENT)
+        catch (KernelException e) when (e.Errno is Errno.ENODEV or Errno.ENOENT or Errno.ERANGE)
         {
-            return null;
+            return null; // also of a name that is longer than any
         }
     }
 

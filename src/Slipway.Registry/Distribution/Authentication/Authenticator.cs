@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using Slipway.Registry.Distribution.Transport;
 
 namespace Slipway.Registry.Distribution.Authentication;
 
@@ -12,12 +13,16 @@ internal sealed class Authenticator(
 {
     private readonly SemaphoreSlim _turn = new(1);
     private readonly Dictionary<string, BearerToken> _tokens = [];
-    private AuthenticationChallenge? _challenge;
+    private PosedChallenge? _challenge;
 
-    /// <summary>What to send without being asked: the answer to the last challenge, or nothing.</summary>
+    /// <summary>
+    /// What to send without being asked: the answer to the last challenge, or nothing. A registry without TLS is tried by TLS first, by several requests at
+    /// once; what one of them was asked over plain HTTP the others do not answer over TLS.
+    /// </summary>
     public async ValueTask<AuthenticationHeaderValue?> PrepareAsync(Uri registry, IReadOnlyList<string> scopes, CancellationToken cancellationToken) =>
         credentials is { RegistryToken.Length: > 0 } given ? new AuthenticationHeaderValue("Bearer", given.RegistryToken)
-        : _challenge is { } known ? await AnswerAsync(known, registry, scopes, rejected: null, cancellationToken).ConfigureAwait(false)
+        : _challenge is { } known && RegistryConnection.IsSameOrigin(known.By, registry)
+            ? await AnswerAsync(known.Challenge, registry, scopes, rejected: null, cancellationToken).ConfigureAwait(false)
         : null;
 
     /// <summary>What to send after a 401; null where the registry has already refused all there is.</summary>
@@ -31,7 +36,7 @@ internal sealed class Authenticator(
             return null;
         }
 
-        _challenge = challenge;
+        _challenge = new PosedChallenge(challenge, registry);
         return await AnswerAsync(challenge, registry, scopes, rejected, cancellationToken).ConfigureAwait(false);
     }
 
@@ -70,4 +75,7 @@ internal sealed class Authenticator(
             _turn.Release();
         }
     }
+
+    /// <param name="By">Base address of the registry that asks.</param>
+    private sealed record PosedChallenge(AuthenticationChallenge Challenge, Uri By);
 }

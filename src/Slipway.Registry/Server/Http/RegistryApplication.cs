@@ -1,9 +1,9 @@
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
-using Microsoft.AspNetCore.Hosting.Server.Abstractions;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Logging;
+using Slipway.Http;
 using Slipway.Registry.Server.Telemetry;
 
 namespace Slipway.Registry.Server.Http;
@@ -14,18 +14,7 @@ internal sealed partial class RegistryApplication(RegistryRouter router, Request
 {
     private readonly ILogger _log = logging.CreateLogger("Slipway.Registry");
 
-    public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures)
-    {
-        // The connection keeps the context for its next request.
-        if (contextFeatures is not IHostContextContainer<DefaultHttpContext> container)
-        {
-            return new DefaultHttpContext(contextFeatures);
-        }
-
-        container.HostContext ??= new DefaultHttpContext();
-        container.HostContext.Initialize(contextFeatures);
-        return container.HostContext;
-    }
+    public DefaultHttpContext CreateContext(IFeatureCollection contextFeatures) => HostContexts.Rent(contextFeatures);
 
     public void DisposeContext(DefaultHttpContext context, Exception? exception) => context.Uninitialize();
 

@@ -3,6 +3,7 @@ using Microsoft.AspNetCore.Http;
 using Slipway.Registry.Server.Access;
 using Slipway.Registry.Server.Collection;
 using Slipway.Registry.Server.Http;
+using Slipway.Telemetry;
 
 namespace Slipway.Registry.Server.Telemetry;
 

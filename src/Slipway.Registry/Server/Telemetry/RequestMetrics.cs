@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Microsoft.AspNetCore.Http;
 using Slipway.Registry.Server.Http;
+using Slipway.Telemetry;
 
 namespace Slipway.Registry.Server.Telemetry;
 
@@ -22,7 +23,7 @@ internal sealed class RequestMetrics
     {
         Interlocked.Decrement(ref _active);
         _requests.GetOrAdd((outcome.Resource, Method(context.Request.Method), outcome.Abandoned ? 499 : context.Response.StatusCode), _ => new Counter()).Increment();
-        _durations.GetOrAdd(outcome.Resource, _ => new Histogram(s_bounds)).Record(elapsed.TotalSeconds);
+        _durations.GetOrAdd(outcome.Resource, _ => new Histogram(s_bounds)).Record(elapsed);
         Interlocked.Add(ref _received, context.Request.ContentLength ?? 0);
         if (!HttpMethods.IsHead(context.Request.Method))
         {
@@ -67,39 +68,4 @@ internal sealed class RequestMetrics
 
     /// <summary>A method that nobody defined is the client's text: it makes no series of its own.</summary>
     private static string Method(string method) => method is "GET" or "HEAD" or "PUT" or "POST" or "PATCH" or "DELETE" ? method : "other";
-}
-
-internal sealed class Counter
-{
-    private long _value;
-
-    public long Value => Interlocked.Read(ref _value);
-
-    public void Increment() => Interlocked.Increment(ref _value);
-}
-
-internal sealed class Histogram(double[] bounds)
-{
-    private readonly long[] _buckets = new long[bounds.Length + 1];
-    private long _microseconds;
-
-    public void Record(double seconds)
-    {
-        int bucket = Array.FindIndex(bounds, bound => seconds <= bound);
-        Interlocked.Increment(ref _buckets[bucket < 0 ? bounds.Length : bucket]);
-        Interlocked.Add(ref _microseconds, (long)(seconds * 1_000_000));
-    }
-
-    public void Write(PrometheusText text, string name, (string Name, string Value) label)
-    {
-        long count = 0;
-        for (int i = 0; i < _buckets.Length; i++)
-        {
-            count += Interlocked.Read(ref _buckets[i]);
-            text.Sample(name + "_bucket", count, label, ("le", i < bounds.Length ? PrometheusText.Number(bounds[i]) : "+Inf"));
-        }
-
-        text.Sample(name + "_sum", Interlocked.Read(ref _microseconds) / 1_000_000.0, label);
-        text.Sample(name + "_count", count, label);
-    }
 }

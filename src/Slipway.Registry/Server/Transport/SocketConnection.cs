@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
+using Slipway.Http;
 using Slipway.Kernel.Streams;
 
 namespace Slipway.Registry.Server.Transport;
@@ -28,11 +29,13 @@ internal sealed class SocketConnection : DefaultConnectionContext, IMemoryPoolFe
     /// </summary>
     private static readonly TimeSpan s_linger = TimeSpan.FromSeconds(1);
 
+    private static long s_lastId;
+
     private readonly Socket _socket;
     private readonly CancellationTokenSource _closed = new();
     private bool _aborted;
 
-    public SocketConnection(Socket socket, long id) : base(id.ToString("x", CultureInfo.InvariantCulture))
+    private SocketConnection(Socket socket) : base(Interlocked.Increment(ref s_lastId).ToString("x", CultureInfo.InvariantCulture))
     {
         _socket = socket;
         ConnectionClosed = _closed.Token;
@@ -55,6 +58,9 @@ internal sealed class SocketConnection : DefaultConnectionContext, IMemoryPoolFe
         Features.Set<IConnectionSocketFeature>(this);
         Features.Set<IFileOutput>(output);
     }
+
+    /// <summary>The transport whose connections these are.</summary>
+    public static SocketTransport Over(ListeningSockets sockets) => new(sockets.ByEndPoint, (_, accepted) => new SocketConnection(accepted));
 
     /// <summary>Whether both ends are one host: a loopback address, or one of the host's own addresses talking to itself.</summary>
     private static bool IsLocal(EndPoint? local, EndPoint? remote) =>

@@ -19,6 +19,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
     private readonly LogCompressor _logCompressor = new();
     private readonly byte[] _packet = new byte[ProtocolLimits.MaxPacket];
     private readonly List<EngineConnection> _engines = [];
+    private readonly KeptDescriptors _kept = new();
     private readonly Dictionary<string, ContainerProcess> _processes = new(StringComparer.Ordinal);
 
     // Reported ones until they are acknowledged, in the order in which they were recorded.
@@ -56,6 +57,12 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
             return;
         }
 
+        if (header.Kind == MessageKind.Keep)
+        {
+            Keep(engine, header.Call, fields.Text(), descriptors);
+            return;
+        }
+
         SafeFileHandle? first = descriptors.Count > 0 && header.Kind == MessageKind.Attach ? descriptors[0] : null;
         foreach (SafeFileHandle descriptor in descriptors)
         {
@@ -79,6 +86,9 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
                 break;
             case MessageKind.List:
                 List(engine, header.Call);
+                break;
+            case MessageKind.ListKept:
+                ListKept(engine, header.Call);
                 break;
             case MessageKind.Acknowledge:
                 Acknowledge(engine, header.Call, fields.Text());
@@ -272,6 +282,30 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         foreach (ProcessExit exit in _exits.Values)
         {
             SendExit(engine, call, exit);
+        }
+
+        engine.Send(new MessageWriter(_packet, MessageKind.ListEnd, call).Packet);
+    }
+
+    private void Keep(EngineConnection engine, uint call, string name, List<SafeFileHandle> descriptors)
+    {
+        if (_kept.Keep(name, descriptors) is string problem)
+        {
+            Refuse(engine, call, problem);
+        }
+        else
+        {
+            Reply(engine, call, true);
+        }
+    }
+
+    private void ListKept(EngineConnection engine, uint call)
+    {
+        foreach ((string name, SafeFileHandle descriptor) in _kept.All)
+        {
+            var message = new MessageWriter(_packet, MessageKind.Kept, call);
+            message.Text(name);
+            engine.Send(message.Packet, descriptor);
         }
 
         engine.Send(new MessageWriter(_packet, MessageKind.ListEnd, call).Packet);

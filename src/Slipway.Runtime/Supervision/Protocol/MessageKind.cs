@@ -35,6 +35,12 @@ internal enum MessageKind : ushort
     /// <summary>id. A launch that is under way is given up, also where its child is stuck in a step.</summary>
     Cancel = 9,
 
+    /// <summary>name. Descriptors: what is kept by that name from now on, in place of what was; none: nothing is.</summary>
+    Keep = 10,
+
+    /// <summary>Asks for all that is kept.</summary>
+    ListKept = 11,
+
     /// <summary>version u16 that is spoken, pid i32. The answer to Hello.</summary>
     Welcome = 101,
 
@@ -56,8 +62,11 @@ internal enum MessageKind : ushort
     /// <summary>id, container id, code i32, signal i32, time i64. Event, or part of the answer to List.</summary>
     Exited = 107,
 
-    /// <summary>The end of the answer to List.</summary>
+    /// <summary>The end of the answer to List or ListKept.</summary>
     ListEnd = 108,
+
+    /// <summary>name. Descriptor: one of those kept by it, in their order. Part of the answer to ListKept.</summary>
+    Kept = 109,
 }
 
 [Flags]
@@ -92,4 +101,7 @@ internal static class ProtocolLimits
 
     /// <summary>Bytes of an id in UTF-8: Docker's are 64.</summary>
     public const int MaxId = 128;
+
+    /// <summary>Descriptors that are kept by one name.</summary>
+    public const int MaxKept = 8;
 }

@@ -5,7 +5,7 @@ using Slipway.Engine.Plugins;
 namespace Slipway.Server.Authorization.Plugins;
 
 /// <summary>One plugin. Whatever it does but allow is a refusal: an error, an answer that is none, silence.</summary>
-internal sealed class AuthorizationPlugin(string name, PluginSocket socket)
+internal sealed class AuthorizationPlugin(string name, PluginClient client)
 {
     private const string Subsystem = "authz";
 
@@ -59,7 +59,7 @@ internal sealed class AuthorizationPlugin(string name, PluginSocket socket)
     {
         try
         {
-            return await socket.PostAsync(method, call, cancellationToken);
+            return await client.PostAsync(method, call, cancellationToken);
         }
         catch (EngineException exception)
         {

@@ -34,18 +34,18 @@ public sealed class AuthorizationPlugins(PluginDirectory directory)
 
     private AuthorizationPlugin Find(string name)
     {
-        string? socket = null;
+        PluginAddress? address = null;
         string reason = $"plugin \"{name}\" not found";
         try
         {
-            socket = directory.Find(name);
+            address = directory.Find(name);
         }
         catch (EngineException exception)
         {
             reason = exception.Message;
         }
 
-        return socket is not null ? new AuthorizationPlugin(name, new PluginSocket(socket, Timeout))
+        return address is not null ? new AuthorizationPlugin(name, new PluginClient(address, Timeout))
             : throw new EngineException(ErrorKind.InvalidParameter, $"failed to validate authorization plugin: {reason}");
     }
 }

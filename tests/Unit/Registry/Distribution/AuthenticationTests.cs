@@ -2,6 +2,8 @@ using System.Text;
 using Microsoft.AspNetCore.Http;
 using Slipway.Oci;
 using Slipway.Registry.Distribution;
+using Slipway.Registry.Distribution.Authentication;
+using Slipway.Registry.Distribution.Transport;
 using Xunit;
 
 namespace Slipway.Tests.Unit.Registry.Distribution;
@@ -130,6 +132,28 @@ public sealed class AuthenticationTests : DistributionTest
         await using var repository = Pull(Credentials);
         await Task.WhenAll(Enumerable.Range(0, 8).Select(async _ => await ReadAsync(await repository.OpenBlobAsync(blob, 0, Cancellation))));
         Assert.Single(Registry.Requests, request => request.Path == "/token");
+    }
+
+    /// <summary>Each of several first requests tries TLS first; one may get that far when another was already asked for a token over plain HTTP.</summary>
+    [Fact]
+    public async Task What_was_asked_over_plain_HTTP_is_not_answered_over_TLS()
+    {
+        var asked = 0;
+        var sender = new RequestSender(
+            (message, _) =>
+            {
+                asked++;
+                return Task.FromResult(new HttpResponseMessage { RequestMessage = message, Content = new StringContent("{\"token\":\"first-token\"}") });
+            },
+            Patience, Time);
+        using var authenticator = new Authenticator(new TokenClient(sender, Time), Credentials, [], Time);
+        using var challenge = new HttpResponseMessage();
+        challenge.Headers.TryAddWithoutValidation("WWW-Authenticate", "Bearer realm=\"http://127.0.0.1:5000/token\",service=\"test\"");
+        await authenticator.AnswerAsync(challenge.Headers, new Uri("http://127.0.0.1:5000/"), ["s"], rejected: null, Cancellation);
+
+        Assert.Null(await authenticator.PrepareAsync(new Uri("https://127.0.0.1:5000/"), ["s"], Cancellation));
+        Assert.Equal("first-token", (await authenticator.PrepareAsync(new Uri("http://127.0.0.1:5000/"), ["s"], Cancellation))?.Parameter);
+        Assert.Equal(1, asked);
     }
 
     [Fact]

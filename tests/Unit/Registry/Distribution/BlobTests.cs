@@ -1,5 +1,7 @@
+using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Slipway.Oci;
@@ -315,12 +317,38 @@ public sealed class BlobTests : DistributionTest
         }
 
         context.Response.ContentLength = content.Length - start;
+        var socket = context.Features.Get<IConnectionSocketFeature>()!.Socket;
+        var sent = Acknowledged(socket) + Math.Max(0, end - start);
         await context.Response.Body.WriteAsync(content.AsMemory(start, Math.Max(0, end - start)));
         await context.Response.Body.FlushAsync();
 
         // What is on its way arrives first: a reset discards what was not read yet.
-        await Task.Delay(50);
+        do
+        {
+            await Task.Delay(20, Cancellation);
+        }
+        while (!context.RequestAborted.IsCancellationRequested && (Acknowledged(socket) < sent || await UnreadAsync(socket) > 0));
+
         context.Features.Get<IHttpRequestLifetimeFeature>()!.Abort();
         return true;
+    }
+
+    /// <summary>Bytes that the other side's kernel has: <c>tcpi_bytes_acked</c> (struct tcp_info, linux/tcp.h).</summary>
+    private static long Acknowledged(Socket socket)
+    {
+        const int TcpInfo = 11;
+        const int BytesAcked = 120;
+        var info = new byte[256];
+        socket.GetRawSocketOption((int)SocketOptionLevel.Tcp, TcpInfo, info);
+        return BinaryPrimitives.ReadInt64LittleEndian(info.AsSpan(BytesAcked));
+    }
+
+    /// <summary>Bytes that the program at the other end of this loopback connection has not read: <c>rx_queue</c> (proc_net(5)).</summary>
+    private static async Task<long> UnreadAsync(Socket socket)
+    {
+        var (here, there) = ((IPEndPoint)socket.LocalEndPoint!, (IPEndPoint)socket.RemoteEndPoint!);
+        var connection = $" 0100007F:{there.Port:X4} 0100007F:{here.Port:X4} ";
+        var line = (await File.ReadAllLinesAsync("/proc/net/tcp", Cancellation)).FirstOrDefault(line => line.Contains(connection, StringComparison.Ordinal));
+        return line is null ? 0 : Convert.ToInt64(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[4].Split(':')[1], 16);
     }
 }

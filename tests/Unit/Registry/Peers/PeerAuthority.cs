@@ -25,14 +25,15 @@ internal sealed class PeerAuthority : IDisposable
 
     private static DateTimeOffset Now => TimeProvider.System.GetUtcNow();
 
-    /// <summary>What an engine at 127.0.0.1 is configured with.</summary>
+    /// <summary>What an engine is configured with.</summary>
+    /// <param name="address">Its address; null for 127.0.0.1.</param>
     /// <param name="authority">Whom it believes; null for this authority.</param>
-    public PeerTls Issue(string name, bool isServer = true, bool isClient = true, PeerAuthority? authority = null, bool isExpired = false)
+    public PeerTls Issue(string name, bool isServer = true, bool isClient = true, PeerAuthority? authority = null, bool isExpired = false, IPAddress? address = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
-        names.AddIpAddress(IPAddress.Loopback);
+        names.AddIpAddress(address ?? IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
         OidCollection usages = [];
         if (isServer)

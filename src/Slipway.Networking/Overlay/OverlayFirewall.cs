@@ -1,0 +1,119 @@
+using System.Buffers.Binary;
+using System.Net;
+using System.Security.Cryptography;
+using System.Text;
+using Slipway.Kernel;
+using Slipway.Kernel.Netlink;
+
+namespace Slipway.Networking;
+
+/// <summary>
+/// The nf_tables table that says whose VXLAN packets are believed: a packet with the number of one of our networks passes only if it comes from another host of
+/// the cluster, by the way that leads to it. The kernel itself would take one from anybody, a container included; and one that a container sends to another host
+/// would there be this host's, whose address it gets on the way. Used by the host's thread.
+/// </summary>
+internal sealed class OverlayFirewall(NfTablesSession session)
+{
+    private const string Table = "slipway.vxlan";
+    private const string Members = "members";
+    private const string Numbers = "numbers";
+    private const string Incoming = "incoming";
+    private const string Outgoing = "outgoing";
+
+    /// <summary>Changes with the rules: a table of another version is replaced.</summary>
+    private const int Version = 1;
+
+    /// <summary>Admits a network's packets between this host and others.</summary>
+    public void Ensure(OverlayOptions options)
+    {
+        NfTablesTable? existing = session.Tables().FirstOrDefault(table => table.Name == Table);
+        string comment = Comment(options);
+        IReadOnlyList<MapElement> numbers = existing is null ? [] : session.Elements(Table, Numbers);
+        MapElement own = Number(options.Number);
+        if (existing?.Comment == comment)
+        {
+            if (!numbers.Any(element => element.Key.SequenceEqual(own.Key)))
+            {
+                session.Begin().AddElements(Table, Numbers, [own]).Commit();
+            }
+
+            return;
+        }
+
+        NfTablesBatch batch = session.Begin();
+        if (existing is not null)
+        {
+            batch.DeleteTable(Table);
+        }
+
+        batch.AddTable(Table, comment);
+        AddRules(batch, options);
+        batch.AddElements(Table, Numbers, [.. numbers.Where(element => !element.Key.SequenceEqual(own.Key)), own]);
+        batch.Commit();
+    }
+
+    /// <summary>Whether a network's packets are admitted.</summary>
+    public bool Has(int number)
+    {
+        try
+        {
+            return session.Elements(Table, Numbers).Any(element => element.Key.SequenceEqual(Number(number).Key));
+        }
+        catch (KernelException e) when (e.Errno == Errno.ENOENT)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Takes a network out, and with the last the table.</summary>
+    public void Remove(int number)
+    {
+        try
+        {
+            MapElement own = Number(number);
+            IReadOnlyList<MapElement> numbers = session.Elements(Table, Numbers);
+            NfTablesBatch batch = session.Begin();
+            if (numbers.All(element => element.Key.SequenceEqual(own.Key)))
+            {
+                batch.DeleteTable(Table).Commit();
+            }
+            else if (numbers.Any(element => element.Key.SequenceEqual(own.Key)))
+            {
+                batch.DeleteElements(Table, Numbers, [own]).Commit();
+            }
+        }
+        catch (KernelException e) when (e.Errno == Errno.ENOENT)
+        {
+            return; // there is no such table
+        }
+    }
+
+    private static void AddRules(NfTablesBatch batch, OverlayOptions options) => batch
+        .AddMap(Table, new NfTablesMap(Members, [SetType.Ipv4Address], [SetType.Integer]))
+        .AddMap(Table, new NfTablesMap(Numbers, [SetType.Integer], [SetType.Integer]))
+        .AddElements(Table, Members, [.. options.Hosts.Distinct().Select(host => new MapElement(host.GetAddressBytes(), new byte[4]))])
+        .AddChain(Table, new BaseChain(Incoming, ChainType.Filter, NetfilterHook.Prerouting, ChainPriority.Raw))
+        .AddRule(Table, Incoming, new Rule().UdpDestinationPort(options.Port).SourceOf(Members).SourceIsRoutedBack().Return())
+        .AddRule(Table, Incoming, new Rule().UdpDestinationPort(options.Port).VxlanNumberOf(Numbers).Drop().Because("not from a member, or not by the way to it"))
+        .AddChain(Table, new BaseChain(Outgoing, ChainType.Filter, NetfilterHook.Output, ChainPriority.Raw))
+        .AddRule(Table, Outgoing, new Rule().UdpDestinationPort(options.Port).FromProgram().VxlanNumberOf(Numbers).Drop().Because("only the kernel speaks for this host"));
+
+    private static string Comment(OverlayOptions options) =>
+        $"slipway vxlan {Version} on {options.Port}, members {Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(' ', options.Hosts)))[..8])}";
+
+    /// <summary>As it lies in the VXLAN header: three bytes, and one that is zero.</summary>
+    private static MapElement Number(int number)
+    {
+        byte[] key = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(key, number << 8);
+        return new MapElement(key, new byte[4]);
+    }
+}
+
+/// <summary>What a network has of the table.</summary>
+internal sealed record OverlayRules(NfTablesSession Session, OverlayOptions Options) : IRepairable
+{
+    public bool IsIntact => new OverlayFirewall(Session).Has(Options.Number);
+
+    public void Repair() => new OverlayFirewall(Session).Ensure(Options);
+}

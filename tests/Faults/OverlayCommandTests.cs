@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using Slipway.Tests.Harness;
+
+namespace Slipway.Tests.Faults;
+
+/// <summary>Two hosts on a switch, an engine on each.</summary>
+public sealed class TwoHosts : IAsyncLifetime
+{
+    public ClusterLab Lab { get; } = new("tw", 2);
+
+    public async ValueTask InitializeAsync() => await Lab.Start();
+
+    public ValueTask DisposeAsync() => Lab.DisposeAsync();
+}
+
+/// <summary>The network commands, given on two hosts in turn.</summary>
+public sealed class OverlayCommandTests(TwoHosts hosts) : IClassFixture<TwoHosts>
+{
+    private Docker First => hosts.Lab.Docker(0);
+
+    private Docker Second => hosts.Lab.Docker(1);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task A_network_is_the_same_on_both_hosts()
+    {
+        await Make("--attachable", "--label", "team=a", "--subnet", "10.99.1.0/24", "same");
+        const string what = "{{.Id}} {{.Driver}} {{.Scope}} {{.Attachable}} {{json .Labels}} {{(index .IPAM.Config 0).Subnet}} {{json .Options}} {{.Created}}";
+        var here = await First.Ok("network", "inspect", "-f", what, "same");
+        Assert.Contains(" overlay swarm true {\"team\":\"a\"} 10.99.1.0/24 {\"com.docker.network.driver.overlay.vxlanid_list\":\"", here, StringComparison.Ordinal);
+        Assert.Equal(here, await Second.Ok("network", "inspect", "-f", what, "same"));
+        Assert.Equal("[{\"Name\":\"192.0.2.1\",\"IP\":\"192.0.2.1\"},{\"Name\":\"192.0.2.2\",\"IP\":\"192.0.2.2\"}]", await Second.Ok("network", "inspect", "-f", "{{json .Peers}}", "same"));
+        Assert.Equal("same overlay swarm", await Second.Ok("network", "ls", "--filter", "name=same", "--format", "{{.Name}} {{.Driver}} {{.Scope}}"));
+
+        (await Second.Run("network", "create", "-d", "overlay", "same")).Exited(1).Says("network with name same already exists");
+        (await Second.Run("network", "create", "same")).Exited(1).Says("network with name same already exists");
+        (await Second.Run("network", "create", "-d", "overlay", "--subnet", "10.99.0.0/16", "over")).Exited(1).Says("Pool overlaps with other one on this address space");
+        var number = await First.Ok("network", "inspect", "-f", "{{index .Options \"com.docker.network.driver.overlay.vxlanid_list\"}}", "same");
+        (await Second.Run("network", "create", "-d", "overlay", "-o", $"com.docker.network.driver.overlay.vxlanid_list={number}", "over")).Exited(1).Says($"VXLAN number {number} is used by another network of the cluster");
+
+        // What was refused is claimed by nobody.
+        await Make("over");
+        await Second.Ok("run", "-d", "--name", "user", "--network", "same", "alpine", "sleep", "600");
+        (await First.Run("network", "rm", "same")).Exited(1).Says("has active endpoints");
+        (await Second.Run("network", "rm", "same")).Exited(1).Says("has active endpoints");
+        await Second.Ok("rm", "-f", "user");
+        await Remove(Second, "same");
+        await Remove(First, "over");
+    }
+
+    [Theory]
+    [InlineData("option \"encrypted\" of the driver overlay is not supported", "--opt", "encrypted")]
+    [InlineData("networks of the driver overlay have IPv4 only", "--ipv6")]
+    [InlineData("failed to parse com.docker.network.driver.overlay.vxlanid_list value: 0", "-o", "com.docker.network.driver.overlay.vxlanid_list=0")]
+    [InlineData("failed to parse com.docker.network.driver.overlay.vxlanid_list value: 4097,4098", "-o", "com.docker.network.driver.overlay.vxlanid_list=4097,4098")]
+    [InlineData("more than the underlay leaves: 1450", "-o", "com.docker.network.driver.mtu=1500")]
+    [InlineData("it has no block of 4 addresses for each of 2 hosts", "--subnet", "10.99.9.0/30")]
+    public async Task What_cannot_be_meant_is_refused_and_leaves_nothing(string message, params string[] options)
+    {
+        (await First.Run(["network", "create", "-d", "overlay", .. options, "wrong"])).Exited(1).Says(message);
+        Assert.NotEqual(0, (await First.Run("network", "inspect", "wrong")).ExitCode);
+        await Make("wrong");
+        await Remove(Second, "wrong");
+    }
+
+    [Fact]
+    public async Task Addresses_that_are_asked_for_are_of_the_hosts_own_blocks_or_of_one_it_gets()
+    {
+        await Make("--subnet", "10.99.2.0/24", "fixed");
+        Assert.Equal("10.99.2.9", await Address("one", "10.99.2.9"));
+        (await First.Run("run", "-d", "--network", "fixed", "--ip", "10.99.2.9", "alpine", "true")).Exited(125).Says("Address already in use");
+        (await First.Run("run", "-d", "--network", "fixed", "--ip", "10.99.2.70", "alpine", "true")).Exited(125).Says("address 10.99.2.70 is given by host 192.0.2.2 alone: the block 10.99.2.64/26 is its own");
+        Assert.Equal("10.99.2.200", await Address("two", "10.99.2.200"));
+        (await First.Run("run", "-d", "--network", "fixed", "--ip", "10.98.2.1", "alpine", "true")).Exited(125).Says("no configured subnet or ip-range contain the IP address 10.98.2.1");
+        await First.Run(["rm", "-f", .. (await First.Run("ps", "-aq")).Lines]);
+        await Remove(First, "fixed");
+
+        async Task<string> Address(string name, string address)
+        {
+            await First.Ok("run", "-d", "--name", name, "--network", "fixed", "--ip", address, "alpine", "sleep", "600");
+            return await First.Inspect(name, "{{.NetworkSettings.Networks.fixed.IPAddress}}");
+        }
+    }
+
+    /// <summary>Makes a network on the first host, and waits until the second has a block of it.</summary>
+    private async Task Make(params string[] arguments)
+    {
+        await Until(async () => (await First.Run(["network", "create", "-d", "overlay", .. arguments])).ExitCode == 0, $"{arguments[^1]} is made");
+        await Until(
+            async () => (await Programs.Run("ip", ["-n", hosts.Lab.Engines[1].Namespace, "link", "show", $"ov-{(await Second.Run("network", "inspect", "-f", "{{.Id}}", arguments[^1])).Line.PadRight(12)[..12]}"])).ExitCode == 0,
+            $"{arguments[^1]} is at the second host");
+    }
+
+    private async Task Remove(Docker docker, string network)
+    {
+        await Until(async () => (await docker.Run("network", "rm", network)).ExitCode == 0, $"{network} is removed");
+        foreach (var host in new[] { First, Second })
+        {
+            await Until(async () => (await host.Run("network", "inspect", network)).ExitCode != 0, $"{network} is gone");
+        }
+    }
+
+    private static async Task Until(Func<Task<bool>> condition, string what)
+    {
+        for (var clock = Stopwatch.StartNew(); !await condition(); await Task.Delay(30, Cancellation))
+        {
+            Assert.True(clock.Elapsed < Programs.Limit(40), $"not reached: {what}");
+        }
+    }
+}

@@ -1,0 +1,236 @@
+using System.Collections.Concurrent;
+using Slipway.Build.Graph;
+using Slipway.Build.Solving;
+using Slipway.Build.Syntax;
+using Slipway.Oci;
+using Xunit;
+
+namespace Slipway.Tests.Unit.Build;
+
+/// <summary>The solver with an executor that only notes what it is asked for.</summary>
+public sealed class BuildSolverTests
+{
+    private readonly Executor _executor = new();
+    private readonly Cache _cache = new();
+
+    private async Task<StageState> Solve(string text, SolveOptions? options = null)
+    {
+        StageGraph graph = StageGraph.Of(DockerfileParser.Parse(text), null, new Dictionary<string, string?>(), Platform.Host, Platform.Host, new HashSet<string>());
+        _executor.Done.Clear();
+        return await new BuildSolver(
+            graph, options ?? new SolveOptions { History = HistoryText.Classic }, _executor, _cache, new Observer(), TimeProvider.System, TestContext.Current.CancellationToken).SolveAsync();
+    }
+
+    [Fact]
+    public async Task What_was_done_is_not_done_again()
+    {
+        const string Text = "FROM base\nRUN one\nCOPY a /\nRUN two";
+        StageState first = await Solve(Text);
+        Assert.Equal(["RUN /bin/sh -c one", "COPY a /", "RUN /bin/sh -c two"], _executor.Done);
+        StageState second = await Solve(Text);
+        Assert.Empty(_executor.Done);
+        Assert.Equal(first.Document(), second.Document());
+    }
+
+    [Fact]
+    public async Task A_changed_file_runs_what_comes_after_it_and_nothing_before()
+    {
+        const string Text = "FROM base\nRUN one\nCOPY a /\nRUN two";
+        await Solve(Text);
+        _executor.Content["a"] = "changed";
+        await Solve(Text);
+        Assert.Equal(["COPY a /", "RUN /bin/sh -c two"], _executor.Done);
+    }
+
+    [Fact]
+    public async Task A_changed_label_runs_nothing()
+    {
+        await Solve("FROM base\nLABEL a=1\nRUN one");
+        StageState state = await Solve("FROM base\nLABEL a=2\nRUN one");
+        Assert.Empty(_executor.Done);
+        Assert.Equal("2", state.Config.Labels!["a"]);
+    }
+
+    [Theory]
+    [InlineData("ENV X=1")]
+    [InlineData("USER nobody")]
+    [InlineData("WORKDIR /w")]
+    [InlineData("SHELL [\"/bin/other\"]")]
+    [InlineData("ARG Z=1")]
+    public async Task What_a_program_sees_is_part_of_its_key(string instruction)
+    {
+        await Solve("FROM base\nRUN one");
+        await Solve($"FROM base\n{instruction}\nRUN one");
+        Assert.Contains(_executor.Done, step => step.StartsWith("RUN ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Stages_that_do_not_depend_on_each_other_run_at_the_same_time()
+    {
+        _executor.Meeting = new Barrier(2);
+        await Solve("FROM base AS a\nRUN meet a\nFROM base AS b\nRUN meet b\nFROM scratch\nCOPY --from=a /x /\nCOPY --from=b /y /").WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.Equal(4, _executor.Done.Count);
+    }
+
+    [Fact]
+    public async Task A_stage_that_is_not_needed_does_not_run()
+    {
+        await Solve("FROM base AS a\nRUN never\nFROM base\nRUN one");
+        Assert.Equal(["RUN /bin/sh -c one"], _executor.Done);
+    }
+
+    [Fact]
+    public async Task A_failure_is_told_when_the_other_stages_have_ended()
+    {
+        InvalidOperationException error = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => Solve("FROM base AS a\nRUN hang\nFROM base AS b\nRUN fail\nFROM a\nCOPY --from=b /x /").WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        Assert.Equal("failed", error.Message);
+        Assert.Equal(0, _executor.Hanging);
+    }
+
+    [Fact]
+    public async Task Without_the_cache_all_is_done()
+    {
+        await Solve("FROM base\nRUN one");
+        await Solve("FROM base\nRUN one", new SolveOptions { History = HistoryText.Classic, NoCache = true });
+        Assert.Equal(["RUN /bin/sh -c one"], _executor.Done);
+        await Solve("FROM base AS x\nRUN one", new SolveOptions { History = HistoryText.Classic, NoCacheStages = ["x"] });
+        Assert.Equal(["RUN /bin/sh -c one"], _executor.Done);
+    }
+
+    [Fact]
+    public async Task A_layer_that_is_gone_is_made_again()
+    {
+        await Solve("FROM base\nRUN one");
+        _executor.HoldsNothing = true;
+        await Solve("FROM base\nRUN one");
+        Assert.Equal(["RUN /bin/sh -c one"], _executor.Done);
+    }
+
+    [Theory]
+    [InlineData("RUN a", "/bin/sh -c a")]
+    [InlineData("RUN [\"a\", \"b\"]", "a b")]
+    [InlineData("ARG X=1\nRUN a", "|1 X=1 /bin/sh -c a")]
+    [InlineData("CMD [\"a\", \"b\"]", "/bin/sh -c #(nop)  CMD [\"a\" \"b\"]")]
+    [InlineData("ENV a=b c=\"d e\"", "/bin/sh -c #(nop)  ENV a=b c=d e")]
+    [InlineData("EXPOSE 80", "/bin/sh -c #(nop)  EXPOSE 80")]
+    [InlineData("VOLUME /data", "/bin/sh -c #(nop)  VOLUME [/data]")]
+    [InlineData("SHELL [\"/bin/bash\", \"-c\"]\nRUN a", "/bin/bash -c a")]
+    public async Task Histories_have_the_words_of_the_classic_builder(string instructions, string expected) =>
+        Assert.Equal(expected, (await Solve($"FROM base\n{instructions}")).History[^1].CreatedBy);
+
+    [Fact]
+    public async Task An_entrypoint_takes_the_command_of_the_base_away()
+    {
+        Assert.Null((await Solve("FROM base\nENTRYPOINT [\"e\"]")).Config.Cmd);
+        Assert.Equal(["own"], (await Solve("FROM base\nCMD [\"own\"]\nENTRYPOINT [\"e\"]")).Config.Cmd);
+    }
+
+    [Fact]
+    public async Task Triggers_of_the_base_come_first_and_are_not_handed_down()
+    {
+        StageState state = await Solve("FROM triggering\nRUN one");
+        Assert.Equal(["RUN /bin/sh -c triggered", "RUN /bin/sh -c one"], _executor.Done);
+        Assert.Null(state.Config.OnBuild);
+    }
+
+    [Fact]
+    public async Task A_given_time_is_that_of_all_steps()
+    {
+        DateTimeOffset date = DateTimeOffset.FromUnixTimeSeconds(1_600_000_000);
+        StageState state = await Solve("FROM scratch\nRUN one\nLABEL a=b", new SolveOptions { History = HistoryText.BuildKit, SourceDate = date });
+        Assert.Equal(["2020-09-13T12:26:40Z", "2020-09-13T12:26:40Z"], state.History.Select(entry => entry.Created));
+    }
+
+    [Fact]
+    public void Parts_of_a_key_do_not_run_into_each_other()
+    {
+        using KeyBuilder first = new("x");
+        using KeyBuilder second = new("x");
+        Assert.NotEqual(first.Add("ab").Add("c").Finish(), second.Add("a").Add("bc").Finish());
+    }
+
+    private sealed class Inputs : StepInputs;
+
+    private sealed class Observer : ISolveObserver
+    {
+        public ValueTask StartedAsync(StepVertex vertex) => ValueTask.CompletedTask;
+
+        public ValueTask CompletedAsync(StepVertex vertex, StepOutcome outcome) => ValueTask.CompletedTask;
+
+        public ValueTask FailedAsync(StepVertex vertex, Exception error) => ValueTask.CompletedTask;
+    }
+
+    private sealed class Cache : IStepCache
+    {
+        public Task<CachedStep?> ImportAsync(CachedStep wanted, Digest top, CancellationToken cancellationToken) => Task.FromResult<CachedStep?>(null);
+
+        private readonly ConcurrentDictionary<Digest, CachedStep> _steps = [];
+
+        public Task<CachedStep?> FindAsync(Digest key, CancellationToken cancellationToken) => Task.FromResult(_steps.GetValueOrDefault(key));
+
+        public Task StoreAsync(CachedStep step, CancellationToken cancellationToken)
+        {
+            _steps[step.Key] = step;
+            return Task.CompletedTask;
+        }
+    }
+
+    private sealed class Executor : IStepExecutor
+    {
+        private int _hanging;
+        private int _layers;
+
+        public ConcurrentQueue<string> Done { get; } = [];
+
+        public Dictionary<string, string> Content { get; } = [];
+
+        public Barrier? Meeting { get; set; }
+
+        public bool HoldsNothing { get; set; }
+
+        public int Hanging => _hanging;
+
+        public bool TryHold(Digest chainId) => !HoldsNothing;
+
+        public Task<BaseImage> ResolveAsync(string name, Platform platform, StepVertex vertex, CancellationToken cancellationToken) => Task.FromResult(new BaseImage(
+            Digest.Of([1]),
+            new ImageConfig { Os = "linux", Architecture = "amd64", Config = new ImageRunConfig { Cmd = ["base"], OnBuild = name == "triggering" ? ["RUN triggered"] : null }, RootFs = new RootFilesystem() },
+            [new BuiltLayer(Digest.Of([2]), Digest.Of([3]), 1)]));
+
+        public Task<StepInputs> PrepareAsync(StepOperation operation, StepVertex vertex, CancellationToken cancellationToken) =>
+            Task.FromResult<StepInputs>(new Inputs { Content = operation is TransferOperation transfer ? Digest.Of(System.Text.Encoding.UTF8.GetBytes(Content.GetValueOrDefault(transfer.Paths[0], ""))) : default });
+
+        public async Task<BuiltLayer?> ExecuteAsync(StepOperation operation, StepInputs inputs, StepVertex vertex, CancellationToken cancellationToken)
+        {
+            string command = operation.Description;
+            if (command.EndsWith("fail", StringComparison.Ordinal))
+            {
+                throw new InvalidOperationException("failed");
+            }
+
+            if (command.EndsWith("hang", StringComparison.Ordinal))
+            {
+                Interlocked.Increment(ref _hanging);
+                try
+                {
+                    await Task.Delay(Timeout.Infinite, cancellationToken);
+                }
+                finally
+                {
+                    Interlocked.Decrement(ref _hanging);
+                }
+            }
+
+            if (command.Contains("meet", StringComparison.Ordinal))
+            {
+                // Returns only when the other is here too.
+                await Task.Factory.StartNew(() => Meeting!.SignalAndWait(cancellationToken), cancellationToken, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            }
+
+            Done.Enqueue(command);
+            byte number = (byte)(10 + Interlocked.Increment(ref _layers));
+            return new BuiltLayer(Digest.Of([number]), Digest.Of([number, 1]), 1);
+        }
+    }
+}
