@@ -10,7 +10,7 @@ public sealed record Case(string Topic, string Name, IReadOnlyList<string> Comma
 
 /// <summary>
 /// The script that both engines run: <c>script/*.txt</c>, a file a topic. A line <c>== NAME</c> begins a case, every other line is one command,
-/// <c>#</c> begins a comment. A case finds no container and no volume, and what it leaves is removed.
+/// <c>#</c> begins a comment. No name is hexadecimal digits alone: to dockerd that may be the beginning of an id. A case finds no container and no volume, and what it leaves is removed.
 /// </summary>
 public static class Script
 {

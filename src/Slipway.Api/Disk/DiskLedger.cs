@@ -30,7 +30,7 @@ public sealed record DiskObject
     /// <summary>Of every kind, directories included.</summary>
     public long Files { get; set; }
 
-    /// <summary>Names of the images or containers it belongs to; ids where they have none.</summary>
+    /// <summary>Names, all of them, of the images or containers it belongs to; ids where they have none.</summary>
     public List<string> UsedBy { get; set; } = [];
 
     /// <summary>When the newest of the images it belongs to was used last (RFC 3339), or null.</summary>

@@ -64,7 +64,7 @@ internal sealed class DiskService(EngineOptions options, DataRoot data, VolumeSe
             {
                 LedgerKind.Container => names.TryGetValue(entry.Id, out string? name) ? [name] : [],
                 LedgerKind.Volume => [.. UsersOf(entry.Id).Select(container => container.Name)],
-                _ => [.. entry.Images.Select(id => images.GetValueOrDefault(id)?.RepoTags is [var tag, ..] ? tag : id.ToString())],
+                _ => [.. entry.Images.SelectMany(id => images.GetValueOrDefault(id) is { RepoTags: { Count: > 0 } tags } ? tags : [id.ToString()])],
             },
             LastUsed = entry.Images.Select(id => images.TryGetValue(id, out Image? image) ? LastUse.Of(data.Ledger, image) : null).Max() is { } last ? Rfc3339.Format(last) : null,
         };
