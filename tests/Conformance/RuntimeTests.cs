@@ -70,6 +70,14 @@ public sealed class RuntimeTests(SharedEngine shared, RuntimeEngine runtimes) : 
         var missing = await Host.Run("run", "--rm", "alpine", "nosuch");
         Assert.Equal(127, missing.ExitCode);
         Assert.Contains("OCI runtime create failed: runc run failed: unable to start container process: exec: \"nosuch\": executable file not found in $PATH", missing.Error, StringComparison.Ordinal);
+
+        // Once: what the runtime writes to its own standard error, which is the container's, is no output of the container's.
+        Assert.Equal(2, missing.Error.Split("executable file not found").Length);
+        Assert.Equal("", missing.Output);
+        Assert.Equal(127, (await Host.Run("run", "--name", "failed", "alpine", "nosuch")).ExitCode);
+        var logs = (await Host.Run("logs", "failed")).Ok();
+        Assert.Equal(("", ""), (logs.Output, logs.Error));
+        await Host.Ok("rm", "failed");
         Assert.Equal(126, (await Host.Run("run", "--rm", "alpine", "/etc/passwd")).ExitCode);
         Assert.Contains("exec: \"/nosuch/runtime\": no such file or directory", (await Host.Run("run", "--rm", "--runtime", "gone", "alpine", "true")).Error, StringComparison.Ordinal);
         Assert.Contains("unknown or invalid runtime name: nosuch", (await Host.Run("run", "--rm", "--runtime", "nosuch", "alpine", "true")).Error, StringComparison.Ordinal);
@@ -109,6 +117,7 @@ public sealed class RuntimeTests(SharedEngine shared, RuntimeEngine runtimes) : 
         var missing = await Host.Run("exec", "life", "nosuch");
         Assert.Equal(127, missing.ExitCode);
         Assert.Contains("executable file not found in $PATH", missing.Output + missing.Error, StringComparison.Ordinal);
+        Assert.Equal(2, (missing.Output + missing.Error).Split("executable file not found").Length);
         Assert.Contains("sh -c trap", await Host.Ok("top", "life"), StringComparison.Ordinal);
         Assert.NotEqual("0", await Host.Ok("stats", "--no-stream", "--format", "{{.PIDs}}", "life"));
         await Host.Ok("pause", "life");

@@ -27,6 +27,13 @@ public interface ISupervisor : IAsyncDisposable
     /// </summary>
     Task<bool> AttachAsync(string id, Attachment attachment, CancellationToken cancellationToken);
 
+    /// <summary>
+    /// Lets go of the output of a process that was launched with <see cref="LaunchRequest.HoldOutput"/>: to log and clients, or, with
+    /// <paramref name="discard"/>, nowhere. False where there is no such process any more.
+    /// </summary>
+    /// <exception cref="SupervisorException">A supervisor that was started by an older engine does not know how, and has held nothing.</exception>
+    Task<bool> ReleaseAsync(string id, bool discard, CancellationToken cancellationToken);
+
     /// <summary>Sets the window size of a process that has a terminal. False where no such process runs.</summary>
     Task<bool> ResizeAsync(string id, TerminalSize size, CancellationToken cancellationToken);
 
@@ -76,6 +83,12 @@ public sealed record LaunchRequest
 
     /// <summary>Close stdin when the first attached client closes its side.</summary>
     public bool StdinOnce { get; init; }
+
+    /// <summary>
+    /// Read no output, and report no exit, before <see cref="ISupervisor.ReleaseAsync"/>, or before the engine is gone. The process is held back
+    /// once its pipes are full.
+    /// </summary>
+    public bool HoldOutput { get; init; }
 
     /// <summary>Where output is logged, or null for not at all.</summary>
     public LogTarget? Log { get; init; }

@@ -138,6 +138,17 @@ public sealed partial class SupervisorClient : ISupervisor
     }
 
     /// <inheritdoc/>
+    public async Task<bool> ReleaseAsync(string id, bool discard, CancellationToken cancellationToken) => Done(await CallAsync(
+        MessageKind.Release,
+        (ref MessageWriter message) =>
+        {
+            message.Text(id);
+            message.Byte(discard ? (byte)1 : (byte)0);
+        },
+        [],
+        cancellationToken).ConfigureAwait(false));
+
+    /// <inheritdoc/>
     public async Task<bool> ResizeAsync(string id, TerminalSize size, CancellationToken cancellationToken) => Done(await CallAsync(
         MessageKind.Resize,
         (ref MessageWriter message) =>
@@ -203,6 +214,7 @@ public sealed partial class SupervisorClient : ISupervisor
         LaunchFlags flags = (request.Terminal is null ? 0 : LaunchFlags.Terminal)
             | (request.OpenStdin ? LaunchFlags.OpenStdin : 0)
             | (request.StdinOnce ? LaunchFlags.StdinOnce : 0)
+            | (request.HoldOutput ? LaunchFlags.HoldOutput : 0)
             | (request.Log is null ? 0 : LaunchFlags.Log)
             | (request.Log is { Attributes.Length: > 0 } ? LaunchFlags.LogAttributes : 0)
             | (request.Log is { Compress: true } ? LaunchFlags.LogCompress : 0)

@@ -43,6 +43,57 @@ public sealed class SupervisorTests
     }
 
     [Fact]
+    public async Task Held_output_waits_for_its_release_and_the_exit_with_it()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        (LaunchedProcess process, Client[] clients) = await supervisor.LaunchAsync(supervisor.Logged("a", "echo out; echo err >&2; exit 3") with { HoldOutput = true }, (false, true, true));
+        using (process.Pidfd)
+        {
+            while (Pidfd.SendSignal(process.Pidfd, 0))
+            {
+                await Task.Delay(5, None);
+            }
+
+            // A call later nothing has come, and the process is still known.
+            await supervisor.Client.ListAsync(None);
+            Assert.Equal(0, new FileInfo(supervisor.LogPath("a")).Length);
+            await Assert.ThrowsAsync<SupervisorException>(() => supervisor.LaunchAsync(SupervisorThread.Shell("a", "true")));
+
+            Assert.True(await supervisor.Client.ReleaseAsync("a", discard: false, None));
+            Assert.Equal(("out\n", "err\n"), await clients[0].ReadFramesAsync());
+            Assert.Equal(3, (await supervisor.ExitAsync("a")).ExitCode);
+            Assert.Equal(2, (await File.ReadAllLinesAsync(supervisor.LogPath("a"), None)).Length);
+            Assert.False(await supervisor.Client.ReleaseAsync("a", discard: false, None));
+        }
+    }
+
+    [Fact]
+    public async Task Held_output_that_is_thrown_away_comes_nowhere()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        (LaunchedProcess process, Client[] clients) = await supervisor.LaunchAsync(supervisor.Logged("a", "echo out; echo err >&2; exit 3") with { HoldOutput = true }, (false, true, true));
+        using (process.Pidfd)
+        {
+            Assert.True(await supervisor.Client.ReleaseAsync("a", discard: true, None));
+            Assert.Equal(("", ""), await clients[0].ReadFramesAsync());
+            Assert.Equal(3, (await supervisor.ExitAsync("a")).ExitCode);
+            Assert.Equal(0, new FileInfo(supervisor.LogPath("a")).Length);
+        }
+    }
+
+    [Fact]
+    public async Task Held_output_is_let_go_with_the_engine_that_held_it()
+    {
+        await using SupervisorThread supervisor = await SupervisorThread.StartAsync();
+        (LaunchedProcess process, Client[] clients) = await supervisor.LaunchAsync(supervisor.Logged("a", "echo out; exit 3") with { HoldOutput = true }, (false, true, true));
+        using (process.Pidfd)
+        {
+            await supervisor.Client.DisposeAsync();
+            Assert.Equal(("out\n", ""), await clients[0].ReadFramesAsync());
+        }
+    }
+
+    [Fact]
     public async Task The_id_of_a_running_process_is_refused()
     {
         await using SupervisorThread supervisor = await SupervisorThread.StartAsync();

@@ -55,8 +55,9 @@ internal sealed class ForeignRuntimes(EngineServices services)
         bundle.Write("config.json", Complete(spec, context, bundle, network), SpecJson.Default.Spec);
         RuntimeProgram program = Program(container.HostConfig);
         using CompiledPlan plan = checkpoint is null ? program.CompileRun(bundle, spec.Process.Terminal) : program.CompileRestore(bundle, checkpoint);
-        LaunchedProcess monitor = await services.Supervisor.Current.LaunchAsync(request(plan), CancellationToken.None);
-        return await StartedAsync(bundle, execId: null, monitor, CancellationToken.None);
+        LaunchRequest launch = request(plan) with { HoldOutput = true };
+        LaunchedProcess monitor = await services.Supervisor.Current.LaunchAsync(launch, CancellationToken.None);
+        return await StartedAsync(bundle, launch.Id, execId: null, monitor, CancellationToken.None);
     }
 
     /// <summary>Runs a further process.</summary>
@@ -69,8 +70,9 @@ internal sealed class ForeignRuntimes(EngineServices services)
         {
             string document = bundle.Write($"{execId}.json", process, SpecJson.Default.ProcessSpec);
             using CompiledPlan plan = Program(container.HostConfig).CompileExec(bundle, execId, document, process.Terminal);
-            LaunchedProcess monitor = await services.Supervisor.Current.LaunchAsync(request(plan), cancellationToken);
-            return await StartedAsync(bundle, execId, monitor, cancellationToken);
+            LaunchRequest launch = request(plan) with { HoldOutput = true };
+            LaunchedProcess monitor = await services.Supervisor.Current.LaunchAsync(launch, cancellationToken);
+            return await StartedAsync(bundle, launch.Id, execId, monitor, cancellationToken);
         }
         finally
         {
@@ -130,10 +132,15 @@ internal sealed class ForeignRuntimes(EngineServices services)
         ? new RuntimeProgram(runtime.Path, runtime.Arguments)
         : throw ContainerErrors.Invalid($"unknown or invalid runtime name: {host.Runtime}");
 
-    /// <summary>Waits until the runtime has told the process id, or has ended without.</summary>
+    /// <summary>
+    /// Waits until the runtime has told the process id, or has ended without. Its streams are the container's, but what it says of its own failure is in its
+    /// log as well, and is no output of the container's: that is thrown away, and the error tells it.
+    /// </summary>
+    /// <param name="processId">By which the supervisor knows the monitor.</param>
     /// <param name="monitor">The runtime's own process, which runs as long as what it has started.</param>
-    private async Task<LaunchedProcess> StartedAsync(RuntimeBundle bundle, string? execId, LaunchedProcess monitor, CancellationToken cancellationToken)
+    private async Task<LaunchedProcess> StartedAsync(RuntimeBundle bundle, string processId, string? execId, LaunchedProcess monitor, CancellationToken cancellationToken)
     {
+        bool discard = false;
         try
         {
             while (true)
@@ -142,6 +149,7 @@ internal sealed class ForeignRuntimes(EngineServices services)
                 int? pid = bundle.ReadPid(execId);
                 if (ended && bundle.ReadError() is { } error)
                 {
+                    discard = true;
                     throw new ForeignRuntimeException(error);
                 }
 
@@ -163,6 +171,22 @@ internal sealed class ForeignRuntimes(EngineServices services)
             Pidfd.SendSignal(monitor.Pidfd, Signals.Kill);
             monitor.Pidfd.Dispose();
             throw;
+        }
+        finally
+        {
+            await ReleaseOutputAsync(processId, discard);
+        }
+    }
+
+    private async Task ReleaseOutputAsync(string processId, bool discard)
+    {
+        try
+        {
+            await services.Supervisor.Current.ReleaseAsync(processId, discard, CancellationToken.None);
+        }
+        catch (SupervisorException)
+        {
+            // One of an older engine's, which held nothing.
         }
     }
 

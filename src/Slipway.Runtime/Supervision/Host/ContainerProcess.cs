@@ -40,6 +40,7 @@ internal sealed class ContainerProcess : IReadinessHandler, ILoopTask
     private readonly ulong _token;
     private ProcessStatus? _status;
     private bool _logRetryPending;
+    private bool _isHeld;
     private bool _isOver;
 
     /// <param name="pidfd">Owned, as all descriptors.</param>
@@ -49,6 +50,7 @@ internal sealed class ContainerProcess : IReadinessHandler, ILoopTask
         _loop = loop;
         _log = log;
         _ended = ended;
+        _isHeld = (launch.Flags & LaunchFlags.HoldOutput) != 0;
         _stdinOnce = (launch.Flags & LaunchFlags.StdinOnce) != 0;
         Id = launch.Id;
         ContainerId = launch.ContainerId;
@@ -107,6 +109,23 @@ internal sealed class ContainerProcess : IReadinessHandler, ILoopTask
         return true;
     }
 
+    /// <summary>Output goes to log and clients from here on; what there was so far too, unless it is thrown away.</summary>
+    public void Release(bool discard)
+    {
+        if (!_isHeld)
+        {
+            return;
+        }
+
+        _isHeld = false;
+        if (discard)
+        {
+            Array.ForEach(_outputs, output => output.Abandon());
+        }
+
+        _loop.Schedule(this);
+    }
+
     /// <summary>The process has ended.</summary>
     public void OnReady(EpollEvents events)
     {
@@ -148,9 +167,9 @@ internal sealed class ContainerProcess : IReadinessHandler, ILoopTask
         }
 
         RetryLog();
-        more |= MoveOutput();
+        more |= !_isHeld && MoveOutput();
         _clients.RemoveAll(client => client.IsGone);
-        if (_status is not null && Array.TrueForAll(_outputs, output => output.IsFinished))
+        if (_status is not null && !_isHeld && Array.TrueForAll(_outputs, output => output.IsFinished))
         {
             End();
         }

@@ -42,7 +42,18 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
 
     public void Connected(EngineConnection engine) => _engines.Add(engine);
 
-    public void Disconnected(EngineConnection engine) => _engines.Remove(engine);
+    /// <summary>What an engine has not let go of goes where it belongs: the next one does not know of it.</summary>
+    public void Disconnected(EngineConnection engine)
+    {
+        _engines.Remove(engine);
+        if (_engines.Count == 0)
+        {
+            foreach (ContainerProcess process in _processes.Values)
+            {
+                process.Release(discard: false);
+            }
+        }
+    }
 
     /// <summary>At the end of the loop.</summary>
     public void DisconnectAll() => Array.ForEach(_engines.ToArray(), engine => engine.Close());
@@ -97,6 +108,9 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
                 string cancelled = fields.Text();
                 Reply(engine, header.Call, _launching.ContainsKey(cancelled));
                 Cancel(cancelled);
+                break;
+            case MessageKind.Release:
+                Release(engine, header.Call, fields.Text(), fields.Byte() != 0);
                 break;
             case MessageKind.Shutdown:
                 Reply(engine, header.Call, true);
@@ -212,6 +226,11 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         reply.Int32(process.Pid);
         reply.Time(process.StartedAt);
         engine.Send(reply.Packet, process.Pidfd);
+        if (!_engines.Contains(engine))
+        {
+            process.Release(discard: false);
+        }
+
         if (_stopping)
         {
             Pidfd.SendSignal(process.Pidfd, SIGKILL);
@@ -262,6 +281,13 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
             process.Attach(stream, flags);
             Reply(engine, call, true);
         }
+    }
+
+    private void Release(EngineConnection engine, uint call, string id, bool discard)
+    {
+        bool found = _processes.TryGetValue(id, out ContainerProcess? process);
+        process?.Release(discard);
+        Reply(engine, call, found);
     }
 
     private void List(EngineConnection engine, uint call)
@@ -333,6 +359,7 @@ internal sealed class RequestHandler(EventLoop loop, Launcher launcher, ExitJour
         _stopping = true;
         foreach (ContainerProcess process in _processes.Values)
         {
+            process.Release(discard: false);
             if (process.Exit is null)
             {
                 Pidfd.SendSignal(process.Pidfd, SIGKILL);

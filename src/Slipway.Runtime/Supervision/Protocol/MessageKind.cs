@@ -41,6 +41,9 @@ internal enum MessageKind : ushort
     /// <summary>Asks for all that is kept.</summary>
     ListKept = 11,
 
+    /// <summary>id, u8: whether output that was held so far is thrown away. Of a launch with <see cref="LaunchFlags.HoldOutput"/>.</summary>
+    Release = 12,
+
     /// <summary>version u16 that is spoken, pid i32. The answer to Hello.</summary>
     Welcome = 101,
 
@@ -80,6 +83,7 @@ internal enum LaunchFlags : byte
     LogAttributes = 16,
     LogCompress = 32,
     LogDrops = 64,
+    HoldOutput = 128,
 }
 
 [Flags]
