@@ -38,6 +38,6 @@ public sealed record ContainerDefaults
     /// <summary>At each start: the text of a profile, <see cref="Unconfined"/>, or null for the one that is built in.</summary>
     public string? SeccompProfile { get; init; }
 
-    /// <summary>What <c>host-gateway</c> stands for; null for the bridge's address.</summary>
-    public IPAddress? HostGateway { get; init; }
+    /// <summary>What <c>host-gateway</c> stands for, at most one address of each family; empty for the bridge's.</summary>
+    public IReadOnlyList<IPAddress> HostGateways { get; init; } = [];
 }

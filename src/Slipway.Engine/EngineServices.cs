@@ -171,7 +171,7 @@ internal sealed record EngineServices : IAsyncDisposable
                 Networks = networks,
                 Cluster = cluster,
                 Resolvers = resolvers,
-                ContainerNetworks = new ContainerNetworks(network, bridge?.Ipv6 is not null, networkHost, networks, new NameServers(resolvers, supervisor, log), metrics, log),
+                ContainerNetworks = new ContainerNetworks(network, bridge?.Ipv6 is not null, networkHost, networks, options.Defaults.HostGateways, new NameServers(resolvers, supervisor, log), metrics, log),
                 StartedAt = time.GetUtcNow(),
                 Bridge = bridge,
                 CgroupParent = cgroupParent,
@@ -191,8 +191,8 @@ internal sealed record EngineServices : IAsyncDisposable
         }
     }
 
-    /// <summary>What <c>host-gateway</c> stands for; null for an engine without a bridge that was not told.</summary>
-    public IPAddress? HostGateway => Options.Defaults.HostGateway ?? Bridge?.Ipv4?.Gateway;
+    /// <summary>What <c>host-gateway</c> stands for; empty for an engine without a bridge that was not told.</summary>
+    public IReadOnlyList<IPAddress> HostGateways => Options.Defaults.HostGateways is { Count: > 0 } told ? told : [.. new[] { Bridge?.Ipv4?.Gateway, Bridge?.Ipv6?.Gateway }.OfType<IPAddress>()];
 
     public string ContainerDirectory(string id) => $"{Options.DataRoot}/containers/{id}";
 

@@ -56,7 +56,7 @@ public sealed class SlipwayEngine : IEngine
             Events = () => services.Events.PublishedCount,
             Metrics = services.Metrics,
             StartedAt = services.StartedAt,
-            HostGateway = () => services.HostGateway,
+            HostGateways = () => services.HostGateways,
             Limits = services.Limits,
             CgroupVersion = services.Cgroups.Hierarchy.Mode == CgroupMode.V2 ? 2 : 1,
         };

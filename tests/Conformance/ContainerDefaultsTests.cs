@@ -17,7 +17,7 @@ public sealed class ContainerDefaultsTests(SharedEngine engine) : EngineTest(eng
             $$"""
             {"dns": ["192.0.2.53"], "dns-search": ["example.test"], "dns-opts": ["ndots:3"], "default-ulimits": {"nofile": {"Name": "nofile", "Hard": 2000, "Soft": 1000} },
              "default-shm-size": "16M", "default-ipc-mode": "shareable", "default-cgroupns-mode": "private", "no-new-privileges": true, "seccomp-profile": "{{profile}}",
-             "mtu": 1400, "ip": "127.0.0.1", "host-gateway-ip": "192.0.2.1", "shutdown-timeout": 3, "features": {"containerd-snapshotter": false} }
+             "mtu": 1400, "ip": "127.0.0.1", "host-gateway-ips": ["192.0.2.1", "2001:db8::1"], "shutdown-timeout": 3, "features": {"containerd-snapshotter": false} }
             """,
             Cancellation);
         await using var daemon = new Engine("def") { Flags = ["--config-file", file] };
@@ -26,7 +26,7 @@ public sealed class ContainerDefaultsTests(SharedEngine engine) : EngineTest(eng
         var docker = daemon.Docker;
         const string Look = "grep -v '^#' /etc/resolv.conf; ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'; grep NoNewPrivs /proc/self/status | cut -f2; mkdir /x 2>/dev/null || echo filtered; cat /sys/class/net/eth0/mtu; grep gate /etc/hosts || true";
         Assert.Equal(
-            "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n1000\n2000\n16384\n1\nfiltered\n1400\n192.0.2.1\tgate",
+            "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n1000\n2000\n16384\n1\nfiltered\n1400\n192.0.2.1\tgate\n2001:db8::1\tgate",
             await docker.Ok("run", "--rm", "--add-host", "gate:host-gateway", "alpine", "sh", "-c", Look));
         Assert.Equal(
             "nameserver 192.0.2.54\nsearch other.test\noptions ndots:1\n50\n60\n32768\n0\n1400",
@@ -36,6 +36,19 @@ public sealed class ContainerDefaultsTests(SharedEngine engine) : EngineTest(eng
         await docker.Ok("run", "-d", "--name", "box", "-p", "80", "alpine", "sleep", "1000");
         Assert.Equal("shareable private", await docker.Inspect("box", "{{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}"));
         Assert.StartsWith("127.0.0.1:", await docker.Ok("port", "box", "80"), StringComparison.Ordinal);
+
+        // By its name the host is known at the same addresses, wherever there is a way to it.
+        await docker.Ok("network", "create", "out");
+        await docker.Ok("network", "create", "--internal", "shut");
+        var gateway = await docker.Ok("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "out");
+        Assert.Equal(
+            $"192.0.2.1|2001:db8::1|{gateway}",
+            await docker.Ok("run", "--rm", "--network", "out", "alpine", "sh", "-c", """
+                ask() { nslookup -type=$1 $2. | awk '/^Name:/ { found = 1 } found && /^Address/ { print $NF }'; }
+                echo "$(ask a host.docker.internal)|$(ask aaaa host.docker.internal)|$(ask a gateway.docker.internal)"
+                """));
+        Assert.DoesNotContain("192.0.2.1", (await docker.Run("run", "--rm", "--network", "shut", "alpine", "nslookup", "host.docker.internal.")).Output, StringComparison.Ordinal);
+        await docker.Ok("network", "rm", "out", "shut");
         Assert.Equal("1\nfiltered", await docker.Ok("exec", "box", "sh", "-c", "grep NoNewPrivs /proc/self/status | cut -f2; mkdir /x 2>/dev/null || echo filtered"));
     }
 

@@ -16,7 +16,7 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
             Flags =
             [
                 "--dns", "192.0.2.53", "--dns-search", "example.test", "--dns-opt", "ndots:3", "--default-ulimit", "nofile=1000:2000", "--default-shm-size", "16M", "--default-ipc-mode", "shareable",
-                "--no-new-privileges", "--mtu", "1400", "--ip", "127.0.0.1", "--host-gateway-ip", "192.0.2.1", "--fixed-cidr", $"{network}.128/26", "--ip-masq=false",
+                "--no-new-privileges", "--mtu", "1400", "--ip", "127.0.0.1", "--host-gateway-ip", "2001:db8::1", "--host-gateway-ip", "192.0.2.1", "--fixed-cidr", $"{network}.128/26", "--ip-masq=false",
                 "--default-address-pool", "base=10.231.64.0/20,size=26", "--log-format", "json", "--label", "tier=test", "--log-driver", "local", "--log-opt", "max-size=1m", "--live-restore", "--iptables",
             ],
         };
@@ -25,7 +25,7 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
         var docker = daemon.Docker;
         const string Look = "grep -v '^#' /etc/resolv.conf; ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'; grep NoNewPrivs /proc/self/status | cut -f2; cat /sys/class/net/eth0/mtu; grep gate /etc/hosts";
         Assert.Equal(
-            "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n1000\n2000\n16384\n1\n1400\n192.0.2.1\tgate",
+            "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n1000\n2000\n16384\n1\n1400\n2001:db8::1\tgate\n192.0.2.1\tgate",
             await docker.Ok("run", "--rm", "--add-host", "gate:host-gateway", "alpine", "sh", "-c", Look));
         await docker.Ok("run", "-d", "--name", "box", "-p", "80", "alpine", "sleep", "1000");
         Assert.Equal("shareable local map[max-size:1m]", await docker.Inspect("box", "{{.HostConfig.IpcMode}} {{.HostConfig.LogConfig.Type}} {{.HostConfig.LogConfig.Config}}"));
@@ -67,6 +67,8 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
     [InlineData("""{"debug":false}""", 1, "debug: (from flag: true, from file: false)", "--debug")]
     [InlineData("""{"frobnicate":1}""", 1, "the following directives don't match any configuration option: frobnicate")]
     [InlineData("""{"iptables":false}""", 1, "iptables: false is not supported")]
+    [InlineData("""{"host-gateway-ips":["192.0.2.1"]}""", 0, "configuration OK")]
+    [InlineData("""{"host-gateway-ips":["gateway"]}""", 1, "host-gateway-ips: gateway: it is no IP address")]
     [InlineData("""{"log-format":"xml"}""", 1, "invalid log format: xml")]
     [InlineData("""{"hosts":["tcp://0.0.0.0:0"]}""", 1, "refusing to listen on tcp://0.0.0.0:0: without client certificates (--tlsverify)")]
     [InlineData("""{"hosts":["tcp://0.0.0.0:0"],"tls":false}""", 1, "refusing to listen on tcp://0.0.0.0:0: without client certificates (--tlsverify)")]

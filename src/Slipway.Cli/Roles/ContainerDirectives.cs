@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Slipway.Api.Containers;
@@ -45,12 +46,40 @@ internal static class ContainerDirectives
             Runtime = configuration.DefaultRuntime is { Length: > 0 } runtime and not "runc" ? runtime : EngineOptions.OwnRuntime,
             NoNewPrivileges = configuration.NoNewPrivileges ?? false,
             SeccompProfile = Profile(configuration.SeccompProfile),
-            HostGateway = Address("host-gateway-ip", configuration.HostGateway),
+            HostGateways = HostGateways(configuration),
         },
     };
 
-    private static IPAddress? Address(string key, string? text) =>
-        string.IsNullOrEmpty(text) ? null : IPAddress.TryParse(text, out IPAddress? address) ? address : throw Invalid(key, text, "it is no IP address");
+    private static IPAddress? Address(string key, string? text) => string.IsNullOrEmpty(text) ? null : RequiredAddress(key, text);
+
+    /// <summary>In full: .NET takes "10" for 0.0.0.10 and "010.0.0.1" for 8.0.0.1.</summary>
+    private static IPAddress RequiredAddress(string key, string? text) =>
+        IPAddress.TryParse(text, out IPAddress? address) && (address.AddressFamily == AddressFamily.InterNetworkV6 || address.ToString() == text) ? address
+        : throw Invalid(key, text ?? "", "it is no IP address");
+
+    private static List<IPAddress> HostGateways(DaemonConfiguration configuration)
+    {
+        if (configuration.HostGateways is null)
+        {
+            return Address("host-gateway-ip", configuration.HostGateway) is { } single ? [Unmapped(single)] : [];
+        }
+
+        List<IPAddress> addresses = [];
+        foreach (string text in configuration.HostGateways)
+        {
+            IPAddress address = Unmapped(RequiredAddress("host-gateway-ips", text));
+            if (addresses.Any(other => other.AddressFamily == address.AddressFamily))
+            {
+                throw Invalid("host-gateway-ips", text, $"only one {(address.AddressFamily == AddressFamily.InterNetwork ? "IPv4" : "IPv6")} host gateway IP address can be specified");
+            }
+
+            addresses.Add(address);
+        }
+
+        return addresses;
+
+        static IPAddress Unmapped(IPAddress address) => address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
 
     private static Ulimit Limit(string key, UlimitDirectives limit) =>
         limit.Name is { Length: > 0 } && limit.Name != key ? throw Invalid("default-ulimits", key, $"its Name is {limit.Name}")

@@ -8,6 +8,8 @@ namespace Slipway.Cli.Roles;
 internal sealed record DaemonConfiguration
 {
     public const string DefaultFile = "/etc/slipway/daemon.json";
+    private const string HostGatewaysKey = "host-gateway-ips";
+    private const string HostGatewayKey = "host-gateway-ip";
 
     [JsonPropertyName("data-root")]
     public string? DataRoot { get; init; }
@@ -123,7 +125,11 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("ip")]
     public string? PublishAddress { get; init; }
 
-    [JsonPropertyName("host-gateway-ip")]
+    [JsonPropertyName(HostGatewaysKey)]
+    public List<string>? HostGateways { get; init; }
+
+    /// <summary>As it was said while there could be one address only.</summary>
+    [JsonPropertyName(HostGatewayKey)]
     public string? HostGateway { get; init; }
 
     [JsonPropertyName("labels")]
@@ -249,7 +255,17 @@ internal sealed record DaemonConfiguration
         try
         {
             JsonObject document = Load(path, required);
+            if (document.ContainsKey(HostGatewayKey) && document.ContainsKey(HostGatewaysKey))
+            {
+                throw new CommandException($"unable to configure the Slipway engine with file {path}: {HostGatewayKey} and {HostGatewaysKey} must not both be specified in the config file", 1);
+            }
+
             List<string> both = [];
+            if (document[HostGatewayKey] is { } single && flags?[HostGatewaysKey] is { } given)
+            {
+                both.Add(Conflict(HostGatewayKey, given, single));
+            }
+
             Merge(document, flags ?? [], both);
             if (both.Count > 0)
             {
@@ -294,7 +310,7 @@ internal sealed record DaemonConfiguration
             }
             else if (file.ContainsKey(key))
             {
-                both.Add($"{key}: (from flag: {Describe(value)}, from file: {Describe(file[key])})");
+                both.Add(Conflict(key, value, file[key]));
             }
             else
             {
@@ -302,6 +318,8 @@ internal sealed record DaemonConfiguration
             }
         }
     }
+
+    private static string Conflict(string key, JsonNode? flag, JsonNode? file) => $"{key}: (from flag: {Describe(flag)}, from file: {Describe(file)})";
 
     /// <summary>As Go prints it; no passwords of proxies.</summary>
     private static string Describe(JsonNode? value) => value switch

@@ -37,7 +37,7 @@ internal sealed class DaemonFlags
         Text("userland-proxy-path", "Accepted: published ports need no proxy"),
         Number("mtu", "Set the MTU for the default network (default 1500)"),
         Text("ip", "Default IP when binding container ports (default all addresses)"),
-        Text("host-gateway-ip", "IP address that 'host-gateway' of --add-host resolves to (default the default bridge's)"),
+        List("host-gateway-ips", "host-gateway-ip", "IP address that 'host-gateway' of --add-host resolves to, one of each family (default the default bridge's)"),
         new("default-address-pools", "default-address-pool", FlagKind.Pools, "Default address pools for networks (base=172.30.0.0/16,size=24)"),
         new("default-network-opts", "default-network-opt", FlagKind.NetworkOptions, "Default network options (DRIVER=OPTION=VALUE)"),
         List("dns", "dns", "DNS server to use"),

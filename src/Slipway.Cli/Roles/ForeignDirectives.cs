@@ -22,7 +22,6 @@ internal static class ForeignDirectives
     {
         ["allow-direct-routing"] = "false", ["api-cors-header"] = "\"\"", ["cpu-rt-period"] = "0", ["cpu-rt-runtime"] = "0",
         ["exec-opts"] = "[\"native.cgroupdriver=cgroupfs\"]", ["firewall-backend"] = "\"nftables\"",
-        ["host-gateway-ips"] = "[]",
         ["ip-forward"] = "true", ["ip6tables"] = "true", ["iptables"] = "true",
         ["selinux-enabled"] = "false", ["storage-driver"] = "\"overlay2\"",
     };

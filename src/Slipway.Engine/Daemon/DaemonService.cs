@@ -28,7 +28,7 @@ internal sealed record DaemonParts
     public required EngineMetrics Metrics { get; init; }
 
     /// <summary>What <c>host-gateway</c> stands for.</summary>
-    public Func<IPAddress?> HostGateway { get; init; } = static () => null;
+    public Func<IReadOnlyList<IPAddress>> HostGateways { get; init; } = static () => [];
 
     /// <summary>Events since the start.</summary>
     public required Func<long> Events { get; init; }
@@ -54,7 +54,7 @@ internal sealed class DaemonService(DaemonParts parts) : IDaemon
 
     public bool IsExperimental => parts.Options.Experimental;
 
-    public IPAddress? HostGateway => parts.HostGateway();
+    public IReadOnlyList<IPAddress> HostGateways => parts.HostGateways();
 
     public string DataRoot => parts.Options.DataRoot;
 

@@ -11,8 +11,8 @@ public interface IDaemon
 
     SystemInfo Info();
 
-    /// <summary>What <c>host-gateway</c> stands for; null where there is neither a bridge nor an address set.</summary>
-    IPAddress? HostGateway { get; }
+    /// <summary>What <c>host-gateway</c> stands for; empty where there is neither a bridge nor an address set.</summary>
+    IReadOnlyList<IPAddress> HostGateways { get; }
 
     /// <summary>Absolute path of the directory below which the engine keeps everything.</summary>
     string DataRoot { get; }

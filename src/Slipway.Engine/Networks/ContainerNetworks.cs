@@ -15,8 +15,9 @@ namespace Slipway.Engine.Networks;
 /// <summary>Connects containers: their links, their ports, their names and the name server of each.</summary>
 /// <param name="bridge">The driver of the default network, which also makes network namespaces.</param>
 /// <param name="hasDefaultIpv6">The default network has IPv6.</param>
+/// <param name="hostGateways">Addresses that this host is to be known by, if not those of the networks' bridges.</param>
 internal sealed class ContainerNetworks(
-    IDefaultNetwork bridge, bool hasDefaultIpv6, NetworkHost host, NetworkCatalog catalog, NameServers names, EngineMetrics metrics, IEngineLog log) : IAsyncDisposable
+    IDefaultNetwork bridge, bool hasDefaultIpv6, NetworkHost host, NetworkCatalog catalog, IReadOnlyList<IPAddress> hostGateways, NameServers names, EngineMetrics metrics, IEngineLog log) : IAsyncDisposable
 {
     private readonly RouteChoice _routes = new(catalog, hasDefaultIpv6);
 
@@ -369,17 +370,19 @@ internal sealed class ContainerNetworks(
             aliases[parts[^1]] = parts[0];
         }
 
+        IReadOnlyList<IPAddress> gateways = Gateways(attached, first);
         return new ResolverZones
         {
             Networks = [.. attached.Networks.Keys.OrderBy(name => name != first).Select(catalog.FindByName).OfType<UserNetwork>().Select(network => network.Names)],
             Aliases = aliases,
-            Host = Host(attached, first),
+            Host = gateways.Count > 0 && hostGateways.Count > 0 ? hostGateways : gateways,
+            Gateway = gateways,
             Forwards = attached.Endpoint is not null || attached.Networks.Keys.Any(name => catalog.FindByName(name)?.Document.Internal == false),
         };
     }
 
     /// <summary>The addresses of this host by which the container reaches it, on the network of the default route if it can be.</summary>
-    private IReadOnlyList<IPAddress> Host(AttachedNetworks attached, string? first) => [.. (
+    private IReadOnlyList<IPAddress> Gateways(AttachedNetworks attached, string? first) => [.. (
         from entry in attached.All
         let gateways = entry.Value.Gateways
         where gateways.Any() && catalog.FindByName(entry.Key)?.Type.GatewayIsHost != false

@@ -11,8 +11,11 @@ public sealed record ResolverZones
     /// <summary>Names only this container knows (<c>--link</c> on a network of one's own), with the names they stand for.</summary>
     public IReadOnlyDictionary<string, string> Aliases { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What <c>host.docker.internal</c> and <c>gateway.docker.internal</c> are, of either family; none where the container has no way to the host.</summary>
+    /// <summary>What <c>host.docker.internal</c> is, of either family; none where the container has no way to the host.</summary>
     public IReadOnlyList<IPAddress> Host { get; init; } = [];
+
+    /// <summary>The same for <c>gateway.docker.internal</c>.</summary>
+    public IReadOnlyList<IPAddress> Gateway { get; init; } = [];
 
     /// <summary>
     /// Whether what is not known here is asked of other servers. Not for a container that has only internal networks: by its questions it
@@ -23,9 +26,14 @@ public sealed record ResolverZones
     /// <summary>The addresses of a name, or null for one that is not known here.</summary>
     internal IReadOnlyList<IPAddress>? Find(string name)
     {
-        if (Host.Count > 0 && (name.Equals("host.docker.internal", StringComparison.OrdinalIgnoreCase) || name.Equals("gateway.docker.internal", StringComparison.OrdinalIgnoreCase)))
+        if (Host.Count > 0 && name.Equals("host.docker.internal", StringComparison.OrdinalIgnoreCase))
         {
             return Host;
+        }
+
+        if (Gateway.Count > 0 && name.Equals("gateway.docker.internal", StringComparison.OrdinalIgnoreCase))
+        {
+            return Gateway;
         }
 
         string wanted = Aliases.GetValueOrDefault(name) ?? name;

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Slipway.BuildKit.Protocol;
 using Slipway.Engine.Daemon;
 using Slipway.Oci;
@@ -18,7 +19,9 @@ internal static class Workers
     public static Worker Of(IDaemon daemon)
     {
         Worker worker = new() { Id = daemon.Info().ID, Engine = Engine, Labels = { [SnapshotterLabel] = "overlayfs" } };
-        if (daemon.HostGateway is { } gateway)
+
+        // The label has room for one address: clients know the IPv4 one.
+        if (daemon.HostGateways.OrderByDescending(address => address.AddressFamily == AddressFamily.InterNetwork).FirstOrDefault() is { } gateway)
         {
             worker.Labels[HostGatewayLabel] = gateway.ToString();
         }

@@ -50,7 +50,7 @@ internal sealed class FakeEngine : IEngine, IContainers, IExecs, IImages, IRegis
 
     public INetworks Networks => this;
 
-    public System.Net.IPAddress? HostGateway => System.Net.IPAddress.Parse("10.1.2.3");
+    public IReadOnlyList<System.Net.IPAddress> HostGateways => [System.Net.IPAddress.Parse("fd00::3"), System.Net.IPAddress.Parse("10.1.2.3")];
 
     public string DataRoot { get; set; } = "/var/lib/slipway-fake";
 

@@ -29,6 +29,36 @@ public sealed class DaemonConfigurationTests : IDisposable
         Assert.Equal("/x", Read("--exec-root", "/y").DataRoot);
     }
 
+    [Theory]
+    [InlineData("""{"host-gateway-ips":["2001:db8::1","192.0.2.1"]}""", "2001:db8::1 192.0.2.1")]
+    [InlineData("""{"host-gateway-ips":["::ffff:192.0.2.1"]}""", "192.0.2.1")]
+    [InlineData("""{"host-gateway-ips":[]}""", "")]
+    [InlineData("""{"host-gateway-ip":"2001:db8::1"}""", "2001:db8::1")]
+    [InlineData("""{"host-gateway-ip":""}""", "")]
+    [InlineData("{}", "192.0.2.1 2001:db8::2", "--host-gateway-ip", "192.0.2.1", "--host-gateway-ip", "2001:db8::2")]
+    public void The_host_gateway_has_an_address_of_each_family(string file, string expected, params string[] flags)
+    {
+        File.WriteAllText(_path, file);
+        Assert.Equal(expected, string.Join(' ', ContainerDirectives.Apply(Read(flags), new EngineOptions()).Defaults.HostGateways));
+    }
+
+    [Theory]
+    [InlineData("""{"host-gateway-ips":["192.0.2.1","192.0.2.2"]}""", "host-gateway-ips: 192.0.2.2: only one IPv4 host gateway IP address can be specified")]
+    [InlineData("""{"host-gateway-ips":["2001:db8::1","192.0.2.1","2001:db8::2"]}""", "host-gateway-ips: 2001:db8::2: only one IPv6 host gateway IP address can be specified")]
+    [InlineData("""{"host-gateway-ips":["hello"]}""", "host-gateway-ips: hello: it is no IP address")]
+    [InlineData("""{"host-gateway-ips":[""]}""", "host-gateway-ips: : it is no IP address")]
+    [InlineData("""{"host-gateway-ips":["10"]}""", "host-gateway-ips: 10: it is no IP address")]
+    [InlineData("""{"host-gateway-ip":"010.0.0.1"}""", "host-gateway-ip: 010.0.0.1: it is no IP address")]
+    [InlineData("""{"host-gateway-ips":"192.0.2.1"}""", "$.host-gateway-ips")]
+    [InlineData("""{"host-gateway-ip":"192.0.2.1","host-gateway-ips":["192.0.2.1"]}""", "host-gateway-ip and host-gateway-ips must not both be specified in the config file")]
+    [InlineData("""{"host-gateway-ip":"192.0.2.2"}""", "configuration file: host-gateway-ip: (from flag: [192.0.2.1], from file: 192.0.2.2)", "--host-gateway-ip", "192.0.2.1")]
+    [InlineData("""{"host-gateway-ips":["192.0.2.2"]}""", "configuration file: host-gateway-ips: (from flag: [192.0.2.1], from file: [192.0.2.2])", "--host-gateway-ip", "192.0.2.1")]
+    public void Host_gateways_that_cannot_be_meant_are_refused(string file, string expected, params string[] flags)
+    {
+        File.WriteAllText(_path, file);
+        Assert.Contains(expected, Assert.Throws<CommandException>(() => ContainerDirectives.Apply(Read(flags), new EngineOptions())).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_disk_budget_is_said_in_one_place()
     {

@@ -75,7 +75,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
             string directory = services.ContainerDirectory(container.Id);
             if (!running)
             {
-                NetworkFiles.Write(directory, container, AttachedNetworks.None, services.HostGateway, []);
+                NetworkFiles.Write(directory, container, AttachedNetworks.None, services.HostGateways, []);
             }
 
             using Sandbox? sandbox = await SandboxAsync(container, attempt.Users);
@@ -117,7 +117,7 @@ internal sealed class ContainerLauncher(EngineServices services, ContainerIndex 
         using Cgroup group = services.Cgroups.Create(spec.Linux.CgroupsPath, spec.Linux.Resources);
         attempt.Grouped = true;
         AttachedNetworks networks = attempt.Attaching is null ? AttachedNetworks.None : await attempt.Attaching;
-        NetworkFiles.Write(directory, container, networks, services.HostGateway, linked);
+        NetworkFiles.Write(directory, container, networks, services.HostGateways, linked);
         PlanContext context = Context(container, spec, attempt, sandbox, group);
         LaunchedProcess process;
         if (ForeignRuntimes.IsForeign(container.HostConfig))

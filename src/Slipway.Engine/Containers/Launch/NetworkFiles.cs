@@ -25,13 +25,13 @@ internal static class NetworkFiles
     private const string ResolvedConf = "/run/systemd/resolve/resolv.conf";
 
     /// <summary>Writes the three files anew, as Docker does on every start.</summary>
-    /// <param name="gateway">What <c>host-gateway</c> stands for; null without a network.</param>
+    /// <param name="gateways">What <c>host-gateway</c> stands for; empty without a network.</param>
     /// <param name="links">Containers whose names it is to know.</param>
     /// <param name="networks">On which the container is.</param>
-    public static void Write(string directory, ContainerSnapshot container, AttachedNetworks networks, IPAddress? gateway, IReadOnlyList<ResolvedLink> links)
+    public static void Write(string directory, ContainerSnapshot container, AttachedNetworks networks, IReadOnlyList<IPAddress> gateways, IReadOnlyList<ResolvedLink> links)
     {
         bool hostNetwork = container.HostConfig.NetworkMode == NamespaceModes.Host;
-        IReadOnlyList<(string Name, string Address)> extra = [.. (container.HostConfig.ExtraHosts ?? []).Select(entry => Resolve(entry, gateway))];
+        IReadOnlyList<(string Name, string Address)> extra = [.. (container.HostConfig.ExtraHosts ?? []).SelectMany(entry => Resolve(entry, gateways))];
         string hosts = hostNetwork
             ? Read(HostHosts) + string.Concat(extra.Select(entry => $"{entry.Address}\t{entry.Name}\n"))
             : ContainerFiles.Hosts(container.Config.Hostname, container.Config.Domainname, networks.All.SelectMany(entry => entry.Value.Addresses), extra)
@@ -96,11 +96,12 @@ internal static class NetworkFiles
         }
     }
 
-    private static (string Name, string Address) Resolve(string entry, IPAddress? gateway)
+    private static IEnumerable<(string Name, string Address)> Resolve(string entry, IReadOnlyList<IPAddress> gateways)
     {
         ExtraHost extra = ExtraHost.Parse(entry);
-        return (extra.Name, extra.Address != ExtraHost.Gateway ? extra.Address
-            : gateway?.ToString() ?? throw ContainerErrors.Invalid($"unable to derive the IP value for {ExtraHost.Gateway}"));
+        return extra.Address != ExtraHost.Gateway ? [(extra.Name, extra.Address)]
+            : gateways.Count > 0 ? gateways.Select(gateway => (extra.Name, gateway.ToString()))
+            : throw ContainerErrors.Invalid($"unable to derive the IP value for {ExtraHost.Gateway}");
     }
 
     /// <summary>A file the container may have written anything into; null for one that is larger than any of its kind.</summary>
