@@ -61,7 +61,10 @@ public sealed class BuildArguments
     /// <param name="env">The environment there.</param>
     /// <exception cref="DockerfileException">A default cannot be meant.</exception>
     public BuildArguments Declare(ArgInstruction instruction, char escape, IReadOnlyList<string>? env) =>
-        new(_given, _platform, _global, With(_declared, instruction, escape, name => _global.GetValueOrDefault(name) ?? _platform.GetValueOrDefault(name), name => Value(env, name)), _budget);
+        new(_given, _platform, _global, With(_declared, instruction, escape, OuterValue, name => Value(env, name)), _budget);
+
+    /// <summary>What a stage's ARG without a default gets where the build gives it nothing.</summary>
+    internal string? OuterValue(string name) => _global.GetValueOrDefault(name) ?? _platform.GetValueOrDefault(name);
 
     /// <summary>Of a variable in a FROM instruction.</summary>
     /// <exception cref="FormatException">Too much was replaced in this build already.</exception>

@@ -30,7 +30,10 @@ public sealed class StageGraph
     private readonly DockerfileDocument _document;
     private readonly Dictionary<int, StageNode> _nodes = [];
 
-    private StageGraph(DockerfileDocument document, BuildArguments arguments) => (_document, Arguments) = (document, arguments);
+    private StageGraph(DockerfileDocument document, BuildArguments arguments, Platform platform) => (_document, Arguments, Platform) = (document, arguments, platform);
+
+    /// <summary>What the target is built for.</summary>
+    public Platform Platform { get; }
 
     /// <summary>With the arguments before the first stage.</summary>
     public BuildArguments Arguments { get; }
@@ -60,7 +63,7 @@ public sealed class StageGraph
             global = global.DeclareGlobal(instruction, document.Directives.Escape);
         }
 
-        StageGraph graph = new(document, global) { Target = last };
+        StageGraph graph = new(document, global, platform) { Target = last };
 
         // Not by recursion: a file of a million stages is a chain as long as that.
         Stack<int> needed = new([last]);
@@ -78,6 +81,27 @@ public sealed class StageGraph
     /// <summary>The stage that an instruction of another one means, or null: then it is an image.</summary>
     /// <param name="before">Only stages before this one can be meant.</param>
     public int? Find(string name, int before) => Find(_document, name, before);
+
+    /// <summary>
+    /// The stages that are the same in all graphs of one Dockerfile, made for different platforms: of the same platform and base, with the same values for what they declare, and in need of such stages only.
+    /// </summary>
+    public static IReadOnlySet<int> Common(IReadOnlyList<StageGraph> graphs)
+    {
+        HashSet<int> common = [];
+        foreach (StageNode stage in graphs[0].Stages.Where(stage => graphs.Skip(1).All(other => IsSame(graphs[0], other, stage)) && stage.Needs.All(common.Contains)))
+        {
+            common.Add(stage.Stage.Index);
+        }
+
+        return common;
+    }
+
+    private static bool IsSame(StageGraph one, StageGraph other, StageNode stage) =>
+        other._nodes.TryGetValue(stage.Stage.Index, out StageNode? same)
+        && same.Platform == stage.Platform
+        && same.Base == stage.Base
+        && stage.Stage.Instructions.OfType<ArgInstruction>().SelectMany(instruction => instruction.Arguments)
+            .All(argument => one.Arguments.OuterValue(argument.Name) == other.Arguments.OuterValue(argument.Name));
 
     /// <summary>All arguments that are declared anywhere.</summary>
     public IReadOnlySet<string> DeclaredAnywhere() => new HashSet<string>(

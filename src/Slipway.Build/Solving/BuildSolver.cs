@@ -27,6 +27,12 @@ public sealed record SolveOptions
 
     public required HistoryText History { get; init; }
 
+    /// <summary>Steps in common with the solvers of other platforms; null: it is the only one.</summary>
+    public SharedSteps? Shared { get; init; }
+
+    /// <summary>Stages that the solvers of other platforms have too.</summary>
+    public IReadOnlySet<int> CommonStages { get; init; } = new HashSet<int>();
+
     /// <summary>Names of contexts that stand for images and stages.</summary>
     public IReadOnlySet<string> Contexts { get; init; } = new HashSet<string>();
 
@@ -183,6 +189,11 @@ public sealed class BuildSolver
         {
             number++;
             using KeyBuilder key = new("global");
+            if (Options.Shared is not null)
+            {
+                key.Add(Graph.Platform.ToString());
+            }
+
             StepVertex vertex = new(key.Add(number).Add(instruction.Original).Finish(), instruction.Original, [], number, StepCount, instruction.Original)
             {
                 IsConfiguration = true,

@@ -196,16 +196,22 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
             _ => history.Configuration($"WORKDIR {state.Config.WorkingDir}", state.Config, changesFiles: true),
         };
         CachedStep wanted = new(key, state.Key, null, "regular", operation.Description, operation.Time);
-        CachedStep? known = await KnownAsync(wanted, state, HistoryCache.Covers(operation) ? text : null);
-        CachedStep step = known ?? wanted with { Layer = await solver.Executor.ExecuteAsync(operation, inputs, vertex, solver.Stopping) };
-        if (known is null)
-        {
-            await solver.Cache.StoreAsync(step, solver.Stopping);
-        }
-
+        (CachedStep step, bool cached) = solver.Options.Shared is { } shared ? await shared.DoAsync(key, DoAsync, solver.Stopping) : await DoAsync();
         StageState after = state with { Key = key, Layers = step.Layer is { } made ? [.. state.Layers, made] : state.Layers };
         solver.Note(stage.Stage.Index, step, state.Key, after.Layers);
-        return (WithHistory(after, step, text, empty: step.Layer is null), known is not null);
+        return (WithHistory(after, step, text, empty: step.Layer is null), cached);
+
+        async Task<(CachedStep Step, bool Cached)> DoAsync()
+        {
+            if (await KnownAsync(wanted, state, HistoryCache.Covers(operation) ? text : null) is { } known)
+            {
+                return (known, true);
+            }
+
+            CachedStep made = wanted with { Layer = await solver.Executor.ExecuteAsync(operation, inputs, vertex, solver.Stopping) };
+            await solver.Cache.StoreAsync(made, solver.Stopping);
+            return (made, false);
+        }
     }
 
     private StageState WithHistory(StageState state, CachedStep step, string text, bool empty)
@@ -241,10 +247,17 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
     private StepVertex Vertex(Instruction instruction, string name, int number, Digest before, Digest input, bool isFiles)
     {
         bool alone = solver.Graph.Stages.Count == 1 && stage.Stage.From.StageName is null;
+        string of = Prefix() + (alone ? "" : stage.Name);
         string place = isFiles
-            ? string.Create(CultureInfo.InvariantCulture, $"[{(alone ? "" : stage.Name + " ")}{++_fileStep}/{Math.Max(_fileSteps, _fileStep)}] ")
-            : alone ? "" : $"[{stage.Name}] ";
+            ? string.Create(CultureInfo.InvariantCulture, $"[{of}{(of.Length > 0 && of[^1] != ' ' ? " " : "")}{++_fileStep}/{Math.Max(_fileSteps, _fileStep)}] ")
+            : of.Length == 0 ? "" : $"[{of.TrimEnd()}] ";
         using KeyBuilder key = new("vertex");
+        if (solver.Options.Shared is not null && !solver.Options.CommonStages.Contains(stage.Stage.Index))
+        {
+            // The same instruction for another platform is another vertex.
+            key.Add(solver.Graph.Platform.ToString());
+        }
+
         Digest digest = key.Add(stage.Stage.Index).Add(number).Add(instruction.Original).Add(before).Add(_fileStep).Finish();
         return new StepVertex(digest, place + name, input.IsNone ? [] : [input], number, solver.StepCount, instruction.Original)
         {
@@ -252,6 +265,10 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
             Lines = instruction.Lines,
         };
     }
+
+    /// <summary>In a build for several platforms, that of the stage, and the one it is built for where that is another.</summary>
+    private string Prefix() => solver.Options.Shared is null ? ""
+        : stage.Platform == solver.Graph.Platform || solver.Options.CommonStages.Contains(stage.Stage.Index) ? $"{stage.Platform} " : $"{stage.Platform}->{solver.Graph.Platform} ";
 
     private async Task<T> ObservedAsync<T>(StepVertex vertex, Func<Task<(T Result, StepOutcome Outcome)>> work)
     {

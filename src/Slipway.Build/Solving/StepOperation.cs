@@ -68,6 +68,9 @@ public sealed record RunOperation : StepOperation
 
     public bool Insecure { get; init; }
 
+    /// <summary>Of the programs in its root file system, as the image says.</summary>
+    public required Platform Platform { get; init; }
+
     /// <summary>A here-document that is a program of its own: shown at <see cref="ScriptPath"/>.</summary>
     public string? Script { get; init; }
 

@@ -72,6 +72,7 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
             Mounts = mounts,
             Network = run.Network,
             Insecure = run.Security == "insecure",
+            Platform = state.Platform,
             Script = script,
         };
     }
@@ -144,7 +145,7 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
         }
 
         using KeyBuilder key = new("image");
-        StepVertex vertex = new(key.Add(from).Finish(), Reference.TryParse(from, out Reference? name) ? $"FROM {name!.WithDefaultTag()}" : $"FROM {from}", [], 0, 0, instruction.Original) { IsConfiguration = true, Lines = instruction.Lines };
+        StepVertex vertex = new(key.Add(from).Add(stage.Platform.ToString()).Finish(), Reference.TryParse(from, out Reference? name) ? $"FROM {name!.WithDefaultTag()}" : $"FROM {from}", [], 0, 0, instruction.Original) { IsConfiguration = true, Lines = instruction.Lines };
         await solver.Observer.StartedAsync(vertex);
         try
         {

@@ -24,6 +24,7 @@ public sealed class FileSender : TreeWalk, IDisposable
     private readonly RootDirectory _root;
     private readonly FileSelection _selection;
     private readonly Action<string, long> _sent;
+    private readonly byte[] _folder;
     private readonly List<(byte[] Path, FileStat Stat)> _passed = [];
     private readonly List<byte[]> _paths = [];
     private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
@@ -31,22 +32,23 @@ public sealed class FileSender : TreeWalk, IDisposable
     private readonly SemaphoreSlim _room = new(Ahead);
     private readonly CancellationToken _cancellationToken;
 
-    private FileSender(SafeFileHandle root, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
+    private FileSender(SafeFileHandle root, string folder, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
         : base(MaxDepth)
     {
-        (_selection, _sent) = (selection, sent);
+        (_selection, _sent, _folder) = (selection, sent, Encoding.UTF8.GetBytes(folder));
         _root = new RootDirectory(Descriptors.Duplicate(root));
         _cancellationToken = cancellationToken;
     }
 
     /// <summary>Sends all files below a directory.</summary>
+    /// <param name="folder">Of the receiver's that they go to; empty: its root.</param>
     /// <param name="open">Makes the call, which ends with its token.</param>
     /// <exception cref="GrpcException">The receiver's error.</exception>
-    public static async Task SendAsync(Func<CancellationToken, Task<GrpcStream<FilePacket>>> open, SafeFileHandle root, CancellationToken cancellationToken)
+    public static async Task SendAsync(Func<CancellationToken, Task<GrpcStream<FilePacket>>> open, SafeFileHandle root, string folder, CancellationToken cancellationToken)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using GrpcStream<FilePacket> stream = await open(end.Token);
-        await SendAsync(new OwnCall(stream), root, FileSelection.All, static (_, _) => { }, end);
+        await SendAsync(new OwnCall(stream), root, folder, FileSelection.All, static (_, _) => { }, end);
     }
 
     /// <summary>Sends files below a directory to who has called for them.</summary>
@@ -55,12 +57,12 @@ public sealed class FileSender : TreeWalk, IDisposable
     public static async Task SendAsync(GrpcCall call, SafeFileHandle root, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, call.Cancelled);
-        await SendAsync(new TakenCall(call), root, selection, sent, end);
+        await SendAsync(new TakenCall(call), root, "", selection, sent, end);
     }
 
-    private static async Task SendAsync(IPackets stream, SafeFileHandle root, FileSelection selection, Action<string, long> sent, CancellationTokenSource end)
+    private static async Task SendAsync(IPackets stream, SafeFileHandle root, string folder, FileSelection selection, Action<string, long> sent, CancellationTokenSource end)
     {
-        using FileSender sender = new(root, selection, sent, end.Token);
+        using FileSender sender = new(root, folder, selection, sent, end.Token);
         Task writing = sender.WriteAsync(stream);
         _ = writing.ContinueWith(static (_, end) => ((CancellationTokenSource)end!).Cancel(), end, CancellationToken.None,
             TaskContinuationOptions.NotOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -145,7 +147,7 @@ public sealed class FileSender : TreeWalk, IDisposable
         }
         else if (file.Status is { IsRegularFile: true, LinkCount: > 1 } && !_linked.TryAdd((file.Status.Device, file.Status.Inode), file.Path.ToArray()))
         {
-            stat.Link = ByteString.CopyFrom(_linked[(file.Status.Device, file.Status.Inode)]);
+            stat.Link = ByteString.CopyFrom(Shown(_linked[(file.Status.Device, file.Status.Inode)]));
             stat.Size = 0;
         }
 
@@ -154,7 +156,6 @@ public sealed class FileSender : TreeWalk, IDisposable
 
     private static FileStat StatOf(in WalkedFile file) => new()
     {
-        Path = ByteString.CopyFrom(file.Path),
         Mode = FileModes.Of(file.Status),
         Uid = file.Status.UserId,
         Gid = file.Status.GroupId,
@@ -173,6 +174,11 @@ public sealed class FileSender : TreeWalk, IDisposable
     private void List(SafeFileHandle root)
     {
         using SafeFileHandle open = Descriptors.Reopen(root, OpenFlags.ReadOnly | OpenFlags.Directory);
+        if (_folder.Length > 0)
+        {
+            Add([], new FileStat { Mode = FileModes.Of(FileStatus.Of(open)) });
+        }
+
         Walk(open, _cancellationToken);
         Put(new FilePacket { Kind = FilePacket.Types.Kind.Stat });
     }
@@ -191,8 +197,12 @@ public sealed class FileSender : TreeWalk, IDisposable
     private void Add(byte[] path, FileStat stat)
     {
         _paths.Add(path);
+        stat.Path = ByteString.CopyFrom(Shown(path));
         Put(new FilePacket { Kind = FilePacket.Types.Kind.Stat, Stat = stat });
     }
+
+    /// <summary>A path as the receiver has it.</summary>
+    private byte[] Shown(byte[] path) => _folder.Length == 0 ? path : path.Length == 0 ? _folder : [.. _folder, (byte)'/', .. path];
 
     private void Send(uint id)
     {

@@ -27,7 +27,7 @@ internal static class BuildCommand
         Option<string[]> hosts = new("--add-host") { Description = "A line of /etc/hosts for RUN: HOST:ADDRESS" };
         Option<string[]> allowed = new("--allow") { Description = "What RUN may ask for: network.host, security.insecure" };
         Option<string?> target = new("--target") { Description = "Stage to build" };
-        Option<string?> platform = new("--platform") { Description = "Platform of the image" };
+        Option<string[]> platform = new("--platform") { Description = "Platforms of the image: linux/amd64,linux/arm64" };
         Option<string?> network = new("--network") { Description = "Network of RUN: default, none, host" };
         Option<string?> idFile = new("--iidfile") { Description = "Write the id of the image to a file" };
         Option<string> progress = new("--progress") { Description = "How progress is shown: auto, plain, tty, rawjson, quiet", DefaultValueFactory = _ => "auto" };
@@ -74,7 +74,7 @@ internal static class BuildCommand
             request.Entitlements.Add(Given(result, allowed));
             Set(request, "add-hosts", string.Join(',', Given(result, hosts).Select(host => host.Contains('=', StringComparison.Ordinal) ? host : string.Join('=', host.Split(':', 2)))));
             Set(request, "target", result.GetValue(target));
-            Set(request, "platform", result.GetValue(platform));
+            Set(request, "platform", string.Join(',', Given(result, platform)));
             Set(request, "force-network-mode", result.GetValue(network));
             if (result.GetValue(network) == "host")
             {
@@ -124,7 +124,7 @@ internal static class BuildCommand
                 await Console.Error.WriteLineAsync($"context: {inputs.Sent}").ConfigureAwait(false);
             }
 
-            return result.GetValueOrDefault("containerimage.config.digest") ?? "";
+            return result.GetValueOrDefault("containerimage.config.digest") ?? result.GetValueOrDefault("containerimage.digest") ?? "";
         }
         catch (GrpcException error)
         {

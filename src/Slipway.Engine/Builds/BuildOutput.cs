@@ -33,8 +33,9 @@ public sealed record FilesOutput(IFilesTarget Target) : BuildOutput;
 /// <summary>A directory of the client.</summary>
 public interface IFilesTarget
 {
+    /// <param name="folder">Where in the directory: that of a platform (<c>linux_arm64</c>), or empty. Called for one after the other.</param>
     /// <param name="root">The root directory of the result, read-only, for the time of the call. Names inside are the image's: they are only resolved by descriptors.</param>
-    Task WriteAsync(SafeFileHandle root, CancellationToken cancellationToken);
+    Task WriteAsync(SafeFileHandle root, string folder, CancellationToken cancellationToken);
 }
 
 /// <summary>Where caches come from or go to.</summary>

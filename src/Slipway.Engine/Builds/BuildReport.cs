@@ -15,13 +15,14 @@ internal sealed class BuildReport(IBuildProgress progress, TimeProvider time, Ca
     /// <summary>The step that failed first; null: none has.</summary>
     public StepVertex? Failed { get; private set; }
 
-    public ValueTask StartedAsync(StepVertex vertex) => TellAsync(new BuildVertex(vertex.Digest, vertex.Name, vertex.Inputs)
+    /// <summary>What platforms have in common is told by the first that comes to it.</summary>
+    public ValueTask StartedAsync(StepVertex vertex) => _vertices.ContainsKey(vertex.Digest) ? ValueTask.CompletedTask : TellAsync(new BuildVertex(vertex.Digest, vertex.Name, vertex.Inputs)
     {
         Started = time.GetUtcNow(),
         Step = vertex.Number == 0 ? null : new BuildStep(vertex.Number, vertex.Count, vertex.Text) { IsConfiguration = vertex.IsConfiguration },
     });
 
-    public ValueTask CompletedAsync(StepVertex vertex, StepOutcome outcome) => ChangeAsync(vertex.Digest, known => known with
+    public ValueTask CompletedAsync(StepVertex vertex, StepOutcome outcome) => _vertices[vertex.Digest].Completed is not null ? ValueTask.CompletedTask : ChangeAsync(vertex.Digest, known => known with
     {
         Completed = time.GetUtcNow(),
         Cached = outcome.Cached,
@@ -35,7 +36,7 @@ internal sealed class BuildReport(IBuildProgress progress, TimeProvider time, Ca
             Failed ??= vertex;
         }
 
-        return ChangeAsync(vertex.Digest, known => known with { Completed = time.GetUtcNow(), Error = error is OperationCanceledException ? "context canceled" : error.Message });
+        return _vertices[vertex.Digest].Completed is not null ? ValueTask.CompletedTask : ChangeAsync(vertex.Digest, known => known with { Completed = time.GetUtcNow(), Error = error is OperationCanceledException ? "context canceled" : error.Message });
     }
 
     /// <summary>A step has got a container.</summary>

@@ -23,8 +23,8 @@ public sealed record BuildRequest
     /// <summary>Labels of the result, beside those of the Dockerfile.</summary>
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>What it is built for; null: the host's.</summary>
-    public Platform? Platform { get; init; }
+    /// <summary>What it is built for, each once; empty: the host's.</summary>
+    public IReadOnlyList<Platform> Platforms { get; init; } = [];
 
     /// <summary>No step is taken from the cache.</summary>
     public bool NoCache { get; init; }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
 using Slipway.Build.Checks;
 using Slipway.Build.Context;
 using Slipway.Build.Graph;
@@ -63,6 +64,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
     private async Task<BuildResult> BuildAsync(BuildRequest request, IBuildProgress progress, CancellationTokenSource stop)
     {
         CancellationToken cancellationToken = stop.Token;
+        ResultWriter.Check(request);
         using BuildReport report = new(progress, services.Time, stop);
         using RemoteSources remotes = new();
         await using BuildContexts contexts = new(services, request, remotes, report);
@@ -72,18 +74,16 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         StepCache cache = new(services.Data.Builds, ingest, await exchange.ImportAsync(cancellationToken), services.Log);
         try
         {
-            StageGraph graph = await GraphAsync(request, text, name, contexts.Ignored, report);
+            IReadOnlyList<StageGraph> graphs = await GraphsAsync(request, text, name, contexts.Ignored, report);
             StepExecutor executor = new(services, _launcher, services.Steps, registries, request, contexts, remotes, ingest, report);
-            BuildSolver solver = new(graph, Options(request), executor, cache, report, services.Time, cancellationToken);
-            StageState state = await solver.SolveAsync();
-            if (request.Style == BuildStyle.Classic && state is { Layers.Count: 0, History.Count: 0 })
+            (IReadOnlyList<StageState> states, IReadOnlyList<SolvedStep> steps) = await SolveAsync(request, graphs, executor, cache, report, cancellationToken);
+            if (request.Style == BuildStyle.Classic && states is [{ Layers.Count: 0, History.Count: 0 }])
             {
                 throw new EngineException(ErrorKind.InvalidParameter, "No image was generated. Is your Dockerfile empty?");
             }
 
-            IReadOnlyList<SolvedStep> steps = solver.Steps;
-            state = exchange.HasInlineExport ? state with { BuildCache = new CacheExport(steps).Inline(state.Layers) } : state;
-            BuildResult result = await new ResultWriter(services, registries, request, ingest, report).WriteAsync(state, cancellationToken);
+            states = exchange.HasInlineExport ? [.. states.Select(state => state with { BuildCache = new CacheExport(steps).Inline(state.Layers) })] : states;
+            BuildResult result = await new ResultWriter(services, registries, request, ingest, report).WriteAsync([.. states.Zip(graphs, (state, graph) => new BuiltPlatform(graph.Platform, state))], cancellationToken);
             IReadOnlyDictionary<string, string> told = await exchange.ExportAsync(steps, cancellationToken);
             return told.Count == 0 ? result : result with { Metadata = new Dictionary<string, string>(result.Metadata.Concat(told)) };
         }
@@ -111,7 +111,53 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         }
     }
 
-    private async Task<StageGraph> GraphAsync(BuildRequest request, string text, string name, IgnoreFile ignored, BuildReport report)
+    /// <summary>All platforms at the same time; what they have in common is done once.</summary>
+    /// <returns>What the target makes for each platform, and the steps of all.</returns>
+    private async Task<(IReadOnlyList<StageState> States, IReadOnlyList<SolvedStep> Steps)> SolveAsync(
+        BuildRequest request, IReadOnlyList<StageGraph> graphs, StepExecutor executor, StepCache cache, BuildReport report, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        SolveOptions options = Options(request);
+        if (graphs.Count > 1)
+        {
+            options = options with { Shared = new SharedSteps(), CommonStages = StageGraph.Common(graphs) };
+        }
+
+        BuildSolver[] solvers = [.. graphs.Select(graph => new BuildSolver(graph, options, executor, cache, report, services.Time, failed.Token))];
+        ExceptionDispatchInfo? failure = null;
+        try
+        {
+            IReadOnlyList<StageState> states = await Task.WhenAll(solvers.Select(SolveOneAsync));
+            return (states, [.. solvers.SelectMany(solver => solver.Steps)]);
+        }
+        catch (OperationCanceledException) when (failure is not null)
+        {
+            // One was stopped because another had failed.
+            failure.Throw();
+            throw;
+        }
+
+        async Task<StageState> SolveOneAsync(BuildSolver solver)
+        {
+            try
+            {
+                return await solver.SolveAsync();
+            }
+            catch (Exception error)
+            {
+                if (error is not OperationCanceledException)
+                {
+                    Interlocked.CompareExchange(ref failure, ExceptionDispatchInfo.Capture(error), null);
+                }
+
+                await failed.CancelAsync();
+                throw;
+            }
+        }
+    }
+
+    /// <returns>One for each platform.</returns>
+    private async Task<IReadOnlyList<StageGraph>> GraphsAsync(BuildRequest request, string text, string name, IgnoreFile ignored, BuildReport report)
     {
         if (text.Length == 0)
         {
@@ -120,19 +166,20 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
 
         DockerfileDocument document = DockerfileParser.Parse(text);
         HashSet<string> named = [.. request.NamedContexts.Keys];
-        StageGraph graph = StageGraph.Of(document, string.IsNullOrEmpty(request.Target) ? null : request.Target, request.Arguments, Platform.Host, request.Platform ?? Platform.Host, named);
+        IReadOnlyList<Platform> platforms = request.Platforms.Count == 0 ? [Platform.Host] : request.Platforms;
+        StageGraph[] graphs = [.. platforms.Select(platform => StageGraph.Of(document, string.IsNullOrEmpty(request.Target) ? null : request.Target, request.Arguments, Platform.Host, platform, named))];
         if (request.Style == BuildStyle.BuildKit)
         {
             await WarnAsync(DockerfileChecker.Check(name, text, document, Checks(request, ignored)), report);
         }
 
-        string[] unused = [.. BuildArguments.Unused(request.Arguments, graph.DeclaredAnywhere())];
+        string[] unused = [.. BuildArguments.Unused(request.Arguments, graphs[0].DeclaredAnywhere())];
         if (unused.Length > 0)
         {
             await report.WarnAsync(new BuildWarning(default, $"One or more build-args [{string.Join(' ', unused)}] were not consumed", name, 0));
         }
 
-        return graph;
+        return graphs;
     }
 
     private SolveOptions Options(BuildRequest request) => new()

@@ -56,6 +56,9 @@ public sealed class TarWriter(Stream destination)
         WriteData(data);
     }
 
+    /// <summary>Completes the entry started last, where the tar goes on by another writer.</summary>
+    public void EndEntry() => FinishData();
+
     /// <summary>Writes the two zero blocks at the end.</summary>
     public void Finish()
     {

@@ -57,13 +57,8 @@ internal sealed class FrontendOptions(IReadOnlyDictionary<string, string> option
 
     public bool HasInlineCache => options.GetValueOrDefault("build-arg:BUILDKIT_INLINE_CACHE") is "1" or "true";
 
-    /// <exception cref="GrpcException">Unimplemented for several.</exception>
-    public Platform? Platform => Commas("platform") switch
-    {
-        [] => null,
-        [var one] => Parse(one),
-        _ => throw new GrpcException(GrpcStatusCode.Unimplemented, "a build for several platforms is not supported"),
-    };
+    /// <summary>Each once, in the order they are asked for; empty: the host's.</summary>
+    public IReadOnlyList<Platform> Platforms => [.. Commas("platform").Select(Parse).Distinct()];
 
     public BuildLimits Limits => new()
     {

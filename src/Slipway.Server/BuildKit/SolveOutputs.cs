@@ -84,8 +84,8 @@ internal static class SolveOutputs
     /// <summary>A directory of the client that gets the files of a result.</summary>
     private sealed class ClientTarget(ClientSession session, int id) : IFilesTarget
     {
-        public async Task WriteAsync(Microsoft.Win32.SafeHandles.SafeFileHandle root, CancellationToken cancellationToken) =>
+        public async Task WriteAsync(Microsoft.Win32.SafeHandles.SafeFileHandle root, string folder, CancellationToken cancellationToken) =>
             await FileSender.SendAsync(
-                token => session.Channel.OpenAsync(SessionMethods.SendFiles, FilePacket.Parser, Headers(id), token), root, cancellationToken);
+                token => session.Channel.OpenAsync(SessionMethods.SendFiles, FilePacket.Parser, Headers(id), token), root, folder, cancellationToken);
     }
 }

@@ -52,7 +52,7 @@ internal sealed class SolveTranslation(BuildJobs jobs, ContextStore contexts, Ti
             Target = options.Target,
             Arguments = options.Arguments,
             Labels = options.Labels,
-            Platform = options.Platform,
+            Platforms = options.Platforms,
             NoCache = options.NoCache,
             NoCacheStages = options.NoCacheStages,
             Pull = options.Pull,

@@ -110,7 +110,7 @@ internal static class BuildEndpoints
             Arguments = arguments,
             SourceDate = SourceDate.Of(arguments),
             Labels = Json(query, "labels", "labels", EngineJson.Wire.DictionaryStringString) ?? [],
-            Platform = platform is null ? null : PlatformOf(platform),
+            Platforms = platform is null ? [] : [PlatformOf(platform)],
             NoCache = query.Flag("nocache"),
             Pull = query.Flag("pull"),
             NetworkMode = query.Text("networkmode"),

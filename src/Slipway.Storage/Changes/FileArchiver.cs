@@ -117,6 +117,9 @@ internal sealed class FileArchiver(Stream output, byte[]? prefix = null, IdMaps?
 
     public void Finish() => _tar.Finish();
 
+    /// <summary>The end of the last entry of an archive that another writer goes on with.</summary>
+    public void EndFile() => _tar.EndEntry();
+
     private static ReadOnlySpan<byte> NameOf(ReadOnlySpan<byte> path) => path[(path.LastIndexOf((byte)'/') + 1)..];
 
     private byte[] Written(ReadOnlySpan<byte> path) => Renamed ?? [.. _prefix, .. path];

@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel.Files;
 
@@ -9,15 +10,28 @@ internal sealed class TreeArchive : TreeWalk
     private readonly FileArchiver _archiver;
     private readonly CancellationToken _cancellationToken;
 
-    private TreeArchive(Stream output, int maxDepth, CancellationToken cancellationToken)
-        : base(maxDepth) => (_archiver, _cancellationToken) = (new FileArchiver(output), cancellationToken);
+    private TreeArchive(FileArchiver archiver, int maxDepth, CancellationToken cancellationToken)
+        : base(maxDepth) => (_archiver, _cancellationToken) = (archiver, cancellationToken);
 
     public static void Write(SafeFileHandle root, Stream output, int maxDepth, CancellationToken cancellationToken)
     {
-        var archive = new TreeArchive(output, maxDepth, cancellationToken);
+        var archive = new TreeArchive(new FileArchiver(output), maxDepth, cancellationToken);
         archive.Walk(root, cancellationToken);
         archive._archiver.Finish();
     }
+
+    /// <summary>A tree in a folder of a tar that goes on after it.</summary>
+    public static void WriteFolder(string folder, SafeFileHandle root, Stream output, int maxDepth, CancellationToken cancellationToken)
+    {
+        byte[] prefix = [.. Encoding.UTF8.GetBytes(folder), (byte)'/'];
+        var archive = new TreeArchive(new FileArchiver(output, prefix), maxDepth, cancellationToken);
+        archive._archiver.AddRoot(prefix, root);
+        archive.Walk(root, cancellationToken);
+        archive._archiver.EndFile();
+    }
+
+    /// <summary>The end of a tar of folders.</summary>
+    public static void Finish(Stream output) => new FileArchiver(output).Finish();
 
     protected override bool VisitListed(SafeFileHandle directory, ReadOnlySpan<byte> path, FileType type) =>
         type == FileType.RegularFile && _archiver.TryAddRegular(directory, path, _cancellationToken);

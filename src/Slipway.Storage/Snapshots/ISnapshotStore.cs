@@ -57,6 +57,9 @@ public interface ISnapshotStore
     /// <summary>Writes layers as the tar of one file system.</summary>
     Task ExportImageAsync(IReadOnlyList<Digest> chainIds, Stream output, CancellationToken cancellationToken);
 
+    /// <summary>Writes several file systems as one tar, each in a folder of it.</summary>
+    Task ExportImagesAsync(IReadOnlyList<(string Folder, IReadOnlyList<Digest> ChainIds)> images, Stream output, CancellationToken cancellationToken);
+
     /// <summary>Removes the container's layer; nothing happens where there is none. The root file system must not be mounted any more.</summary>
     Task RemoveAsync(string containerId);
 

@@ -139,6 +139,22 @@ internal sealed partial class SnapshotStore
             },
             cancellationToken);
 
+    public Task ExportImagesAsync(IReadOnlyList<(string Folder, IReadOnlyList<Digest> ChainIds)> images, Stream output, CancellationToken cancellationToken) =>
+        BlockingToAsyncStream.RunAsync(
+            "image-export",
+            output,
+            stream =>
+            {
+                foreach (var (folder, chainIds) in images)
+                {
+                    using var root = MountImage(chainIds);
+                    TreeArchive.WriteFolder(folder, root, stream, _limits.MaxDepth, cancellationToken);
+                }
+
+                TreeArchive.Finish(stream);
+            },
+            cancellationToken);
+
     private async Task WriteLayerAsync(IReadOnlyList<Digest> chainIds, string containerId, DateTimeOffset? newest, PipeWriter writer, CancellationToken cancellationToken)
     {
         try

@@ -53,6 +53,25 @@ public sealed class StageGraphTests
         Assert.Equal([0], graph[1].Needs);
     }
 
+    [Theory]
+    [InlineData("FROM --platform=$BUILDPLATFORM x AS a\nRUN one\nFROM scratch\nCOPY --from=a /x /", "0")]
+    [InlineData("FROM --platform=$BUILDPLATFORM x AS a\nARG TARGETARCH\nFROM scratch\nCOPY --from=a /x /", "")]
+    [InlineData("FROM --platform=$BUILDPLATFORM x AS a\nARG BUILDARCH\nARG OTHER=1\nFROM scratch\nCOPY --from=a /x /", "0")]
+    [InlineData("ARG IMAGE=x:$TARGETARCH\nFROM --platform=$BUILDPLATFORM $IMAGE AS a\nFROM scratch\nCOPY --from=a /x /", "")]
+    [InlineData("ARG FOR=$TARGETARCH\nFROM --platform=$BUILDPLATFORM x AS a\nARG FOR\nFROM scratch\nCOPY --from=a /x /", "")]
+    [InlineData("FROM x AS a\nFROM --platform=$BUILDPLATFORM x AS b\nCOPY --from=a /x /\nFROM scratch\nCOPY --from=b /x /", "")]
+    [InlineData("FROM --platform=$BUILDPLATFORM x AS a\nFROM --platform=$BUILDPLATFORM a AS b\nFROM scratch\nCOPY --from=b /x /", "0 1")]
+    [InlineData("FROM --platform=linux/arm64 x AS a\nFROM a", "0")]
+    public void Stages_that_do_not_depend_on_the_target_are_common_to_all_platforms(string text, string expected)
+    {
+        StageGraph[] graphs =
+        [
+            .. new[] { "linux/amd64", "linux/arm64", "linux/s390x" }.Select(platform => StageGraph.Of(
+                DockerfileParser.Parse(text), null, new Dictionary<string, string?>(), Platform.Parse("linux/amd64"), Platform.Parse(platform), new HashSet<string>())),
+        ];
+        Assert.Equal(expected, string.Join(' ', StageGraph.Common(graphs).Order()));
+    }
+
     [Fact]
     public void A_named_context_goes_before_stages() => Assert.Equal(new ImageBase("a"), Graph("FROM scratch AS a\nFROM a", null, null, "a")[1].Base);
 

@@ -15,12 +15,13 @@ public sealed class FrontendOptionsTests
     public void Options_become_parts_of_a_request()
     {
         FrontendOptions options = Options(
-            ("filename", "D"), ("target", "t"), ("build-arg:A", "1"), ("build-arg:B", ""), ("label:l", "v"), ("context:base", "docker-image://alpine"), ("platform", "linux/arm64"),
+            ("filename", "D"), ("target", "t"), ("build-arg:A", "1"), ("build-arg:B", ""), ("label:l", "v"), ("context:base", "docker-image://alpine"), ("platform", "linux/arm64,linux/amd64,linux/aarch64"),
             ("no-cache", "one,two"), ("image-resolve-mode", "local"), ("force-network-mode", "host"), ("add-hosts", "a=1.2.3.4,b=::1"), ("shm-size", "65536"),
             ("ulimit", "nofile=1024:2048,core=0"), ("cgroup-parent", "/x"), ("build-arg:SOURCE_DATE_EPOCH", "1700000000"));
 
         Assert.Equal(("D", "t", "1", ""), (options.Filename, options.Target, options.Arguments["A"], options.Arguments["B"]));
-        Assert.Equal(("v", "docker-image://alpine", "arm64"), (options.Labels["l"], options.NamedContexts["base"], options.Platform!.Architecture));
+        Assert.Equal(("v", "docker-image://alpine"), (options.Labels["l"], options.NamedContexts["base"]));
+        Assert.Equal(["linux/arm64", "linux/amd64"], options.Platforms.Select(platform => platform.ToString()));
         Assert.False(options.NoCache);
         Assert.Equal(["one", "two"], options.NoCacheStages);
         Assert.Equal((false, "host", 65536L, "/x"), (options.Pull, options.NetworkMode, options.Limits.ShmSize, options.Limits.CgroupParent));
@@ -35,7 +36,7 @@ public sealed class FrontendOptionsTests
         FrontendOptions options = Options(("no-cache", ""), ("force-network-mode", "default"), ("image-resolve-mode", "pull"));
 
         Assert.Equal(("Dockerfile", null, true, null, true, "context", null), (options.Filename, options.Target, options.NoCache, options.NetworkMode, options.Pull, options.ContextKey, options.Context));
-        Assert.Null(options.Platform);
+        Assert.Empty(options.Platforms);
         Assert.Null(options.SourceDate);
         Assert.Empty(options.ExtraHosts);
     }
@@ -54,7 +55,7 @@ public sealed class FrontendOptionsTests
     {
         FrontendOptions options = Options((name, value));
 
-        EngineException error = Assert.Throws<EngineException>(() => (options.Limits, options.ExtraHosts, options.SourceDate, options.Platform));
+        EngineException error = Assert.Throws<EngineException>(() => (options.Limits, options.ExtraHosts, options.SourceDate, options.Platforms));
 
         Assert.Equal(ErrorKind.InvalidParameter, error.Kind);
         Assert.Contains(value, error.Message, StringComparison.Ordinal);

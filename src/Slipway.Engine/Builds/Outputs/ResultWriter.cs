@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Build.Solving;
 using Slipway.Engine.Images.Registries;
@@ -9,37 +10,75 @@ namespace Slipway.Engine.Builds.Outputs;
 /// <summary>Puts what a build made where it is wanted.</summary>
 internal sealed class ResultWriter(EngineServices services, IRegistries registries, BuildRequest request, IImageIngest ingest, BuildReport report)
 {
-    public async Task<BuildResult> WriteAsync(StageState state, CancellationToken cancellationToken)
+    /// <summary>Whether the outputs can have what is asked for, before anything is built.</summary>
+    /// <exception cref="EngineException">InvalidParameter.</exception>
+    public static void Check(BuildRequest request)
     {
-        byte[] config = state.Document();
+        if (request.Platforms.Count > 1 && request.Outputs.OfType<ArchiveOutput>().Any(output => output.Format == ArchiveFormat.Docker))
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, "docker exporter does not currently support exporting manifest lists");
+        }
+    }
+
+    /// <param name="built">In the order they were asked for.</param>
+    public async Task<BuildResult> WriteAsync(IReadOnlyList<BuiltPlatform> built, CancellationToken cancellationToken)
+    {
+        // An image of one platform gets a manifest when it is pushed; of several the index is the image.
+        bool isIndex = built.Count > 1;
+        await using AssembledImage? assembled = isIndex && request.Outputs.Any(IsImage) ? await AssembleAsync(built, cancellationToken) : null;
+        StageState main = (built.FirstOrDefault(one => one.State.Platform.RunsOn(Platform.Host)) ?? built[0]).State;
+        byte[] config = main.Document();
+        Digest id = Digest.Of(config);
         BuildResult result = new()
         {
-            ImageId = Digest.Of(config),
+            ImageId = id,
             Config = config,
-            Metadata = new Dictionary<string, string> { ["containerimage.digest"] = Digest.Of(config).ToString(), ["containerimage.config.digest"] = Digest.Of(config).ToString() },
+            Metadata = assembled is null
+                ? new Dictionary<string, string> { ["containerimage.digest"] = id.ToString(), ["containerimage.config.digest"] = id.ToString() }
+                : new Dictionary<string, string>
+                {
+                    ["containerimage.digest"] = assembled.Index.Descriptor.Digest.ToString(),
+                    ["containerimage.descriptor"] = Convert.ToBase64String(JsonSerializer.SerializeToUtf8Bytes(assembled.Index.Descriptor, OciJson.Default.Descriptor)),
+                },
         };
         foreach (BuildOutput output in request.Outputs)
         {
             result = output switch
             {
-                ImageOutput image => await ImageAsync(image, result, cancellationToken),
-                ArchiveOutput archive => await ArchiveAsync(archive, state, result, cancellationToken),
-                FilesOutput files => await FilesAsync(files, state, result, cancellationToken),
-                _ => throw new ArgumentOutOfRangeException(nameof(state)),
+                ImageOutput image => await ImageAsync(image, assembled, result, cancellationToken),
+                ArchiveOutput { Format: ArchiveFormat.Oci } layout when assembled is not null => await LayoutAsync(layout, assembled, result, cancellationToken),
+                ArchiveOutput archive => await ArchiveAsync(archive, built, result, cancellationToken),
+                FilesOutput files => await FilesAsync(files, built, result, cancellationToken),
+                _ => throw new ArgumentOutOfRangeException(nameof(built)),
             };
         }
 
         return result;
     }
 
-    private async Task<BuildResult> ImageAsync(ImageOutput output, BuildResult result, CancellationToken cancellationToken)
+    private static bool IsImage(BuildOutput output) => output is ImageOutput or ArchiveOutput { Format: not ArchiveFormat.Tar };
+
+    private Task<AssembledImage> AssembleAsync(IReadOnlyList<BuiltPlatform> built, CancellationToken cancellationToken) => report.InternalAsync("compressing layers", async vertex =>
+    {
+        DateTimeOffset started = services.Time.GetUtcNow();
+        AssembledImage assembled = await AssembledImage.CreateAsync(built, services.Data.Images, cancellationToken);
+        foreach (ImageContent manifest in assembled.Platforms.Select(platform => platform.Manifest))
+        {
+            await report.DoneAsync(vertex, $"exporting manifest {manifest.Descriptor.Digest}", started);
+        }
+
+        await report.DoneAsync(vertex, $"exporting manifest list {assembled.Index.Descriptor.Digest}", started);
+        return assembled;
+    });
+
+    private async Task<BuildResult> ImageAsync(ImageOutput output, AssembledImage? assembled, BuildResult result, CancellationToken cancellationToken)
     {
         Reference[] names = [.. output.Names.Select(name => name.WithDefaultTag())];
         await report.InternalAsync("exporting to image", async vertex =>
         {
             DateTimeOffset started = services.Time.GetUtcNow();
             await report.DoneAsync(vertex, "exporting layers", started);
-            await CommitAsync(result, names, cancellationToken);
+            await (assembled is null ? CommitAsync(result, names, cancellationToken) : CommitAsync(assembled, names, cancellationToken));
             await report.DoneAsync(vertex, $"writing image {result.ImageId}", started);
             foreach (Reference name in names)
             {
@@ -77,19 +116,50 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
             await ingest.CommitAsync(new IngestedImage { Config = result.Config, Manifest = null, Names = names }, cancellationToken);
         }
 
-        services.Data.Ledger.Touch(result.ImageId);
+        Tell([result.ImageId], result.ImageId, names);
+    }
+
+    /// <summary>An image for each platform, under the same names.</summary>
+    private async Task CommitAsync(AssembledImage assembled, IReadOnlyList<Reference> names, CancellationToken cancellationToken)
+    {
+        foreach (AssembledPlatform platform in assembled.Platforms)
+        {
+            await ingest.CommitAsync(new IngestedImage { Config = platform.Config.Content, Manifest = platform.Manifest, Index = assembled.Index, Names = names }, cancellationToken);
+        }
+
+        Digest[] ids = [.. assembled.Platforms.Select(platform => platform.Config.Descriptor.Digest)];
+        Tell(ids, assembled.Index.Descriptor.Digest, names);
+    }
+
+    private void Tell(IReadOnlyList<Digest> ids, Digest named, IReadOnlyList<Reference> names)
+    {
+        foreach (Digest id in ids)
+        {
+            services.Data.Ledger.Touch(id);
+        }
+
         foreach (Reference name in names)
         {
-            services.Events.Publish("image", "tag", result.ImageId.ToString(), new Dictionary<string, string> { ["name"] = name.Familiar });
+            services.Events.Publish("image", "tag", named.ToString(), new Dictionary<string, string> { ["name"] = name.Familiar });
         }
     }
 
-    private Task<BuildResult> ArchiveAsync(ArchiveOutput output, StageState state, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("sending tarball", async _ =>
+    private Task<BuildResult> LayoutAsync(ArchiveOutput output, AssembledImage assembled, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("sending tarball", async _ =>
+    {
+        await using Stream stream = await output.Open(cancellationToken);
+        await LayoutArchive.WriteAsync(
+            assembled.Index.Descriptor, [.. output.Names.Select(name => name.WithDefaultTag())], assembled.Documents, assembled.Layers, stream, cancellationToken);
+        return result;
+    });
+
+    private Task<BuildResult> ArchiveAsync(ArchiveOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("sending tarball", async _ =>
     {
         await using Stream stream = await output.Open(cancellationToken);
         if (output.Format == ArchiveFormat.Tar)
         {
-            await services.Data.Snapshots.ExportImageAsync([.. state.Layers.Select(layer => layer.ChainId)], stream, cancellationToken);
+            await (built.Count == 1
+                ? services.Data.Snapshots.ExportImageAsync(ChainIds(built[0].State), stream, cancellationToken)
+                : services.Data.Snapshots.ExportImagesAsync([.. built.Select(one => (Folder(one.Platform), ChainIds(one.State)))], stream, cancellationToken));
             return result;
         }
 
@@ -112,10 +182,19 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
         return result;
     });
 
-    private Task<BuildResult> FilesAsync(FilesOutput output, StageState state, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("copying files", async _ =>
+    private Task<BuildResult> FilesAsync(FilesOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("copying files", async _ =>
     {
-        using SafeFileHandle root = services.Data.Snapshots.MountImage([.. state.Layers.Select(layer => layer.ChainId)]);
-        await output.Target.WriteAsync(root, cancellationToken);
+        foreach (BuiltPlatform one in built)
+        {
+            using SafeFileHandle root = services.Data.Snapshots.MountImage(ChainIds(one.State));
+            await output.Target.WriteAsync(root, built.Count == 1 ? "" : Folder(one.Platform), cancellationToken);
+        }
+
         return result;
     });
+
+    private static IReadOnlyList<Digest> ChainIds(StageState state) => [.. state.Layers.Select(layer => layer.ChainId)];
+
+    /// <summary><c>linux_arm_v7</c>.</summary>
+    private static string Folder(Platform platform) => platform.ToString().Replace('/', '_');
 }

@@ -41,7 +41,7 @@ internal sealed class RunStep(EngineServices services, ContainerLauncher launche
             catch (Exception error)
             {
                 ends.Local.Dispose();
-                throw Failure(error);
+                throw Failure(error, operation.Platform);
             }
 
             networks = launched.Networks;
@@ -173,9 +173,17 @@ internal sealed class RunStep(EngineServices services, ContainerLauncher launche
         }
     }
 
-    private static EngineException Failure(Exception error)
+    private static EngineException Failure(Exception error, Platform platform)
     {
         LaunchFailure failure = LaunchFailure.From(error);
+        if (failure.IsForeignFormat && !platform.RunsOn(Platform.Host))
+        {
+            return new EngineException(
+                failure.Kind,
+                $"a program of {platform} cannot run on this host of {Platform.Host}: exec format error; register an emulator that is kept open (binfmt_misc, flag F; Debian's qemu-user-static), or run it in a stage FROM --platform=$BUILDPLATFORM",
+                failure);
+        }
+
         return new EngineException(failure.Kind, failure.Message, failure);
     }
 }

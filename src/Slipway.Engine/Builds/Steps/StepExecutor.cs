@@ -86,10 +86,10 @@ internal sealed class StepExecutor(
         }
 
         bool isDefault = platform.RunsOn(Platform.Host);
-        Image? image = request.Pull ? null : services.Data.Images.Find(name, platform) ?? (isDefault && request.Platform is null ? services.Data.Images.Find(name) : null);
+        Image? image = request.Pull ? null : services.Data.Images.Find(name, platform) ?? (isDefault && request.Platforms.Count == 0 ? services.Data.Images.Find(name) : null);
         if (image is null)
         {
-            await PullAsync(name, isDefault && request.Platform is null ? null : platform.ToString(), vertex, cancellationToken);
+            await PullAsync(name, isDefault && request.Platforms.Count == 0 ? null : platform.ToString(), vertex, cancellationToken);
             image = services.Data.Images.Find(name, platform) ?? services.Data.Images.Get(name);
         }
 

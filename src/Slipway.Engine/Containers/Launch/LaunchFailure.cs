@@ -30,6 +30,9 @@ internal sealed class LaunchFailure : Exception
 
     public ErrorKind Kind { get; }
 
+    /// <summary>The kernel knows no program of this form: it is for another processor, or damaged.</summary>
+    public bool IsForeignFormat => (InnerException as LaunchException ?? InnerException?.InnerException as LaunchException)?.Errno == Errno.ENOEXEC;
+
     /// <summary>As the state of the container, or the exec, shows it.</summary>
     public int ExitCode { get; }
 

@@ -158,7 +158,7 @@ public sealed class BuildxTests : IDisposable
                 else if (output is FilesOutput files)
                 {
                     using var handle = new Slipway.Kernel.Files.HostPath(root).Open(Slipway.Kernel.Files.OpenFlags.Directory);
-                    await files.Target.WriteAsync(handle, token);
+                    await files.Target.WriteAsync(handle, "", token);
                 }
             }
 
