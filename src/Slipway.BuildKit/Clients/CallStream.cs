@@ -1,26 +1,15 @@
+using Slipway.Api.Streams;
 using Slipway.BuildKit.Protocol;
 using Slipway.Grpc;
 
 namespace Slipway.BuildKit.Clients;
 
 /// <summary>The bytes that a caller sends, to be read once.</summary>
-internal sealed class CallStream(GrpcCall call) : Stream
+internal sealed class CallStream(GrpcCall call) : AsyncStream
 {
     private ReadOnlyMemory<byte> _rest;
 
-    public override bool CanRead => true;
-
     public override bool CanWrite => false;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -38,19 +27,5 @@ internal sealed class CallStream(GrpcCall call) : Stream
         _rest[..count].CopyTo(buffer);
         _rest = _rest[count..];
         return count;
-    }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("read asynchronously");
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Flush()
-    {
     }
 }

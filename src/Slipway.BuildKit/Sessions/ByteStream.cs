@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Slipway.Api.Streams;
 using Slipway.BuildKit.Protocol;
 using Slipway.Grpc;
 
@@ -7,27 +8,13 @@ namespace Slipway.BuildKit.Sessions;
 /// <summary>A call that carries bytes, as a stream.</summary>
 /// <param name="calls">Messages are written and read on it; it is disposed with the stream.</param>
 /// <param name="isDelivery">Closing it waits until the other end has taken everything, and throws where it could not.</param>
-public sealed class ByteStream(GrpcStream<Bytes> calls, bool isDelivery) : Stream
+public sealed class ByteStream(GrpcStream<Bytes> calls, bool isDelivery) : AsyncStream
 {
     /// <summary>Bytes of one message; peers take up to <see cref="MessageFrames.DefaultLimit"/>.</summary>
     private const int MaxChunk = 256 * 1024;
 
     private ReadOnlyMemory<byte> _rest;
     private bool _closed;
-
-    public override bool CanRead => true;
-
-    public override bool CanWrite => true;
-
-    public override bool CanSeek => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -48,8 +35,6 @@ public sealed class ByteStream(GrpcStream<Bytes> calls, bool isDelivery) : Strea
         return count;
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         for (; !buffer.IsEmpty; buffer = buffer[Math.Min(buffer.Length, MaxChunk)..])
@@ -59,24 +44,8 @@ public sealed class ByteStream(GrpcStream<Bytes> calls, bool isDelivery) : Strea
         }
     }
 
-    public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
     /// <summary>No more will be written; the other end may still send.</summary>
     public Task CompleteWritingAsync() => calls.CompleteAsync();
-
-    public override Task FlushAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-    public override void Flush()
-    {
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("read asynchronously");
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("write asynchronously");
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
 
     public override async ValueTask DisposeAsync()
     {

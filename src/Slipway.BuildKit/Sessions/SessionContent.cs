@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Slipway.Api.Streams;
 using Slipway.BuildKit.Protocol;
 using Slipway.Grpc;
 
@@ -84,23 +85,11 @@ public sealed class SessionContent(ClientSession session, string id)
     }
 
     /// <summary>What comes, one message after the other.</summary>
-    private sealed class ContentStream(GrpcStream<ReadContentResponse> messages) : Stream
+    private sealed class ContentStream(GrpcStream<ReadContentResponse> messages) : AsyncStream
     {
         private ReadOnlyMemory<byte> _rest;
 
-        public override bool CanRead => true;
-
         public override bool CanWrite => false;
-
-        public override bool CanSeek => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -118,21 +107,6 @@ public sealed class SessionContent(ClientSession session, string id)
             _rest[..count].CopyTo(buffer);
             _rest = _rest[count..];
             return count;
-        }
-
-        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-            ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("read asynchronously");
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Flush()
-        {
         }
 
         public override async ValueTask DisposeAsync()

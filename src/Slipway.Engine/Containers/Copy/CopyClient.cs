@@ -1,3 +1,4 @@
+using Slipway.Api.Streams;
 using Slipway.Kernel.Streams;
 
 namespace Slipway.Engine.Containers.Copy;
@@ -34,7 +35,7 @@ internal sealed class CopyClient
     public CancellationTokenRegistration InterruptWhen(CancellationToken token) => token.UnsafeRegister(static state => ((CopyClient)state!)._blocking?.Interrupt(), this);
 
     /// <summary>Counts what is read and written; asynchronously only, as HTTP bodies are.</summary>
-    private sealed class CountedStream(Stream inner) : Stream
+    private sealed class CountedStream(Stream inner) : AsyncStream
     {
         private long _moved;
 
@@ -42,17 +43,7 @@ internal sealed class CopyClient
 
         public override bool CanRead => inner.CanRead;
 
-        public override bool CanSeek => false;
-
         public override bool CanWrite => inner.CanWrite;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
@@ -68,15 +59,5 @@ internal sealed class CopyClient
         }
 
         public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }
