@@ -41,6 +41,34 @@ public sealed class NetworkRestartTests
     }
 
     [Fact]
+    public async Task Rules_that_another_program_takes_out_come_back()
+    {
+        await using var engine = new Engine("nrule") { OwnNetworkNamespace = true };
+        await engine.Start();
+        await AlpineImage.Import(engine.Docker);
+        await engine.Docker.Ok("network", "create", "own");
+        await engine.Docker.Ok("run", "-d", "--network", "own", "-p", "8080:80", "alpine", "sh", "-c", "while :; do echo answer | nc -l -p 80; done");
+        string[] inside = [$"--net=/run/netns/{engine.Namespace}"];
+        var table = (await Programs.Run("nsenter", [.. inside, "nft", "list", "tables", "ip"])).Ok().Lines.Single(line => line.Contains("slipway-", StringComparison.Ordinal)).Split(' ')[^1];
+        var before = await Rules();
+        foreach (var command in (string[])[$"flush map ip {table} published", $"flush chain ip {table} output", $"flush set ip {table} protected", $"flush table ip {table}", "flush ruleset"])
+        {
+            (await Programs.Run("nsenter", [.. inside, "nft", command])).Ok();
+            for (var clock = System.Diagnostics.Stopwatch.StartNew(); await Rules() != before && clock.Elapsed < Programs.Limit(20);)
+            {
+                await Task.Delay(50, TestContext.Current.CancellationToken);
+            }
+
+            Assert.Equal(before, await Rules());
+            Assert.Equal("answer", (await Programs.Run("nsenter", [.. inside, "bash", "-c", "exec 3<>/dev/tcp/127.0.0.1/8080; cat <&3"])).Ok().Line);
+        }
+
+        Assert.Contains("rules of networks were deleted by another program, and made again", await File.ReadAllTextAsync(engine.LogPath, TestContext.Current.CancellationToken), StringComparison.Ordinal);
+
+        async Task<string> Rules() => string.Join('\n', (await Programs.Run("nsenter", [.. inside, "nft", "list", "ruleset"])).Ok().Lines.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public async Task A_macvlan_network_comes_back_with_the_engine_and_goes_with_its_cleanup()
     {
         await using var outside = await OutsideWorld.Make("mvr", 209);

@@ -31,6 +31,7 @@ public ref struct NetlinkReader(ReadOnlySpan<byte> datagram)
             MemoryMarshal.Read<ushort>(_rest[4..]),
             (NetlinkFlags)MemoryMarshal.Read<ushort>(_rest[6..]),
             MemoryMarshal.Read<uint>(_rest[8..]),
+            MemoryMarshal.Read<uint>(_rest[12..]),
             _rest[HeaderLength..(int)length]);
         _rest = _rest[Math.Min(((int)length + 3) & ~3, _rest.Length)..];
         return true;
@@ -38,8 +39,9 @@ public ref struct NetlinkReader(ReadOnlySpan<byte> datagram)
 }
 
 /// <summary>A received message.</summary>
+/// <param name="port">Of the socket that asked for what the message tells.</param>
 /// <param name="payload">What follows the header.</param>
-public readonly ref struct NetlinkMessage(ushort type, NetlinkFlags flags, uint sequence, ReadOnlySpan<byte> payload)
+public readonly ref struct NetlinkMessage(ushort type, NetlinkFlags flags, uint sequence, uint port, ReadOnlySpan<byte> payload)
 {
     public const ushort Error = 2;
     public const ushort Done = 3;
@@ -49,6 +51,8 @@ public readonly ref struct NetlinkMessage(ushort type, NetlinkFlags flags, uint 
     public NetlinkFlags Flags { get; } = flags;
 
     public uint Sequence { get; } = sequence;
+
+    public uint Port { get; } = port;
 
     public ReadOnlySpan<byte> Payload { get; } = payload;
 

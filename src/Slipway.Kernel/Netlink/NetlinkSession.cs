@@ -44,6 +44,23 @@ public abstract class NetlinkSession : IDisposable
     /// <param name="socket">Answers in the kernel's place; not owned.</param>
     private protected NetlinkSession(SafeFileHandle socket) => _socket = socket;
 
+    /// <summary>The socket's port id, which the kernel names as the origin of what it tells others of changes. No other socket of the namespace has it.</summary>
+    /// <exception cref="KernelException">The socket is none of netlink.</exception>
+    public uint Port()
+    {
+        int length = 12;
+        return NetlinkNative.GetSocketName(_socket, out NetlinkNative.SocketAddressNetlink address, ref length) == 0 && length == 12
+            ? address.Port
+            : throw new KernelException("getsockname AF_NETLINK", Marshal.GetLastPInvokeError());
+    }
+
+    /// <summary>Makes room for requests of many messages, and for an acknowledgement of each. It is a limit: nothing is kept ready for it.</summary>
+    private protected void AllowLarge(int bytes)
+    {
+        SetOption(NetlinkNative.SOL_SOCKET, NetlinkNative.SO_SNDBUFFORCE, bytes);
+        SetOption(NetlinkNative.SOL_SOCKET, NetlinkNative.SO_RCVBUFFORCE, bytes);
+    }
+
     /// <summary>Reused for every request of this session.</summary>
     protected NetlinkWriter Writer { get; } = new();
 

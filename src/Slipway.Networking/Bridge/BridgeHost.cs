@@ -5,16 +5,8 @@ using Slipway.Kernel.Netlink;
 
 namespace Slipway.Networking;
 
-/// <summary>An attached container, with the sockets that keep its ports.</summary>
-internal sealed record Endpoint(EndpointInfo Info, IReadOnlyList<PortReservation> Reservations);
-
-/// <param name="Orphans">Indexes of links to remove.</param>
-/// <param name="LostPorts">Ids of endpoints with a host port that another process has.</param>
-internal sealed record RestoreResult(
-    IReadOnlyList<Endpoint> Endpoints, IReadOnlyList<int> Orphans, IReadOnlyList<string> LostPorts);
-
 /// <summary>The host's side of a bridge network: all state, used by the one thread that lives in the host's namespace.</summary>
-internal sealed class BridgeHost : IRepairable
+internal sealed class BridgeHost : IRepairable, IRuleOwner
 {
     private readonly BridgeOptions _options;
     private readonly HostSessions _host;
@@ -243,13 +235,20 @@ internal sealed class BridgeHost : IRepairable
 
     public IReadOnlyList<string> ListEndpoints() => [.. _bridge.Endpoints().Where(e => _bridge.Ports.Contains(e.Link.Master)).Select(e => e.EndpointId)];
 
-    public bool IsIntact => _subnets.IsIntact && _guard.IsIntact;
+    public bool IsIntact => _subnets.IsIntact;
 
-    public void Repair()
+    public void Repair() => _subnets.Repair();
+
+    public bool IsIn(FirewallTable table) => _subnets.IsIn(table) || _guard.IsIn(table);
+
+    public void AddTo(NfTablesBatch batch, FirewallTable table)
     {
         EndpointInfo[] attached = [.. _endpoints.Values.Select(e => e.Info)];
-        _subnets.Repair(attached);
-        _guard.Synchronize(attached);
+        _subnets.AddTo(batch, table, attached);
+        if (_guard.IsIn(table))
+        {
+            _guard.AddTo(batch, attached);
+        }
     }
 
     /// <summary>Takes the network out of use.</summary>

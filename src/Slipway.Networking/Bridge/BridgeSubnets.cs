@@ -60,14 +60,24 @@ internal sealed class BridgeSubnets(BridgeOptions options, HostSessions host, Br
         }
     }
 
-    /// <summary>Whether the rules are there, and what is noted about settings.</summary>
-    public bool IsIntact => Families.All(subnet => subnet.Firewall.IsCurrent) && Notes.All(note => note.IsIntact);
+    /// <inheritdoc cref="IRuleOwner.IsIn"/>
+    public bool IsIn(FirewallTable table) => Families.Any(subnet => subnet.Firewall.IsIn(table));
 
-    /// <summary>Makes rules and notes again that somebody else deleted.</summary>
-    public void Repair(IReadOnlyList<EndpointInfo> endpoints)
+    /// <inheritdoc cref="IRuleOwner.AddTo"/>
+    public void AddTo(NfTablesBatch batch, FirewallTable table, IReadOnlyList<EndpointInfo> endpoints)
     {
-        EnsureRules();
-        SynchronizePorts(endpoints);
+        foreach (BridgeSubnet subnet in Families.Where(subnet => subnet.Firewall.IsIn(table)))
+        {
+            subnet.Firewall.AddTo(batch, Policy(subnet), PortsOf(subnet, endpoints));
+        }
+    }
+
+    /// <summary>Whether what is noted about settings is there.</summary>
+    public bool IsIntact => Notes.All(note => note.IsIntact);
+
+    /// <summary>Makes notes again that somebody else deleted.</summary>
+    public void Repair()
+    {
         foreach (IRepairable note in Notes.Where(note => !note.IsIntact))
         {
             note.Repair();
@@ -131,10 +141,12 @@ internal sealed class BridgeSubnets(BridgeOptions options, HostSessions host, Br
     {
         foreach (BridgeSubnet subnet in Families)
         {
-            subnet.Firewall.SynchronizePorts(
-                [.. from endpoint in endpoints from place in Places(endpoint) where place.Subnet == subnet select (place.Address, endpoint.Ports)]);
+            subnet.Firewall.SynchronizePorts(PortsOf(subnet, endpoints));
         }
     }
+
+    private IReadOnlyList<(IPAddress Container, IReadOnlyList<PublishedPort> Ports)> PortsOf(BridgeSubnet subnet, IReadOnlyList<EndpointInfo> endpoints) =>
+        [.. from endpoint in endpoints from place in Places(endpoint) where place.Subnet == subnet select (place.Address, endpoint.Ports)];
 
     /// <summary>Removes the rules, takes the bridge out of use, if it is ours, and puts settings of the host back that nobody needs any more.</summary>
     /// <returns>The index of the bridge, which is to be removed; null where there is none of ours.</returns>

@@ -94,17 +94,17 @@ public sealed class NetworkHost : IAsyncDisposable
     private HostSessions Open()
     {
         HostSessions sessions = new(_engine, _admission);
-        _repair = new RuleRepair(RepairAsync);
+        _repair = new RuleRepair(sessions.IsOwn, sessions.IsContentOurs, RepairAsync);
         _ = RemoveLinksAsync(BridgeLink.Retired(sessions.Route), CancellationToken.None);
         return sessions;
     }
 
-    /// <summary>Makes again what is missing of the rules, after somebody deleted tables.</summary>
-    private async Task RepairAsync()
+    /// <summary>Makes again what is missing of the rules, after somebody deleted it.</summary>
+    private async Task RepairAsync(IReadOnlySet<NfTablesDeletion> deleted)
     {
         try
         {
-            if (await RunAsync(sessions => sessions.RepairRules(), CancellationToken.None).ConfigureAwait(false))
+            if (await RunAsync(sessions => sessions.RepairRules(deleted), CancellationToken.None).ConfigureAwait(false))
             {
                 _report("rules of networks were deleted by another program, and made again", null);
             }
@@ -143,66 +143,5 @@ public sealed class NetworkHost : IAsyncDisposable
         await _thread.DisposeAsync().ConfigureAwait(false);
         await _remover.RunAsync(() => _removerSession?.Dispose(), CancellationToken.None).ConfigureAwait(false);
         await _remover.DisposeAsync().ConfigureAwait(false);
-    }
-}
-
-/// <summary>What the host's thread works with; used by that thread only.</summary>
-internal sealed class HostSessions(string engine, PortAdmission admission) : IDisposable
-{
-    private NfTablesSession? _nfTables6;
-    private NfTablesSession? _bridgeTables;
-
-    public RouteSession Route { get; } = new();
-
-    public NfTablesSession NfTables { get; } = new();
-
-    /// <summary>Opened for the first network with IPv6.</summary>
-    public NfTablesSession NfTables6 => _nfTables6 ??= new NfTablesSession(NfTablesFamily.Ipv6);
-
-    /// <summary>The rules of all networks of the engine.</summary>
-    public FirewallTable Table => field ??= TableOf(NfTables);
-
-    public FirewallTable Table6 => field ??= TableOf(NfTables6);
-
-    /// <summary>What ports of bridges may send, in all networks of the engine.</summary>
-    public FirewallTable GuardTable => field ??= new FirewallTable(
-        _bridgeTables = new NfTablesSession(NfTablesFamily.Bridge), engine, (batch, table) => new GuardChains(batch, table).Add());
-
-    public HostForwarding Forwarding => field ??= new HostForwarding(NfTables, Route);
-
-    public HostForwarding Forwarding6 => field ??= new HostForwarding(NfTables6, Route);
-
-    public PortAllocator Ports { get; } = new(HostSettings.HasIpv6, HostSettings.EphemeralPorts);
-
-    /// <summary>What is to be there as long as networks are.</summary>
-    public HashSet<IRepairable> Watched { get; } = [];
-
-    /// <summary>Makes what is missing of it again.</summary>
-    /// <returns>Whether something was missing.</returns>
-    public bool RepairRules()
-    {
-        // All are asked first: the table of all is there again when the first is repaired.
-        IRepairable[] broken = [.. Watched.Where(watched => !watched.IsIntact)];
-        foreach (IRepairable one in broken)
-        {
-            one.Repair();
-        }
-
-        return broken.Length > 0;
-    }
-
-    /// <summary>Where the thread comes back to from a sandbox.</summary>
-    public NetworkNamespace Home { get; } = NetworkNamespace.OfThisThread();
-
-    private FirewallTable TableOf(NfTablesSession session) => new(
-        session, engine, (batch, table) => new FirewallChains(batch, table, session.Family, admission).Add(), admission == PortAdmission.Forward ? " forward" : "");
-
-    public void Dispose()
-    {
-        Home.Dispose();
-        _bridgeTables?.Dispose();
-        _nfTables6?.Dispose();
-        NfTables.Dispose();
-        Route.Dispose();
     }
 }

@@ -11,8 +11,18 @@ internal sealed class BridgeFirewall(FirewallTable table, string bridge)
     /// <summary>How often a change is tried while others change tables beside us.</summary>
     private const int Attempts = 10;
 
-    /// <summary>Whether the table of all networks is there.</summary>
-    public bool IsCurrent => table.IsCurrent;
+    /// <summary>Whether its rules are in this table.</summary>
+    public bool IsIn(FirewallTable other) => table == other;
+
+    /// <summary>Adds everything of the network to a table that has nothing of it.</summary>
+    public void AddTo(NfTablesBatch batch, BridgePolicy policy, IReadOnlyList<(IPAddress Container, IReadOnlyList<PublishedPort> Ports)> endpoints)
+    {
+        AddChains(batch, policy);
+        foreach (IGrouping<string, MapElement> group in BridgeRules.Elements(policy).Concat(endpoints.SelectMany(e => Elements(e.Container, e.Ports))).GroupBy(e => e.Map, e => e.Element))
+        {
+            batch.AddElements(table.Name, group.Key, [.. group]);
+        }
+    }
 
     /// <summary>Makes the network's rules exactly these, in one transaction; its published ports stay.</summary>
     public void Ensure(BridgePolicy policy)
@@ -21,18 +31,7 @@ internal sealed class BridgeFirewall(FirewallTable table, string bridge)
         (string Map, MapElement Element)[] wanted = [.. BridgeRules.Elements(policy)];
         IReadOnlyList<(string Map, MapElement Element)> present = current ? Present(FirewallChains.OfPolicies) : [];
         NfTablesBatch batch = current ? table.Session.Begin() : table.BeginAnew(bridge);
-        string chain = BridgeRules.SourceChain(bridge);
-        batch.AddChain(table.Name, chain).FlushChain(table.Name, chain);
-        foreach (Rule rule in BridgeRules.SourceRules(policy))
-        {
-            batch.AddRule(table.Name, chain, rule);
-        }
-
-        if (policy.Extensions.Count > 0)
-        {
-            FirewallChains.AddExtended(batch, table.Name);
-        }
-
+        AddChains(batch, policy);
         foreach (string map in FirewallChains.OfPolicies)
         {
             Difference difference = new(present.Where(e => e.Map == map).Select(e => e.Element), wanted.Where(e => e.Map == map).Select(e => e.Element));
@@ -90,6 +89,21 @@ internal sealed class BridgeFirewall(FirewallTable table, string bridge)
         bool last = true;
         Retry(() => last = RemoveOnce());
         return last && !table.HasOthers;
+    }
+
+    private void AddChains(NfTablesBatch batch, BridgePolicy policy)
+    {
+        string chain = BridgeRules.SourceChain(bridge);
+        batch.AddChain(table.Name, chain).FlushChain(table.Name, chain);
+        foreach (Rule rule in BridgeRules.SourceRules(policy))
+        {
+            batch.AddRule(table.Name, chain, rule);
+        }
+
+        if (policy.Extensions.Count > 0)
+        {
+            FirewallChains.AddExtended(batch, table.Name);
+        }
     }
 
     private static void Retry(Action change)

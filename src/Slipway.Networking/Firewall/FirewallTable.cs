@@ -26,9 +26,12 @@ internal sealed class FirewallTable(NfTablesSession session, string engine, Acti
 
     private readonly string _version = Version + variant;
 
+    /// <summary>Of an engine's table, in each family.</summary>
+    public static string NameOf(string engine) => Prefix + engine;
+
     public NfTablesSession Session { get; } = session;
 
-    public string Name { get; } = Prefix + engine;
+    public string Name { get; } = NameOf(engine);
 
     public AddressFamily Addresses { get; } = session.Family == NfTablesFamily.Ipv4 ? AddressFamily.InterNetwork : AddressFamily.InterNetworkV6;
 
@@ -37,11 +40,11 @@ internal sealed class FirewallTable(NfTablesSession session, string engine, Acti
 
     /// <summary>Starts a transaction that makes the table, in the place of one of another version.</summary>
     /// <param name="bridge">A table that an earlier version made for this bridge alone goes.</param>
-    public NfTablesBatch BeginAnew(string bridge)
+    public NfTablesBatch BeginAnew(string? bridge)
     {
         IReadOnlyList<NfTablesTable> tables = Session.Tables();
         NfTablesBatch batch = Session.Begin();
-        foreach (string older in tables.Where(table => table.Comment?.StartsWith(AnyVersion, StringComparison.Ordinal) == true).Select(table => table.Name).Intersect([Name, Prefix + bridge]))
+        foreach (string older in tables.Where(table => table.Comment?.StartsWith(AnyVersion, StringComparison.Ordinal) == true).Select(table => table.Name).Intersect(bridge is null ? [Name] : [Name, Prefix + bridge]))
         {
             batch.DeleteTable(older);
         }
@@ -49,6 +52,27 @@ internal sealed class FirewallTable(NfTablesSession session, string engine, Acti
         batch.AddTable(Name, _version);
         addChains(batch, Name);
         return batch;
+    }
+
+    /// <summary>Makes the table again if it is gone or has lost something, in one transaction: no packet passes between what is left of it and what it is to be.</summary>
+    /// <param name="damaged">It has lost something.</param>
+    /// <returns>Whether it was made.</returns>
+    public bool Repair(IEnumerable<IRuleOwner> networks, bool damaged)
+    {
+        IRuleOwner[] owners = [.. networks.Where(network => network.IsIn(this))];
+        if (owners.Length == 0 || (!damaged && IsCurrent))
+        {
+            return false;
+        }
+
+        NfTablesBatch batch = BeginAnew(bridge: null);
+        foreach (IRuleOwner owner in owners)
+        {
+            owner.AddTo(batch, this);
+        }
+
+        batch.Commit();
+        return true;
     }
 
     /// <summary>What a network has in some of the maps; nothing where there is no table.</summary>

@@ -8,8 +8,12 @@ internal sealed class PortGuard(FirewallTable table, string bridge, bool wanted)
 {
     private readonly HashSet<string> _guarded = [];
 
-    /// <summary>Whether what this network needs is there.</summary>
-    public bool IsIntact => _guarded.Count == 0 || table.IsCurrent;
+    /// <summary>Whether ports of the network are in this table.</summary>
+    public bool IsIn(FirewallTable other) => other == table && _guarded.Count > 0;
+
+    /// <summary>Adds the ports of these endpoints to a table that has none of them.</summary>
+    public void AddTo(NfTablesBatch batch, IReadOnlyCollection<EndpointInfo> endpoints) =>
+        AddTo(batch, endpoints.Where(endpoint => _guarded.Contains(endpoint.HostLink)).SelectMany(endpoint => Elements(endpoint.HostLink, endpoint)));
 
     /// <summary>Guards the port of an endpoint; to be called before the container can use it.</summary>
     /// <param name="link">Name of the port.</param>
@@ -103,11 +107,15 @@ internal sealed class PortGuard(FirewallTable table, string bridge, bool wanted)
             batch.DeleteElements(table.Name, group.Key, [.. group]);
         }
 
+        AddTo(batch, added);
+        batch.Commit();
+    }
+
+    private void AddTo(NfTablesBatch batch, IEnumerable<(string Map, MapElement Element)> added)
+    {
         foreach (IGrouping<string, MapElement> group in added.GroupBy(e => e.Map, e => e.Element))
         {
             batch.AddElements(table.Name, group.Key, [.. group]);
         }
-
-        batch.Commit();
     }
 }

@@ -14,7 +14,7 @@ namespace Slipway.Networking;
 /// </summary>
 internal sealed class OverlayFirewall(NfTablesSession session)
 {
-    private const string Table = "slipway.vxlan";
+    public const string Table = "slipway.vxlan";
     private const string Members = "members";
     private const string Numbers = "numbers";
     private const string Incoming = "incoming";
@@ -23,14 +23,17 @@ internal sealed class OverlayFirewall(NfTablesSession session)
     /// <summary>Changes with the rules: a table of another version is replaced.</summary>
     private const int Version = 1;
 
+    /// <summary>Of all chains.</summary>
+    private const int RuleCount = 3;
+
     /// <summary>Admits a network's packets between this host and others.</summary>
     public void Ensure(OverlayOptions options)
     {
         NfTablesTable? existing = session.Tables().FirstOrDefault(table => table.Name == Table);
         string comment = Comment(options);
-        IReadOnlyList<MapElement> numbers = existing is null ? [] : session.Elements(Table, Numbers);
+        IReadOnlyList<MapElement> numbers = existing is null ? [] : Elements(Numbers);
         MapElement own = Number(options.Number);
-        if (existing?.Comment == comment)
+        if (existing?.Comment == comment && IsComplete(options))
         {
             if (!numbers.Any(element => element.Key.SequenceEqual(own.Key)))
             {
@@ -52,18 +55,8 @@ internal sealed class OverlayFirewall(NfTablesSession session)
         batch.Commit();
     }
 
-    /// <summary>Whether a network's packets are admitted.</summary>
-    public bool Has(int number)
-    {
-        try
-        {
-            return session.Elements(Table, Numbers).Any(element => element.Key.SequenceEqual(Number(number).Key));
-        }
-        catch (KernelException e) when (e.Errno == Errno.ENOENT)
-        {
-            return false;
-        }
-    }
+    /// <summary>Whether the rules are there, and admit a network's packets.</summary>
+    public bool IsIntact(OverlayOptions options) => IsComplete(options) && Elements(Numbers).Any(element => element.Key.SequenceEqual(Number(options.Number).Key));
 
     /// <summary>Takes a network out, and with the last the table.</summary>
     public void Remove(int number)
@@ -85,6 +78,22 @@ internal sealed class OverlayFirewall(NfTablesSession session)
         catch (KernelException e) when (e.Errno == Errno.ENOENT)
         {
             return; // there is no such table
+        }
+    }
+
+    /// <summary>Whether nobody has taken out what all networks share. Engines beside this one have the same table: who made it again because it was made again would never end.</summary>
+    private bool IsComplete(OverlayOptions options) =>
+        session.RuleCount(Table) == RuleCount && Elements(Members).Select(element => new IPAddress(element.Key)).ToHashSet().SetEquals(options.Hosts);
+
+    private IReadOnlyList<MapElement> Elements(string map)
+    {
+        try
+        {
+            return session.Elements(Table, map);
+        }
+        catch (KernelException e) when (e.Errno == Errno.ENOENT)
+        {
+            return [];
         }
     }
 
@@ -113,7 +122,7 @@ internal sealed class OverlayFirewall(NfTablesSession session)
 /// <summary>What a network has of the table.</summary>
 internal sealed record OverlayRules(NfTablesSession Session, OverlayOptions Options) : IRepairable
 {
-    public bool IsIntact => new OverlayFirewall(Session).Has(Options.Number);
+    public bool IsIntact => new OverlayFirewall(Session).IsIntact(Options);
 
     public void Repair() => new OverlayFirewall(Session).Ensure(Options);
 }

@@ -49,16 +49,101 @@ public sealed class RuleRepairTests : IAsyncLifetime
         Assert.Equal(2, Count());
     }
 
+    [Theory]
+    [InlineData("flush chain ip slipway-lab forward")]
+    [InlineData("flush chain ip6 slipway-lab postrouting")]
+    [InlineData("flush table ip slipway-lab")]
+    [InlineData("flush set ip slipway-lab protected")]
+    [InlineData("flush map ip slipway-lab published")]
+    [InlineData("delete element ip6 slipway-lab published { udp . 5353 }")]
+    [InlineData("flush chain bridge slipway-lab frame")]
+    [InlineData("flush set bridge slipway-lab guarded")]
+    [InlineData("delete chain ip slipway-lab forward")]
+    [InlineData("flush chain ip slipway-lab output; delete chain ip slipway-lab output; flush chain ip slipway-lab from-br-other")]
+    public async Task What_a_table_lost_is_there_again(string command)
+    {
+        await using BridgeNetwork other = new(
+            new BridgeOptions { BridgeName = "br-other", PoolSize = 0, IsolatedPoolSize = 0, Antispoof = true }, TimeProvider.System, _ports.Engine);
+        await other.EnsureAsync(Cancel);
+        await Lab.RunAsync(other, "neighbour", new PortRequest(PortProtocol.Tcp, 90, HostPort: 9090));
+        string before = Rules();
+        Assert.Equal(0, Count());
+        Lab.Run("nft", command);
+        await UntilAsync(() => Count() > 0);
+        Assert.Equal(before, Rules());
+        Assert.All(_reports, report => Assert.Null(report.Failure));
+        Assert.Equal("8080 8081 5353 | 8080 8081 5353", await _ports.OpenAsync());
+
+        // Neither making it again nor changes of the engine's own are taken for those of others.
+        await other.DetachAsync("neighbour", Cancel);
+        await other.CleanupAsync(Cancel);
+        Lab.Run("nft", "delete table ip6 slipway-lab");
+        await UntilAsync(() => Count() > 1);
+        Assert.Equal(2, Count());
+    }
+
+    [Fact]
+    public async Task A_single_rule_that_is_deleted_is_there_again()
+    {
+        string before = Rules();
+        string[] rules = Lab.Run("nft", "-a", "list", "chain", "ip", "slipway-lab", "forward").Split('\n');
+        string last = rules.Last(line => line.Contains("# handle", StringComparison.Ordinal));
+        Lab.Run("nft", $"delete rule ip slipway-lab forward handle {last[(last.LastIndexOf(' ') + 1)..]}");
+        await UntilAsync(() => Count() > 0);
+        Assert.Equal(before, Rules());
+    }
+
+    /// <summary>More than a socket takes by default, in one request and in acknowledgements of it.</summary>
+    [Fact]
+    public async Task Many_ports_and_networks_are_made_again_at_once()
+    {
+        const int Networks = 60;
+        List<BridgeNetwork> made = [];
+        try
+        {
+            for (int i = 0; i < Networks; i++)
+            {
+                made.Add(new BridgeNetwork(
+                    new BridgeOptions { BridgeName = $"br-many{i}", PoolSize = 0, IsolatedPoolSize = 0, Address = (IPAddress.Parse($"10.77.{i}.1"), 24) }, TimeProvider.System, _ports.Engine));
+                await made[^1].EnsureAsync(Cancel);
+            }
+
+            await Lab.RunAsync(made[0], "many", [.. Enumerable.Range(0, 3000).Select(i => new PortRequest(PortProtocol.Udp, 53, HostPort: (ushort)(20000 + i)))]);
+            string before = Rules();
+            foreach (string command in (string[])["flush chain ip slipway-lab forward", "flush ruleset"])
+            {
+                int count = Count();
+                Lab.Run("nft", command);
+                await UntilAsync(() => Count() > count);
+                Assert.Equal(before, Rules());
+            }
+
+            Assert.All(_reports, report => Assert.Null(report.Failure));
+            Assert.Equal(2, Count());
+        }
+        finally
+        {
+            foreach (BridgeNetwork network in made)
+            {
+                await network.DisposeAsync();
+            }
+        }
+    }
+
     [Fact]
     public async Task Tables_of_others_are_their_matter()
     {
         Lab.Run("nft", "add table inet theirs");
+        Lab.Run("nft", "add table ip slipway-other; add chain ip slipway-other forward; add rule ip slipway-other forward accept");
+        Lab.Run("nft", "flush chain ip slipway-other forward");
         Lab.Run("nft", "delete table inet theirs");
 
         // What was told before this is worked off before what is told by it.
         Lab.Run("nft", "delete table ip6 slipway-lab");
         await UntilAsync(() => Count() > 0);
         Assert.Equal(1, Count());
+        Assert.DoesNotContain("accept", Lab.Run("nft", "list", "table", "ip", "slipway-other"), StringComparison.Ordinal);
+        Lab.Run("nft", "delete table ip slipway-other");
         Assert.Contains("table ip6 slipway-lab", Lab.Run("nft", "list", "tables"), StringComparison.Ordinal);
     }
 

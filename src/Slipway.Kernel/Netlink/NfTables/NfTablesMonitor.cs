@@ -5,22 +5,33 @@ using static Slipway.Kernel.Netlink.NfTablesMessages;
 
 namespace Slipway.Kernel.Netlink;
 
+/// <summary>Something of a table was deleted.</summary>
+/// <param name="Table">Empty: some deletions were missed.</param>
+/// <param name="IsWhole">The table itself, not what is in it.</param>
+public readonly record struct NfTablesDeletion(NfTablesFamily Family, string Table, bool IsWhole);
+
 /// <summary>
-/// Tells which tables are deleted, of whatever family and by whomever, in the network namespace of the thread that opens it (NFNLGRP_NFTABLES). One thread waits; any may
-/// stop it.
+/// Tells which tables are deleted, or lose rules, chains, sets or elements, of whatever family, in the network namespace of the thread that opens it (NFNLGRP_NFTABLES).
+/// One thread waits; any may stop it.
 /// </summary>
 public sealed class NfTablesMonitor : IDisposable
 {
     private const int NFNLGRP_NFTABLES = 7;
     private const int BufferSize = 64 * 1024;
 
+    /// <summary>A limit, like that of sessions: what a transaction changed arrives at once.</summary>
+    private const int Backlog = 32 << 20;
+
     private readonly SafeFileHandle _socket;
     private readonly EventDescriptor _stop = new();
     private readonly byte[] _buffer = new byte[BufferSize];
+    private readonly Func<uint, bool> _isOwn;
 
+    /// <param name="isOwn">Whether a port id is that of a session whose changes are not to be told.</param>
     /// <exception cref="KernelException">The socket could not be opened, or its group not joined.</exception>
-    public NfTablesMonitor()
+    public NfTablesMonitor(Func<uint, bool> isOwn)
     {
+        _isOwn = isOwn;
         _socket = NetlinkNative.Socket(NetlinkNative.AF_NETLINK, NetlinkNative.SOCK_RAW | NetlinkNative.SOCK_CLOEXEC, NETLINK_NETFILTER);
         NetlinkNative.SocketAddressNetlink address = new() { Family = NetlinkNative.AF_NETLINK, Groups = 1 << (NFNLGRP_NFTABLES - 1) };
         if (_socket.IsInvalid || NetlinkNative.Bind(_socket, address, 12) < 0)
@@ -29,18 +40,21 @@ public sealed class NfTablesMonitor : IDisposable
             Dispose();
             throw new KernelException("join the notifications of nf_tables", errno);
         }
+
+        _ = NetlinkNative.SetSocketOption(_socket, NetlinkNative.SOL_SOCKET, NetlinkNative.SO_RCVBUFFORCE, Backlog, sizeof(int));
     }
 
-    /// <summary>Waits for deletions.</summary>
-    /// <returns>The tables' names; one that is empty says that some were missed; null: <see cref="Stop"/> was called.</returns>
-    public IReadOnlyList<string>? Wait()
+    /// <summary>Waits for the end of a transaction that deletes something.</summary>
+    /// <returns>Null: <see cref="Stop"/> was called.</returns>
+    public IReadOnlySet<NfTablesDeletion>? Wait()
     {
         using Epoll epoll = new(2);
         epoll.Add(_stop.Handle, EpollEvents.In, 0);
         epoll.Add(_socket, EpollEvents.In, 1);
         List<ReadyDescriptor> ready = [];
-        HashSet<string> deleted = [];
-        while (deleted.Count == 0)
+        HashSet<NfTablesDeletion> deleted = [];
+        bool ended = false;
+        while (deleted.Count == 0 || !ended)
         {
             epoll.Wait(ready, timeoutMilliseconds: -1);
             if (ready.Any(descriptor => descriptor.Token == 0))
@@ -51,15 +65,19 @@ public sealed class NfTablesMonitor : IDisposable
             int length;
             while ((length = Receive()) != 0)
             {
-                Parse(_buffer.AsSpan(0, Math.Max(length, 0)), deleted);
                 if (length < 0)
                 {
-                    deleted.Add("");
+                    deleted.Add(new NfTablesDeletion(default, "", IsWhole: true));
+                    ended = true;
+                }
+                else
+                {
+                    ended = Parse(_buffer.AsSpan(0, length), deleted);
                 }
             }
         }
 
-        return [.. deleted];
+        return deleted;
     }
 
     /// <summary>Ends the waiting, for good.</summary>
@@ -71,17 +89,26 @@ public sealed class NfTablesMonitor : IDisposable
         _stop.Dispose();
     }
 
-    private static void Parse(ReadOnlySpan<byte> datagram, HashSet<string> deleted)
+    /// <returns>Whether the last message ends a transaction (nf_tables_gen_notify).</returns>
+    private bool Parse(ReadOnlySpan<byte> datagram, HashSet<NfTablesDeletion> deleted)
     {
+        bool ended = false;
         NetlinkReader reader = new(datagram);
         while (reader.TryRead(out NetlinkMessage message))
         {
-            if (message.Type == NfTablesBatch.MessageType(NFT_MSG_DELTABLE) && message.TryFixed(out NetfilterInfo _, out AttributeReader attributes))
+            ended = message.Type == NfTablesBatch.MessageType(NFT_MSG_NEWGEN);
+            if (IsDeletion(message.Type) && !_isOwn(message.Port) && message.TryFixed(out NetfilterInfo info, out AttributeReader attributes))
             {
-                deleted.Add(attributes.Text(NFTA_TABLE_NAME) ?? "");
+                // The same attribute in all of them (NFTA_CHAIN_TABLE, NFTA_RULE_TABLE, …).
+                deleted.Add(new NfTablesDeletion((NfTablesFamily)info.Family, attributes.Text(NFTA_TABLE_NAME) ?? "", message.Type == NfTablesBatch.MessageType(NFT_MSG_DELTABLE)));
             }
         }
+
+        return ended;
     }
+
+    private static bool IsDeletion(ushort type) =>
+        (type >> 8) == NFNL_SUBSYS_NFTABLES && (type & 0xff) is NFT_MSG_DELTABLE or NFT_MSG_DELCHAIN or NFT_MSG_DELRULE or NFT_MSG_DELSET or NFT_MSG_DELSETELEM;
 
     /// <summary>The length of the next datagram; 0: there is none; negative: some were lost, because the socket's buffer was full.</summary>
     private int Receive()

@@ -8,7 +8,13 @@ public sealed class NfTablesSession : NetlinkSession
 {
     /// <exception cref="KernelException">The socket could not be opened.</exception>
     public NfTablesSession(NfTablesFamily family = NfTablesFamily.Ipv4)
-        : base(NETLINK_NETFILTER) => Family = family;
+        : base(NETLINK_NETFILTER)
+    {
+        // One transaction makes the rules of all networks anew: a thousand of them have ten thousand messages.
+        const int LargestTransaction = 16 << 20;
+        Family = family;
+        AllowLarge(LargestTransaction);
+    }
 
     internal NfTablesSession(SafeFileHandle socket)
         : base(socket) => Family = NfTablesFamily.Ipv4;
@@ -34,6 +40,11 @@ public sealed class NfTablesSession : NetlinkSession
         attributes => new NfTablesTable(
             attributes.Text(NFTA_TABLE_NAME) ?? "",
             attributes.Find(NFTA_TABLE_USERDATA, out ReadOnlySpan<byte> userdata) ? UserdataComment.Read(userdata) : null));
+
+    /// <summary>How many rules the chains of a table have, all together.</summary>
+    public int RuleCount(string table) => Get(
+        NFT_MSG_GETRULE, NetlinkFlags.Dump, $"list rules of {table}", writer => writer.Text(NFTA_RULE_TABLE, table), NFT_MSG_NEWRULE,
+        attributes => attributes.Text(NFTA_RULE_TABLE) ?? "").Count(of => of == table);
 
     /// <summary>The elements of a map.</summary>
     /// <exception cref="KernelException">ENOENT: there is no such table or map.</exception>
