@@ -138,6 +138,28 @@ internal sealed class BuildInputs : IDisposable
         }
     }
 
+    /// <summary><c>type=provenance,mode=max</c>, <c>type=sbom</c>.</summary>
+    public void AddAttestation(string text)
+    {
+        Dictionary<string, string> values = KeyedValues.Parse(text, "attest", bare: "type");
+        string type = values.GetValueOrDefault("type") ?? throw new CommandException("attestation type not specified", 1);
+        if (type is not ("provenance" or "sbom"))
+        {
+            throw new CommandException($"invalid attestation type \"{type}\": provenance and sbom are", 1);
+        }
+
+        Request.FrontendAttributes[$"attest:{type}"] = string.Join(',', values.Where(value => value.Key != "type").Select(value => $"{value.Key}={value.Value}"));
+    }
+
+    /// <param name="value">Of the option of its own: <c>true</c>, <c>false</c>, or the attestation's options; null: it was not given.</param>
+    public void AddAttestation(string type, string? value)
+    {
+        if (value is not null)
+        {
+            Request.FrontendAttributes[$"attest:{type}"] = bool.TryParse(value, out bool isOn) ? isOn ? "" : "disabled=true" : value;
+        }
+    }
+
     public void UseCredentials() => Resources.Credentials = static async (host, cancellationToken) =>
     {
         AuthConfig? auth = await CredentialFile.Open().GetAsync(RegistryKey.OfServer(host), cancellationToken).ConfigureAwait(false);

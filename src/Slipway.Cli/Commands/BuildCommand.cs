@@ -26,6 +26,9 @@ internal static class BuildCommand
         Option<string[]> cacheTo = new("--cache-to") { Description = "Where steps are put: type=inline, type=registry,ref=…" };
         Option<string[]> hosts = new("--add-host") { Description = "A line of /etc/hosts for RUN: HOST:ADDRESS" };
         Option<string[]> allowed = new("--allow") { Description = "What RUN may ask for: network.host, security.insecure" };
+        Option<string[]> attest = new("--attest") { Description = "What is told of the image beside it: type=provenance,mode=min|max, type=sbom" };
+        Option<string?> provenance = new("--provenance") { Description = "How it was made, as SLSA provenance: true, mode=min, mode=max", Arity = ArgumentArity.ZeroOrOne };
+        Option<string?> sbom = new("--sbom") { Description = "What packages it has, as SPDX: true", Arity = ArgumentArity.ZeroOrOne };
         Option<string?> target = new("--target") { Description = "Stage to build" };
         Option<string[]> platform = new("--platform") { Description = "Platforms of the image: linux/amd64,linux/arm64" };
         Option<string?> network = new("--network") { Description = "Network of RUN: default, none, host" };
@@ -37,7 +40,7 @@ internal static class BuildCommand
         Option<bool> check = new("--check") { Description = "Look at the Dockerfile by Docker's rules, and build nothing" };
         Command command = new("build", "Build an image from a Dockerfile")
         {
-            context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, target, platform, network, idFile, progress, noCache, pull, quiet, check,
+            context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, attest, provenance, sbom, target, platform, network, idFile, progress, noCache, pull, quiet, check,
         };
         command.SetEngineAction(async (result, client, cancellationToken) =>
         {
@@ -73,6 +76,9 @@ internal static class BuildCommand
             request.Cache.Exports.Add(Given(result, cacheTo).Select(text => Cache(text, "cache-to")));
             request.Entitlements.Add(Given(result, allowed));
             Set(request, "add-hosts", string.Join(',', Given(result, hosts).Select(host => host.Contains('=', StringComparison.Ordinal) ? host : string.Join('=', host.Split(':', 2)))));
+            Array.ForEach(Given(result, attest), option => inputs.AddAttestation(option));
+            inputs.AddAttestation("provenance", result.GetResult(provenance) is null ? null : result.GetValue(provenance) ?? "true");
+            inputs.AddAttestation("sbom", result.GetResult(sbom) is null ? null : result.GetValue(sbom) ?? "true");
             Set(request, "target", result.GetValue(target));
             Set(request, "platform", string.Join(',', Given(result, platform)));
             Set(request, "force-network-mode", result.GetValue(network));

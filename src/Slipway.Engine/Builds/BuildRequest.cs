@@ -62,6 +62,9 @@ public sealed record BuildRequest
     /// <summary>Where to put the cache of this build.</summary>
     public IReadOnlyList<CacheLocation> CacheExports { get; init; } = [];
 
+    /// <summary>What is told of the result in its index.</summary>
+    public AttestationRequest Attestations { get; init; } = new();
+
     /// <summary>Nothing here: the result stays in the cache only.</summary>
     public IReadOnlyList<BuildOutput> Outputs { get; init; } = [];
 

@@ -5,6 +5,7 @@ using Slipway.Build.Context;
 using Slipway.Build.Graph;
 using Slipway.Build.Solving;
 using Slipway.Build.Syntax;
+using Slipway.Engine.Builds.Attestations;
 using Slipway.Engine.Builds.Exchange;
 using Slipway.Engine.Builds.Outputs;
 using Slipway.Engine.Builds.Sources;
@@ -64,6 +65,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
     private async Task<BuildResult> BuildAsync(BuildRequest request, IBuildProgress progress, CancellationTokenSource stop)
     {
         CancellationToken cancellationToken = stop.Token;
+        DateTimeOffset started = services.Time.GetUtcNow();
         ResultWriter.Check(request);
         using BuildReport report = new(progress, services.Time, stop);
         using RemoteSources remotes = new();
@@ -83,7 +85,10 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
             }
 
             states = exchange.HasInlineExport ? [.. states.Select(state => state with { BuildCache = new CacheExport(steps).Inline(state.Layers) })] : states;
-            BuildResult result = await new ResultWriter(services, registries, request, ingest, report).WriteAsync([.. states.Zip(graphs, (state, graph) => new BuiltPlatform(graph.Platform, state))], cancellationToken);
+            Attestor? attestor = request.Attestations.IsEmpty ? null : new Attestor(
+                services, request, new BuildFacts(name, text, started, services.Time.GetUtcNow(), executor.Materials),
+                graphs.ToDictionary(graph => graph.Platform, IReadOnlySet<Platform> (graph) => graph.Stages.Select(stage => stage.Platform).ToHashSet()));
+            BuildResult result = await new ResultWriter(services, registries, request, ingest, report, attestor).WriteAsync([.. states.Zip(graphs, (state, graph) => new BuiltPlatform(graph.Platform, state))], cancellationToken);
             IReadOnlyDictionary<string, string> told = await exchange.ExportAsync(steps, cancellationToken);
             return told.Count == 0 ? result : result with { Metadata = new Dictionary<string, string>(result.Metadata.Concat(told)) };
         }

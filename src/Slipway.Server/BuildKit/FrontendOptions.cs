@@ -70,6 +70,9 @@ internal sealed class FrontendOptions(IReadOnlyDictionary<string, string> option
     /// <summary>Of everything that is made; null: the time it is.</summary>
     public DateTimeOffset? SourceDate => Slipway.Engine.Builds.SourceDate.Of(Arguments);
 
+    /// <exception cref="EngineException">InvalidParameter.</exception>
+    public AttestationRequest Attestations => AttestationRequest.Parse(options.GetValueOrDefault("attest:provenance"), options.GetValueOrDefault("attest:sbom"));
+
     /// <summary>Registries that the classic option <c>--cache-from</c> names.</summary>
     public IReadOnlyList<string> CacheFrom => Commas("cache-from");
 

@@ -24,7 +24,7 @@ internal sealed class GatewayService(IDaemon daemon, BuildJobs jobs)
     private static readonly string[] s_graphAbilities =
     [
         "constraints", "exec.cgroup", "exec.meta.base", "exec.meta.cgroup.parent", "exec.meta.network", "exec.meta.security", "exec.meta.ulimit", "exec.mount.bind",
-        "exec.mount.cache", "exec.mount.cache.sharing", "exec.mount.secret", "exec.mount.ssh", "exec.mount.tmpfs", "exporter.multiple", "exporter.sourcedateepoch",
+        "exec.mount.cache", "exec.mount.cache.sharing", "exec.mount.secret", "exec.mount.ssh", "exec.mount.tmpfs", "exporter.image.attestations", "exporter.multiple", "exporter.sourcedateepoch",
         "file.base", "meta.description", "platform", "source.git", "source.http", "source.image", "source.image.resolvemode", "source.local",
         "source.local.excludepatterns", "source.local.followpaths", "source.local.includepatterns", "source.local.sessionid", "source.local.sharedkeyhint",
     ];

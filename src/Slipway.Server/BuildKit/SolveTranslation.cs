@@ -67,6 +67,7 @@ internal sealed class SolveTranslation(BuildJobs jobs, ContextStore contexts, Ti
             Stores = session is null ? null : new SessionStores(session),
             CacheImports = Imports(solve, frontend, options),
             CacheExports = Exports(solve, options),
+            Attestations = options.Attestations,
             Outputs = SolveOutputs.Translate(solve, session),
         };
         return new TranslatedBuild(request, dockerfile);

@@ -11,6 +11,7 @@ namespace Slipway.Storage.Images;
 /// <param name="Files">Its manifest, and the blobs that this names.</param>
 internal sealed partial record ArchivedReferrer(Descriptor Descriptor, Digest About, bool IsListed, IReadOnlyList<ArchiveFile> Files)
 {
+    private const string ReferenceTypeAnnotation = "vnd.docker.reference.type";
     private const string ReferenceDigestAnnotation = "vnd.docker.reference.digest";
 
     /// <summary>What an entry of an index is about: its subject (image-spec, manifest.md), BuildKit's annotation, or the tag that cosign makes of the digest; null for nothing.</summary>
@@ -27,6 +28,9 @@ internal sealed partial record ArchivedReferrer(Descriptor Descriptor, Digest Ab
         var parts = (manifest.Layers ?? []).Append(manifest.Config).Where(part => !part.Digest.IsNone && archive.Contains(ImageArchive.BlobPrefix + part.Digest.Hex));
         return new ArchivedReferrer(descriptor, about, isListed, [file, .. parts.Select(part => archive.GetBlob(part.Digest)).Where(part => part.Blob is not null)]);
     }
+
+    /// <summary>Whether an entry of an index is what BuildKit tells of another.</summary>
+    public static bool IsAttestation(Descriptor descriptor) => descriptor.Annotations?.GetValueOrDefault(ReferenceTypeAnnotation) == "attestation-manifest";
 
     /// <summary>None for what is about nothing.</summary>
     public static Digest SubjectOf(Descriptor descriptor, Manifest manifest) =>

@@ -56,9 +56,17 @@ public sealed record IngestedImage
     /// <summary>Names to give: tags, and <c>name@digest</c> of manifest or index.</summary>
     public required IReadOnlyList<Reference> Names { get; init; }
 
+    /// <summary>What is told of the image in the index.</summary>
+    public IReadOnlyList<IngestedReferrer> Referrers { get; init; } = [];
+
     /// <summary>The repository whose registry has the blobs, or null; remembered so that blobs can be mounted or fetched again.</summary>
     public Reference? Source { get; init; }
 }
+
+/// <summary>Something about an image that its index lists: an attestation.</summary>
+/// <param name="Manifest">With the descriptor of the index.</param>
+/// <param name="Blobs">What the manifest names.</param>
+public sealed record IngestedReferrer(ImageContent Manifest, IReadOnlyList<ImageContent> Blobs);
 
 /// <summary>A small document with its descriptor, byte for byte.</summary>
 public sealed record ImageContent(Descriptor Descriptor, ReadOnlyMemory<byte> Content);

@@ -37,6 +37,11 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
 
             if (index is not null && areStored)
             {
+                foreach (var attestation in index.About)
+                {
+                    await AddAttestationAsync(draft, attestation, cancellationToken).ConfigureAwait(false);
+                }
+
                 draft.Documents.Add(index.Content);
             }
 
@@ -80,11 +85,28 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             return null;
         }
 
-        var manifests = (index.Manifests ?? []).Select(descriptor => TryRead(descriptor.Digest)).ToList();
+        // What is about images goes with them where all of it is here.
+        var about = (index.Manifests ?? []).Where(ArchivedReferrer.IsAttestation).Select(descriptor => TryRead(descriptor.Digest)).ToList();
+        var manifests = (index.Manifests ?? []).Where(descriptor => !ArchivedReferrer.IsAttestation(descriptor)).Select(descriptor => TryRead(descriptor.Digest)).ToList();
         var images = entries.Select(entry => entry.Image.Id).ToHashSet();
-        return manifests.All(manifest => manifest is not null && ImageDocument.Parse(manifest.Content.Span) is ImageDocument.OfManifest { Value: var value } && images.Contains(value.Config.Digest))
-            ? new StoredIndex(document, [.. manifests.OfType<ImageContent>()])
+        return about.TrueForAll(attestation => attestation is not null && PartsOf(attestation).All(part => content.Contains(part.Digest))) && manifests.All(manifest => manifest is not null && ImageDocument.Parse(manifest.Content.Span) is ImageDocument.OfManifest { Value: var value } && images.Contains(value.Config.Digest))
+            ? new StoredIndex(document, [.. manifests.OfType<ImageContent>()], [.. about.OfType<ImageContent>()])
             : null;
+    }
+
+    private static IEnumerable<Descriptor> PartsOf(ImageContent attestation) =>
+        ImageDocument.Parse(attestation.Content.Span) is ImageDocument.OfManifest { Value: var manifest } ? (manifest.Layers ?? []).Prepend(manifest.Config) : [];
+
+    private async Task AddAttestationAsync(Draft draft, ImageContent attestation, CancellationToken cancellationToken)
+    {
+        foreach (var part in PartsOf(attestation))
+        {
+            Pin(draft, part.Digest);
+            draft.Add(new StoredBlob(part, default, await SourcesAsync(part.Digest, cancellationToken).ConfigureAwait(false), () => content.OpenRead(part.Digest)));
+        }
+
+        Pin(draft, attestation.Descriptor.Digest);
+        draft.Documents.Add(attestation);
     }
 
     /// <returns>Whether the image goes with a manifest it came with.</returns>
@@ -275,7 +297,8 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
         return new ImageContent(new Descriptor { MediaType = ImageDocument.MediaTypeOf(document), Digest = digest, Size = document.Length }, document);
     }
 
-    private sealed record StoredIndex(ImageContent Content, IReadOnlyList<ImageContent> Manifests);
+    /// <param name="About">Attestations of the images.</param>
+    private sealed record StoredIndex(ImageContent Content, IReadOnlyList<ImageContent> Manifests, IReadOnlyList<ImageContent> About);
 
     private sealed class Draft
     {

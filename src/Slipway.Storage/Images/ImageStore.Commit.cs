@@ -83,7 +83,8 @@ internal sealed partial class ImageStore
             lineage.Add(new StoredLayer(new Layer(parent, diffId, _layers.SizeOf(parent)), documents.Manifest?.Layers?[i].Digest ?? diffId));
         }
 
-        ImageContent[] contents = [.. new[] { new ImageContent(new Descriptor { Digest = documents.ImageId, Size = image.Config.Length }, image.Config), image.Manifest, image.Index }.OfType<ImageContent>()];
+        ImageContent[] contents = [.. new[] { new ImageContent(new Descriptor { Digest = documents.ImageId, Size = image.Config.Length }, image.Config), image.Manifest, image.Index }.OfType<ImageContent>(), .. image.Referrers.Select(referrer => referrer.Manifest)];
+        ImageContent[] parts = [.. image.Referrers.SelectMany(referrer => referrer.Blobs)];
         await ChangeAsync(
             async () =>
             {
@@ -103,9 +104,12 @@ internal sealed partial class ImageStore
                 await WriteAsync(
                     connection =>
                     {
-                        DocumentJournal.Add(connection, _content, [.. contents.Select(document => document.Content)]);
-                        BlobRow[] blobs = [.. contents.Select(document => new BlobRow(document.Descriptor.Digest, document.Descriptor.Size, document.Descriptor.MediaType))];
-                        ImageRows.Insert(connection, new ImageRow(documents.ImageId, image.Config.ToArray(), image.Manifest?.Descriptor.Digest ?? default, lineage, blobs));
+                        DocumentJournal.Add(connection, _content, [.. contents.Concat(parts).Select(document => document.Content)]);
+                        BlobRow[] blobs = [.. contents.Select(document => new BlobRow(document.Descriptor.Digest, document.Descriptor.Size, document.Descriptor.MediaType)), .. parts.Select(part => new BlobRow(part.Descriptor.Digest, part.Descriptor.Size))];
+                        ImageRows.Insert(connection, new ImageRow(documents.ImageId, image.Config.ToArray(), image.Manifest?.Descriptor.Digest ?? default, lineage, blobs)
+                        {
+                            Referrers = [.. image.Referrers.Select(referrer => new ReferrerRow(referrer.Manifest.Descriptor, IsListed: false))],
+                        });
                         foreach (var layer in lineage)
                         {
                             LayerRows.EndHold(connection, layer.Layer.ChainId);

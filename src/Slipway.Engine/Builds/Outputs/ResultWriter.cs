@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Build.Solving;
+using Slipway.Engine.Builds.Attestations;
 using Slipway.Engine.Images.Registries;
 using Slipway.Oci;
 using Slipway.Storage.Images;
@@ -8,13 +9,13 @@ using Slipway.Storage.Images;
 namespace Slipway.Engine.Builds.Outputs;
 
 /// <summary>Puts what a build made where it is wanted.</summary>
-internal sealed class ResultWriter(EngineServices services, IRegistries registries, BuildRequest request, IImageIngest ingest, BuildReport report)
+internal sealed class ResultWriter(EngineServices services, IRegistries registries, BuildRequest request, IImageIngest ingest, BuildReport report, Attestor? attestor)
 {
     /// <summary>Whether the outputs can have what is asked for, before anything is built.</summary>
     /// <exception cref="EngineException">InvalidParameter.</exception>
     public static void Check(BuildRequest request)
     {
-        if (request.Platforms.Count > 1 && request.Outputs.OfType<ArchiveOutput>().Any(output => output.Format == ArchiveFormat.Docker))
+        if ((request.Platforms.Count > 1 || !request.Attestations.IsEmpty) && request.Outputs.OfType<ArchiveOutput>().Any(output => output.Format == ArchiveFormat.Docker))
         {
             throw new EngineException(ErrorKind.InvalidParameter, "docker exporter does not currently support exporting manifest lists");
         }
@@ -23,8 +24,8 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
     /// <param name="built">In the order they were asked for.</param>
     public async Task<BuildResult> WriteAsync(IReadOnlyList<BuiltPlatform> built, CancellationToken cancellationToken)
     {
-        // An image of one platform gets a manifest when it is pushed; of several the index is the image.
-        bool isIndex = built.Count > 1;
+        // An image of one platform gets a manifest when it is pushed; of several, or with what is told of it, the index is the image.
+        bool isIndex = built.Count > 1 || attestor is not null;
         await using AssembledImage? assembled = isIndex && request.Outputs.Any(IsImage) ? await AssembleAsync(built, cancellationToken) : null;
         StageState main = (built.FirstOrDefault(one => one.State.Platform.RunsOn(Platform.Host)) ?? built[0]).State;
         byte[] config = main.Document();
@@ -61,10 +62,15 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
     private Task<AssembledImage> AssembleAsync(IReadOnlyList<BuiltPlatform> built, CancellationToken cancellationToken) => report.InternalAsync("compressing layers", async vertex =>
     {
         DateTimeOffset started = services.Time.GetUtcNow();
-        AssembledImage assembled = await AssembledImage.CreateAsync(built, services.Data.Images, cancellationToken);
+        AssembledImage assembled = await AssembledImage.CreateAsync(built, services.Data.Images, attestor, cancellationToken);
         foreach (ImageContent manifest in assembled.Platforms.Select(platform => platform.Manifest))
         {
             await report.DoneAsync(vertex, $"exporting manifest {manifest.Descriptor.Digest}", started);
+        }
+
+        foreach (ImageAttestation told in assembled.Platforms.Select(platform => platform.Attestation).OfType<ImageAttestation>())
+        {
+            await report.DoneAsync(vertex, $"exporting attestation manifest {told.Manifest.Descriptor.Digest}", started);
         }
 
         await report.DoneAsync(vertex, $"exporting manifest list {assembled.Index.Descriptor.Digest}", started);
@@ -124,7 +130,16 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
     {
         foreach (AssembledPlatform platform in assembled.Platforms)
         {
-            await ingest.CommitAsync(new IngestedImage { Config = platform.Config.Content, Manifest = platform.Manifest, Index = assembled.Index, Names = names }, cancellationToken);
+            await ingest.CommitAsync(
+                new IngestedImage
+                {
+                    Config = platform.Config.Content,
+                    Manifest = platform.Manifest,
+                    Index = assembled.Index,
+                    Names = names,
+                    Referrers = platform.Attestation is { } told ? [new IngestedReferrer(told.Manifest, [told.Config, .. told.Statements])] : [],
+                },
+                cancellationToken);
         }
 
         Digest[] ids = [.. assembled.Platforms.Select(platform => platform.Config.Descriptor.Digest)];

@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Slipway.Build.Context;
 using Slipway.Build.Solving;
 using Slipway.Build.Syntax;
+using Slipway.Engine.Builds.Attestations;
 using Slipway.Engine.Builds.Sources;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Images.Registries;
@@ -28,7 +29,11 @@ internal sealed class StepExecutor(
     BuildReport report) : IStepExecutor
 {
     private readonly SpoolDirectory _spools = new(services.Options.DataRoot);
+    private readonly ConcurrentBag<BuildMaterial> _materials = [];
     private readonly ConcurrentDictionary<string, Lazy<Task<BaseImage>>> _images = new(StringComparer.Ordinal);
+
+    /// <summary>Images that steps were made from, by name and platform.</summary>
+    public IReadOnlyList<BuildMaterial> Materials => [.. _materials.Distinct().OrderBy(material => material.Name, StringComparer.Ordinal).ThenBy(material => material.Platform.ToString(), StringComparer.Ordinal)];
 
     public bool TryHold(Digest chainId) => ingest.TryHold(chainId);
 
@@ -102,6 +107,7 @@ internal sealed class StepExecutor(
         }
 
         services.Data.Ledger.Touch(image.Id);
+        _materials.Add(new BuildMaterial(name, platform, image.ManifestDigest.IsNone ? image.Id : image.ManifestDigest));
         return new BaseImage(image.Id, image.Config, [.. image.Layers.Select(layer => new BuiltLayer(layer.ChainId, layer.DiffId, layer.Size))]);
     }
 
