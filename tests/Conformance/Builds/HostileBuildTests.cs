@@ -1,3 +1,5 @@
+using System.Formats.Tar;
+using System.IO.Compression;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Conformance.Builds;
@@ -109,6 +111,26 @@ public sealed class HostileBuildTests(SharedEngine engine) : BuildTest(engine)
     {
         var lines = string.Concat(Enumerable.Range(1, 30).Select(i => $"{keyword} A{i}={string.Concat(Enumerable.Repeat($"$A{i - 1}", 10))}\n"));
         (await Build(inStage ? $"FROM alpine\n{keyword} A0=xxxxxxxxxx\n{lines}RUN true" : $"ARG A0=xxxxxxxxxx\n{lines}FROM alpine")).Exited(1).Says("replaced by too much text");
+    }
+
+    [Fact]
+    public async Task A_Dockerfile_of_a_gigabyte_ends_its_build()
+    {
+        var archive = $"{Folder()}/context.tar.gz";
+        await using (var file = File.Create(archive))
+        {
+            await using GZipStream gzip = new(file, CompressionLevel.Fastest);
+            await using TarWriter tar = new(gzip);
+
+            // A megabyte in the archive, and no block on the disk: only who reads it has a gigabyte.
+            await using var dockerfile = File.Create($"{Path.GetDirectoryName(archive)}/Dockerfile");
+            dockerfile.SetLength(1L << 30);
+            await tar.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, "Dockerfile") { DataStream = dockerfile }, Cancellation);
+        }
+
+        await using var context = File.OpenRead(archive);
+        (await Programs.Run(Docker.Path, ["build", "-"], context, environment: Variables)).Exited(1).Says("Dockerfile has more than 67108864 bytes");
+        await Docker.Ok("version");
     }
 
     [Fact]
