@@ -245,11 +245,11 @@ public sealed class BridgeNetwork : IDefaultNetwork
         IPAddress target = (endpoint.Info.Ipv6 ?? endpoint.Info.Ipv4)!.Address;
         foreach (PortReservation reservation in endpoint.Reservations)
         {
-            reservation.StartForwarding(target, () => MakeHostSocketAsync(target.AddressFamily));
+            reservation.StartForwarding(target, type => MakeHostSocketAsync(target.AddressFamily, type));
         }
     }
 
     /// <summary>A socket belongs to the namespace of the thread that makes it.</summary>
-    private Task<Socket> MakeHostSocketAsync(AddressFamily family) =>
-        _host.RunAsync(() => new Socket(family, SocketType.Stream, ProtocolType.Tcp), CancellationToken.None);
+    private Task<Socket> MakeHostSocketAsync(AddressFamily family, SocketType type) =>
+        _host.RunAsync(() => new Socket(family, type, type == SocketType.Stream ? ProtocolType.Tcp : ProtocolType.Udp), CancellationToken.None);
 }

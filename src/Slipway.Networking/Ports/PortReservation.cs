@@ -10,8 +10,11 @@ namespace Slipway.Networking;
 /// </summary>
 internal sealed class PortReservation : IDisposable
 {
+    /// <summary>Of datagrams that wait to be carried. The kernel doubles it (socket(7), SO_RCVBUF), to what a socket has by default.</summary>
+    private const int ForwardedBytes = 106496;
+
     private readonly Socket _socket;
-    private Ipv6Forwarder? _forwarder;
+    private IDisposable? _forwarder;
 
     private PortReservation(PublishedPort port, Socket socket)
     {
@@ -41,7 +44,7 @@ internal sealed class PortReservation : IDisposable
             }
             else
             {
-                // Datagrams that reach it were meant for a container that is gone: few are kept, none is read.
+                // Datagrams that reach it were meant for a container that is gone, unless they are forwarded: few are kept, none is read.
                 socket.ReceiveBufferSize = 0;
                 socket.Bind(new IPEndPoint(port.HostAddress, port.HostPort));
             }
@@ -55,13 +58,24 @@ internal sealed class PortReservation : IDisposable
         }
     }
 
-    /// <summary>For IPv6 TCP, where rules do not redirect everything to a container: accepts connections and carries them. For others nothing happens.</summary>
-    /// <param name="makeSocket">Makes a stream socket of the container's family in the host's network namespace.</param>
-    public void StartForwarding(IPAddress container, Func<Task<Socket>> makeSocket)
+    /// <summary>For IPv6, where rules do not redirect everything to a container: takes connections and datagrams, and carries them. For others nothing happens.</summary>
+    /// <param name="makeSocket">Makes a socket of the container's family in the host's network namespace.</param>
+    public void StartForwarding(IPAddress container, Func<SocketType, Task<Socket>> makeSocket)
     {
-        if (Port.Protocol == PortProtocol.Tcp && Port.HostAddress.AddressFamily == AddressFamily.InterNetworkV6)
+        if (Port.HostAddress.AddressFamily != AddressFamily.InterNetworkV6 || _forwarder is not null)
         {
-            _forwarder ??= new Ipv6Forwarder(_socket, new IPEndPoint(container, Port.ContainerPort), makeSocket);
+            return;
+        }
+
+        IPEndPoint target = new(container, Port.ContainerPort);
+        if (Port.Protocol == PortProtocol.Tcp)
+        {
+            _forwarder = new Ipv6Forwarder(_socket, target, () => makeSocket(SocketType.Stream));
+        }
+        else if (Port.Protocol == PortProtocol.Udp)
+        {
+            _socket.ReceiveBufferSize = ForwardedBytes;
+            _forwarder = new Ipv6DatagramForwarder(_socket, target, makeSocket);
         }
     }
 

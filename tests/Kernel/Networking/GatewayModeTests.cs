@@ -128,17 +128,20 @@ public sealed class GatewayModeTests : IAsyncLifetime
     [Fact]
     public async Task From_a_trusted_interface_every_port_is_reached()
     {
-        await using BridgeNetwork network = _lab.Network(Options(GatewayMode.Nat) with { TrustedInterfaces = ["wan"] });
-        await network.EnsureAsync(None);
-        (EndpointInfo info, NamespaceThread server) = await _lab.RunAsync(network, "server");
-        await ServeAsync(server);
-        Assert.Equal("198.51.100.2", await NetworkLab.AskTcpAsync(_lab.Outside, info.Ipv4!.Address, 81));
-        Assert.Equal("2001:db8::2", await NetworkLab.AskTcpAsync(_lab.Outside, info.Ipv6!.Address, 81));
+        EndpointInfo info;
+        await using (BridgeNetwork network = _lab.Network(Options(GatewayMode.Nat) with { TrustedInterfaces = ["wan"] }))
+        {
+            await network.EnsureAsync(None);
+            (info, NamespaceThread server) = await _lab.RunAsync(network, "server");
+            await ServeAsync(server);
+            Assert.Equal("198.51.100.2", await NetworkLab.AskTcpAsync(_lab.Outside, info.Ipv4!.Address, 81));
+            Assert.Equal("2001:db8::2", await NetworkLab.AskTcpAsync(_lab.Outside, info.Ipv6!.Address, 81));
+        }
 
         // The next engine is told otherwise.
         await using BridgeNetwork next = _lab.Network(Options(GatewayMode.Nat));
         await next.EnsureAsync(None);
-        Assert.Equal("timeout", await NetworkLab.AskTcpAsync(_lab.Outside, info.Ipv4.Address, 81, seconds: 1));
+        Assert.Equal("timeout", await NetworkLab.AskTcpAsync(_lab.Outside, info.Ipv4!.Address, 81, seconds: 1));
     }
 
     [Fact]

@@ -65,6 +65,30 @@ public sealed class Ipv6PortTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_published_udp_port_answers_on_the_hosts_loopback_address_and_for_containers_without_IPv6()
+    {
+        await using BridgeNetwork network = _lab.Network(Dual);
+        await network.EnsureAsync(None);
+        (_, NamespaceThread server) = await _lab.RunAsync(network, "server", new PortRequest(PortProtocol.Udp, 53, HostPort: 5353));
+
+        // Nobody listens yet: the first is lost, as it would be without us, and those that follow are not.
+        Assert.Equal("timeout", await NetworkLab.AskUdpAsync(_lab.Host, IPAddress.IPv6Loopback, 5353));
+        await _lab.ServeUdpAsync(server, new IPEndPoint(IPAddress.IPv6Any, 53), "server ");
+        string[] answers = await Task.WhenAll(Enumerable.Range(0, 20).Select(_ => NetworkLab.AskUdpAsync(_lab.Host, IPAddress.IPv6Loopback, 5353)));
+        Assert.All(answers, answer => Assert.Equal("server fd00:5::1", answer));
+        Assert.Equal("server 2001:db8::2", await NetworkLab.AskUdpAsync(_lab.Outside, NetworkLab.HostAddress6, 5353));
+        await network.DetachAsync("server", None);
+        Assert.NotEqual("server fd00:5::1", await NetworkLab.AskUdpAsync(_lab.Host, IPAddress.IPv6Loopback, 5353));
+
+        await using BridgeNetwork four = _lab.Network(new BridgeOptions { BridgeName = "br-four", PoolSize = 0, IsolatedPoolSize = 0, Address = (IPAddress.Parse("10.99.0.1"), 24) });
+        await four.EnsureAsync(None);
+        (_, NamespaceThread old) = await _lab.RunAsync(four, "old", new PortRequest(PortProtocol.Udp, 53, HostPort: 5454));
+        await _lab.ServeUdpAsync(old, new IPEndPoint(IPAddress.Any, 53), "old ");
+        Assert.Equal("old 10.99.0.1", await NetworkLab.AskUdpAsync(_lab.Outside, NetworkLab.HostAddress6, 5454));
+        Assert.Equal("old 10.99.0.1", await NetworkLab.AskUdpAsync(_lab.Host, IPAddress.IPv6Loopback, 5454));
+    }
+
+    [Fact]
     public async Task Ports_answer_while_there_is_no_engine_and_are_kept_by_the_next()
     {
         EndpointInfo info;
