@@ -106,6 +106,9 @@ internal sealed class BuildInputs : IDisposable
         string type = values.GetValueOrDefault("type") ?? (values.ContainsKey("dest") ? "local" : "image");
         string? destination = values.GetValueOrDefault("dest");
         int place = Request.Exporters.Count;
+
+        // A layout in a folder is unpacked by this side too.
+        bool isFolder = type == "local" || (type == "oci" && values.Remove("tar", out string? tar) && tar is "false" or "0");
         if (type == "registry")
         {
             (type, values["push"]) = ("image", "true");
@@ -126,8 +129,8 @@ internal sealed class BuildInputs : IDisposable
         Request.Exporters.Add(exporter);
         switch (type)
         {
-            case "local":
-                string folder = Directory.CreateDirectory(destination ?? throw new CommandException("dest is required for local exporter", 1)).FullName;
+            case "local" or "oci" when isFolder:
+                string folder = Directory.CreateDirectory(destination ?? throw new CommandException($"dest is required for {type} exporter", 1)).FullName;
                 Resources.Outputs[place] = (archive, cancellationToken) => LocalFiles.UnpackAsync(folder, archive, "", null, keepOwner: false, cancellationToken);
                 break;
             case "tar" or "docker" or "oci":

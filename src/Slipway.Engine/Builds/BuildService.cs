@@ -67,6 +67,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         CancellationToken cancellationToken = stop.Token;
         DateTimeOffset started = services.Time.GetUtcNow();
         ResultWriter.Check(request);
+        CacheExchange.Check(request);
         using BuildReport report = new(progress, services.Time, stop);
         using RemoteSources remotes = new();
         await using BuildContexts contexts = new(services, request, remotes, report);

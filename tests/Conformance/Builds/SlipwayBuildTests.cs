@@ -87,6 +87,13 @@ public sealed class SlipwayBuildTests(SharedEngine engine) : BuildTest(engine)
 
         (await SlipwayBuild("-o", $"type=oci,dest={folder}/oci.tar")).Ok();
         Assert.Contains("oci-layout", (await Programs.Run("tar", ["-tf", $"{folder}/oci.tar"])).Ok().Lines);
+
+        (await SlipwayBuild("-o", $"type=oci,tar=false,dest={folder}/layout")).Ok();
+        Assert.Equal(["blobs", "index.json", "oci-layout"], Directory.EnumerateFileSystemEntries($"{folder}/layout").Select(Path.GetFileName).Intersect(["blobs", "index.json", "oci-layout"]).Order(StringComparer.Ordinal));
+
+        // Told before the first step.
+        var refused = (await SlipwayBuild("--cache-to", "type=nosuch")).Exited(1).Says("unknown cache exporter: \"nosuch\"");
+        Assert.DoesNotContain("COPY a.txt", refused.Error, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(Context).Select(Path.GetFileName).Except(["a.txt", "Dockerfile"]));
     }
 

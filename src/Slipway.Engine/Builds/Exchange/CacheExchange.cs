@@ -15,6 +15,16 @@ internal sealed class CacheExchange(EngineServices services, BuildRequest reques
 
     public bool HasInlineExport => request.CacheExports.Any(export => export.Type == "inline");
 
+    /// <summary>Whether there is an exporter of each kind that is asked for, before anything is built.</summary>
+    /// <exception cref="EngineException">InvalidParameter.</exception>
+    public static void Check(BuildRequest request)
+    {
+        if (request.CacheExports.FirstOrDefault(export => export.Type is not ("inline" or "registry" or "local")) is { } unknown)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"unknown cache exporter: \"{unknown.Type}\"; inline, registry and local are known");
+        }
+    }
+
     /// <summary>Reads what is to be imported. A cache that is not there is told, and does no harm.</summary>
     public async Task<IReadOnlyList<ImportedCache>> ImportAsync(CancellationToken cancellationToken)
     {
