@@ -5,15 +5,10 @@ using Slipway.Tests.Harness;
 namespace Slipway.Tests.Faults;
 
 /// <summary>Builds that end at a random instant: the client leaves, or the engine, the supervisor or both are killed.</summary>
-public sealed partial class BuildKilledTests() : FaultTest("bkill")
+public sealed partial class BuildKilledTests() : BuildFaultTest("bkill")
 {
     private const int InCi = 4;
     private const int Steps = 6;
-
-    /// <summary>Seconds that nobody else sleeps: what is left of a build's steps is found by them.</summary>
-    private readonly string _marker = $"98765.{Random.Shared.Next(100000, 999999)}";
-
-    private readonly string _context = Directory.CreateTempSubdirectory("slipway-test-").FullName;
 
     private Dictionary<string, string> Variables => new(Docker.Variables) { ["DOCKER_BUILDKIT"] = "0" };
 
@@ -21,19 +16,19 @@ public sealed partial class BuildKilledTests() : FaultTest("bkill")
     /// Steps that write layers, in a line that can be counted; beside them a stage that holds a cache, binds another stage, and ends by nobody's request but a kill.
     /// </summary>
     private void Write(int round) => File.WriteAllText(
-        $"{_context}/Dockerfile",
+        $"{Context}/Dockerfile",
         $"""
         FROM alpine AS line
         {string.Concat(Enumerable.Range(0, Steps).Select(i => $"RUN head -c 300000 /dev/urandom > /file{i}; echo {round}\n"))}
         FROM alpine AS long
         RUN --mount=type=cache,target=/cache,sharing=locked --mount=type=tmpfs,target=/scratch \
             --mount=type=bind,from=alpine,target=/other,rw \
-            trap '' TERM INT; echo {round} > /cache/file; echo > /other/file; setsid sleep {_marker} & sleep {_marker}
+            trap '' TERM INT; echo {round} > /cache/file; echo > /other/file; setsid sleep {Marker} & sleep {Marker}
         FROM line
         COPY --from=long / /long/
         """);
 
-    private Task<CliResult> BuildLine() => Programs.Run(Docker.Path, ["build", "--target", "line", _context], environment: Variables);
+    private Task<CliResult> BuildLine() => Programs.Run(Docker.Path, ["build", "--target", "line", Context], environment: Variables);
 
     [Theory]
     [InlineData(true, false)]
@@ -47,7 +42,7 @@ public sealed partial class BuildKilledTests() : FaultTest("bkill")
         for (var round = 0; round < Rounds.Of(InCi); round++)
         {
             Write(round);
-            using var build = Programs.Start(Docker.Path, ["build", _context], Variables);
+            using var build = Programs.Start(Docker.Path, ["build", Context], Variables);
             var output = build.StandardOutput.ReadToEndAsync(Cancellation);
             _ = build.StandardError.ReadToEndAsync(Cancellation);
             await Task.Delay(random.Next(900), Cancellation);
@@ -81,7 +76,6 @@ public sealed partial class BuildKilledTests() : FaultTest("bkill")
         await NothingIsKept();
         (await Footprint.Settled(Engine, before)).EqualTo(before);
         Assert.Empty(await Footprint.Traces(Engine, ids));
-        Directory.Delete(_context, recursive: true);
     }
 
     [Fact]
@@ -94,7 +88,7 @@ public sealed partial class BuildKilledTests() : FaultTest("bkill")
         {
             Write(round);
             // Whoever started the tests in the background had the shell ignore the signal for all of them.
-            using var build = Programs.Start("env", ["--default-signal=INT", Docker.Path, "build", _context], Variables);
+            using var build = Programs.Start("env", ["--default-signal=INT", Docker.Path, "build", Context], Variables);
             var output = build.StandardOutput.ReadToEndAsync(Cancellation);
             _ = build.StandardError.ReadToEndAsync(Cancellation);
             await Task.Delay(random.Next(700), Cancellation);
@@ -105,12 +99,11 @@ public sealed partial class BuildKilledTests() : FaultTest("bkill")
         }
 
         // The cache that a step had locked is free again.
-        File.WriteAllText($"{_context}/Dockerfile", "FROM alpine\nRUN --mount=type=cache,target=/cache,sharing=locked cat /cache/file");
-        (await Programs.Run(Docker.Path, ["build", _context], environment: Variables)).Ok();
+        File.WriteAllText($"{Context}/Dockerfile", "FROM alpine\nRUN --mount=type=cache,target=/cache,sharing=locked cat /cache/file");
+        (await Programs.Run(Docker.Path, ["build", Context], environment: Variables)).Ok();
         await NothingIsKept();
         (await Footprint.Settled(Engine, before)).EqualTo(before);
         Assert.Empty(await Footprint.Traces(Engine, ids));
-        Directory.Delete(_context, recursive: true);
     }
 
     /// <summary>Steps of the stage <c>line</c> whose image the client was told of: they were stored before. Those that never began are not told of at all.</summary>
@@ -119,60 +112,6 @@ public sealed partial class BuildKilledTests() : FaultTest("bkill")
         // What stands before the first step, then each step's number and what was told of it; the first step is FROM.
         var parts = Step().Split(output);
         return Enumerable.Range(0, parts.Length / 2).Count(i => int.Parse(parts[(2 * i) + 1], CultureInfo.InvariantCulture) is > 1 and <= Steps + 1 && Made().IsMatch(parts[(2 * i) + 2]));
-    }
-
-    /// <summary>No process of a step, and no control group and mount that one had; soon, since the kernel takes its time.</summary>
-    private async Task NothingRuns(string where, IReadOnlyCollection<string> ids)
-    {
-        string[] left = [];
-        for (var clock = System.Diagnostics.Stopwatch.StartNew(); clock.Elapsed < Programs.Limit(20); await Task.Delay(50, Cancellation))
-        {
-            left = [.. Processes(), .. await Footprint.Traces(Engine, ids)];
-            if (left.Length == 0)
-            {
-                return;
-            }
-        }
-
-        Assert.Fail($"{where}: left are {string.Join(", ", left)}");
-    }
-
-    private IEnumerable<string> Processes()
-    {
-        foreach (var folder in Directory.EnumerateDirectories("/proc").Where(folder => Path.GetFileName(folder).All(char.IsAsciiDigit)))
-        {
-            string command;
-            try
-            {
-                command = File.ReadAllText($"{folder}/cmdline");
-            }
-            catch (IOException)
-            {
-                continue; // It ended meanwhile.
-            }
-
-            if (command.StartsWith("sleep\0", StringComparison.Ordinal) && command.Contains(_marker, StringComparison.Ordinal))
-            {
-                yield return $"{folder} {command.Replace('\0', ' ')}";
-            }
-        }
-    }
-
-    /// <summary>The cache is all that builds leave: without it there is the layer of the base, and nothing unfinished.</summary>
-    private async Task NothingIsKept()
-    {
-        (await Docker.Run("builder", "prune", "-af")).Ok();
-        await Docker.Ok("image", "prune", "-f");
-        await Docker.Until(sizes => sizes.Contains("Build Cache 0B", StringComparison.Ordinal), ["system", "df", "--format", "{{.Type}} {{.Size}}"]);
-        await TemporaryFolderEmpties();
-        for (var clock = System.Diagnostics.Stopwatch.StartNew(); Layers().Length > 1 && clock.Elapsed < Programs.Limit(20);)
-        {
-            await Task.Delay(50, Cancellation);
-        }
-
-        Assert.Single(Layers());
-
-        string[] Layers() => Directory.GetDirectories(Path.Combine(Engine.DataRoot, "layers"));
     }
 
     [GeneratedRegex(@"^ ---> Running in ([0-9a-f]{12})", RegexOptions.Multiline)]
