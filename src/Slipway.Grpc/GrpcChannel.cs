@@ -20,8 +20,7 @@ public sealed class GrpcChannel : IAsyncDisposable
         string path, IMessage request, MessageParser<TResponse> parser, CancellationToken cancellationToken) where TResponse : class, IMessage<TResponse>
     {
         await using GrpcStream<TResponse> stream = await OpenAsync(path, parser, [], cancellationToken);
-        await stream.WriteAsync(request);
-        await stream.CompleteAsync();
+        await stream.WriteLastAsync(request);
         TResponse? response = await stream.ReadAsync();
         if (response is null || await stream.ReadAsync() is not null)
         {

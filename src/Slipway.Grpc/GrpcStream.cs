@@ -23,19 +23,11 @@ public sealed class GrpcStream<TResponse> : IAsyncDisposable where TResponse : c
 
     /// <summary>Sends a message; not to be called from two sides at once.</summary>
     /// <exception cref="GrpcException">The call has ended, or the connection is gone.</exception>
-    public async Task WriteAsync(IMessage message)
-    {
-        _outgoing.ResetWrittenCount();
-        MessageFrames.Write(_outgoing, message);
-        try
-        {
-            await _stream.WriteAsync(_outgoing.WrittenMemory, isLast: false, _cancellationToken);
-        }
-        catch (IOException error)
-        {
-            throw await EndAsync(error);
-        }
-    }
+    public Task WriteAsync(IMessage message) => SendAsync(message, isLast: false);
+
+    /// <summary>Sends the only message of a call, or its last: whoever answers at once may take nothing after it, not even that there is none.</summary>
+    /// <exception cref="GrpcException">The call has ended, or the connection is gone.</exception>
+    public Task WriteLastAsync(IMessage message) => SendAsync(message, isLast: true);
 
     /// <summary>No more will be sent.</summary>
     public async Task CompleteAsync()
@@ -43,6 +35,20 @@ public sealed class GrpcStream<TResponse> : IAsyncDisposable where TResponse : c
         try
         {
             await _stream.WriteAsync(default, isLast: true, _cancellationToken);
+        }
+        catch (IOException)
+        {
+            // The other end has answered without waiting for this, which is its right, or is gone: reading tells which.
+        }
+    }
+
+    private async Task SendAsync(IMessage message, bool isLast)
+    {
+        _outgoing.ResetWrittenCount();
+        MessageFrames.Write(_outgoing, message);
+        try
+        {
+            await _stream.WriteAsync(_outgoing.WrittenMemory, isLast, _cancellationToken);
         }
         catch (IOException error)
         {

@@ -53,6 +53,7 @@ public sealed class DataRoot : IAsyncDisposable
         Events = new EventTable(_database);
         Values = new KeyValueTable(_database);
         _builds = new BuildCacheTable(_database, _layers, _images.CollectAsync);
+        BuildHistory = new BuildHistoryStore(root, _database);
     }
 
     /// <summary>Absolute path of the directory.</summary>
@@ -81,6 +82,8 @@ public sealed class DataRoot : IAsyncDisposable
     public IKeyValueTable Values { get; }
 
     public IBuildCacheTable Builds => _builds;
+
+    public IBuildHistoryStore BuildHistory { get; }
 
     /// <summary>Opens a data root, makes it where it is missing, and removes what an interrupted run left behind.</summary>
     /// <exception cref="StorageException">Conflict: another engine has it open; System: it cannot be used.</exception>

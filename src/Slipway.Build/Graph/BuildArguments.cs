@@ -42,6 +42,9 @@ public sealed class BuildArguments
     /// <summary>Names that every instruction knows without a declaration.</summary>
     internal static IReadOnlyList<string> ProxyNames => s_proxies;
 
+    /// <summary>Whether a name is that of a proxy, whose value may have a password.</summary>
+    public static bool IsProxy(string name) => s_proxies.Contains(name);
+
     /// <summary>What is given and was declared nowhere: most likely mistyped.</summary>
     public static IEnumerable<string> Unused(IReadOnlyDictionary<string, string?> given, IReadOnlySet<string> declared) =>
         given.Keys.Where(name => !declared.Contains(name) && !s_proxies.Contains(name) && !IsForTheBuilder(name)).Order(StringComparer.Ordinal);

@@ -38,7 +38,7 @@ public sealed class BuildClient(Func<string, IReadOnlyList<KeyValuePair<string, 
         {
             await using GrpcChannel channel = new(await upgrade("/grpc", [], cancellationToken));
             await channel.StartAsync(cancellationToken);
-            Task watching = WatchAsync(channel, request.Ref, progress, cancellationToken);
+            Task watching = new HistoryClient(channel).ReplayAsync(request.Ref, progress, cancellationToken);
             SolveResponse response;
             try
             {
@@ -59,17 +59,6 @@ public sealed class BuildClient(Func<string, IReadOnlyList<KeyValuePair<string, 
             await end.CancelAsync();
             await serving.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             await server.StopAsync(CancellationToken.None);
-        }
-    }
-
-    private static async Task WatchAsync(GrpcChannel channel, string reference, Func<StatusResponse, Task> progress, CancellationToken cancellationToken)
-    {
-        await using GrpcStream<StatusResponse> stream = await channel.OpenAsync(Control + "Status", StatusResponse.Parser, [], cancellationToken);
-        await stream.WriteAsync(new StatusRequest { Ref = reference });
-        await stream.CompleteAsync();
-        while (await stream.ReadAsync() is { } status)
-        {
-            await progress(status);
         }
     }
 

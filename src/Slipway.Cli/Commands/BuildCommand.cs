@@ -42,6 +42,11 @@ internal static class BuildCommand
         {
             context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, attest, provenance, sbom, target, platform, network, idFile, progress, noCache, pull, quiet, check,
         };
+        foreach (Command history in BuildHistoryCommands.Create())
+        {
+            command.Subcommands.Add(history);
+        }
+
         command.SetEngineAction(async (result, client, cancellationToken) =>
         {
             using BuildInputs inputs = new();

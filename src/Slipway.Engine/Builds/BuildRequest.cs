@@ -6,6 +6,9 @@ namespace Slipway.Engine.Builds;
 /// <summary>A build as both of Docker's protocols can ask for it.</summary>
 public sealed record BuildRequest
 {
+    /// <summary>What the client knows the build by; null: the engine gives it a name.</summary>
+    public string? Reference { get; init; }
+
     public required DockerfileSource Dockerfile { get; init; }
 
     /// <summary>What COPY, ADD and bind mounts read; null: there is nothing to read.</summary>

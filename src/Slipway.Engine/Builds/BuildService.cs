@@ -7,6 +7,7 @@ using Slipway.Build.Solving;
 using Slipway.Build.Syntax;
 using Slipway.Engine.Builds.Attestations;
 using Slipway.Engine.Builds.Exchange;
+using Slipway.Engine.Builds.History;
 using Slipway.Engine.Builds.Outputs;
 using Slipway.Engine.Builds.Sources;
 using Slipway.Engine.Builds.Steps;
@@ -22,8 +23,11 @@ namespace Slipway.Engine.Builds;
 /// <inheritdoc cref="IBuilds"/>
 internal sealed partial class BuildService(EngineServices services, ContainerService containers, IRegistries registries) : IBuilds, IAsyncDisposable
 {
+    private readonly BuildHistory _history = new(services.Data.BuildHistory, HistoryLimits.Default, services.Time, services.Log);
     private readonly ContainerLauncher _launcher = new(services, containers.Index, containers.Links);
     private readonly ConcurrentDictionary<Guid, (CancellationTokenSource Stop, Task Ended)> _running = [];
+
+    public IBuildHistory History => _history;
 
     public async Task<BuildResult> BuildAsync(BuildRequest request, IBuildProgress progress, CancellationToken cancellationToken)
     {
@@ -33,12 +37,33 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         _running[id] = (stop, ended.Task);
         try
         {
-            return await StorageErrors.OfAsync(() => BuildAsync(request, progress, stop));
+            return await RecordedAsync(request, progress, stop);
         }
         finally
         {
             _running.TryRemove(id, out _);
             ended.SetResult();
+        }
+    }
+
+    private async Task<BuildResult> RecordedAsync(BuildRequest request, IBuildProgress progress, CancellationTokenSource stop)
+    {
+        BuildRecorder recorder = await _history.BeginAsync(request, progress);
+        (BuildState state, BuildResult? result, string failure) = (BuildState.Error, null, "");
+        try
+        {
+            result = await StorageErrors.OfAsync(() => BuildAsync(request, recorder, stop));
+            state = BuildState.Completed;
+            return result;
+        }
+        catch (Exception error)
+        {
+            (state, failure) = stop.IsCancellationRequested ? (BuildState.Cancelled, "context canceled") : (BuildState.Error, error.Message);
+            throw;
+        }
+        finally
+        {
+            await _history.EndAsync(recorder, state, result, failure);
         }
     }
 
@@ -60,6 +85,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         }
 
         await EndMaintenanceAsync();
+        _history.Dispose();
     }
 
     private async Task<BuildResult> BuildAsync(BuildRequest request, IBuildProgress progress, CancellationTokenSource stop)

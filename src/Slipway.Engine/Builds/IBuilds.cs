@@ -1,4 +1,5 @@
 using Slipway.Build.Checks;
+using Slipway.Engine.Builds.History;
 using Slipway.Oci;
 
 namespace Slipway.Engine.Builds;
@@ -6,6 +7,8 @@ namespace Slipway.Engine.Builds;
 /// <summary>Builds images from Dockerfiles, and keeps what it built for the next time. Knows neither of Docker's protocols: they are translations of this.</summary>
 public interface IBuilds
 {
+    IBuildHistory History { get; }
+
     /// <summary>Builds, and puts the result where the request says. A build that is cancelled or fails leaves nothing but the cache of the steps that were done.</summary>
     /// <param name="progress">Called in order, one call at a time; awaited, so that a slow client slows the build. An <see cref="IOException"/> it throws cancels the build.</param>
     /// <exception cref="BuildException">The Dockerfile cannot be meant, or a step failed.</exception>

@@ -23,6 +23,15 @@ internal sealed class BuildJobs(TimeProvider time)
         }
     }
 
+    /// <summary>Null: no build of the name is known any more.</summary>
+    public BuildJob? Find(string reference)
+    {
+        lock (_jobs)
+        {
+            return _jobs.TryGetValue(reference, out (BuildJob Job, long Touched, bool IsRunning) entry) ? entry.Job : null;
+        }
+    }
+
     /// <summary>Begins the build of a name.</summary>
     /// <exception cref="GrpcException">AlreadyExists: there was one.</exception>
     public BuildJob Begin(string reference)

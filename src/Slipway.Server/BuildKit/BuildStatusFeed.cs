@@ -1,6 +1,4 @@
 using System.Threading.Channels;
-using Google.Protobuf;
-using Google.Protobuf.WellKnownTypes;
 using Slipway.BuildKit.Protocol;
 using Slipway.Engine.Builds;
 
@@ -18,15 +16,16 @@ internal sealed class BuildStatusFeed : IBuildProgress
     private readonly List<StatusResponse> _unseen = [];
     private bool _ended;
 
+    /// <summary>Somebody has been told what it told at first.</summary>
+    public bool WasWatched { get; private set; }
+
     public async ValueTask VertexAsync(BuildVertex vertex)
     {
-        if (vertex.Step is { IsConfiguration: true })
+        if (StatusMessages.Of(vertex) is not { } message)
         {
-            // Clients are shown what takes time.
             return;
         }
 
-        Vertex message = ToWire(vertex);
         lock (_gate)
         {
             _vertices[message.Digest] = message;
@@ -35,25 +34,11 @@ internal sealed class BuildStatusFeed : IBuildProgress
         await TellAsync(new StatusResponse { Vertexes = { message } });
     }
 
-    public ValueTask LogAsync(BuildLog log) => TellAsync(new StatusResponse
-    {
-        Logs = { new VertexLog { Vertex = log.Vertex.ToString(), Stream = log.Stream, Timestamp = ToWire(log.Time), Message = ByteString.CopyFrom(log.Data.Span) } },
-    });
+    public ValueTask LogAsync(BuildLog log) => TellAsync(StatusMessages.Of(log));
 
-    public ValueTask StatusAsync(BuildStatus status) => TellAsync(new StatusResponse { Statuses = { ToWire(status) } });
+    public ValueTask StatusAsync(BuildStatus status) => TellAsync(StatusMessages.Of(status));
 
-    public ValueTask WarningAsync(BuildWarning warning) => TellAsync(new StatusResponse
-    {
-        Warnings =
-        {
-            new VertexWarning
-            {
-                Vertex = warning.Vertex.ToString(), Level = 1, Short = ByteString.CopyFromUtf8(warning.Text), Url = warning.Url, File = new SourceFile { Name = warning.File },
-                Detail = { warning.Detail.Length > 0 ? [ByteString.CopyFromUtf8(warning.Detail)] : [] },
-                Ranges = { new SourceRange { Start = new SourcePoint { Line = warning.Line }, End = new SourcePoint { Line = warning.Line } } },
-            },
-        },
-    });
+    public ValueTask WarningAsync(BuildWarning warning) => TellAsync(StatusMessages.Of(warning));
 
     /// <summary>Sends what the build tells until it has ended.</summary>
     public async Task WatchAsync(Func<StatusResponse, Task> send, CancellationToken cancellationToken)
@@ -65,6 +50,7 @@ internal sealed class BuildStatusFeed : IBuildProgress
             missed = _watchers.Count == 0 && _unseen.Count > 0 ? [.. _unseen] : _vertices.Count > 0 ? [new StatusResponse { Vertexes = { _vertices.Values } }] : [];
             _unseen.Clear();
             _watchers.Add(channel);
+            WasWatched = true;
             if (_ended)
             {
                 channel.Writer.TryComplete();
@@ -127,27 +113,4 @@ internal sealed class BuildStatusFeed : IBuildProgress
             }
         }
     }
-
-    private static Vertex ToWire(BuildVertex vertex)
-    {
-        Vertex message = new() { Digest = vertex.Digest.ToString(), Name = vertex.Name, Cached = vertex.Cached, Error = vertex.Error };
-        message.Inputs.AddRange(vertex.Inputs.Select(input => input.ToString()));
-        message.Started = vertex.Started is { } started ? ToWire(started) : null;
-        message.Completed = vertex.Completed is { } completed ? ToWire(completed) : null;
-        return message;
-    }
-
-    private static VertexStatus ToWire(BuildStatus status) => new()
-    {
-        Id = status.Id,
-        Vertex = status.Vertex.ToString(),
-        Name = status.Action,
-        Current = status.Current,
-        Total = status.Total,
-        Timestamp = ToWire(status.Time),
-        Started = status.Started is { } started ? ToWire(started) : null,
-        Completed = status.Completed is { } completed ? ToWire(completed) : null,
-    };
-
-    private static Timestamp ToWire(DateTimeOffset time) => Timestamp.FromDateTimeOffset(time);
 }

@@ -31,6 +31,11 @@ internal sealed partial class SolveService(IEngine engine, ClientSessions sessio
     {
         // Clients put the times that follow into their own.
         await call.StartAsync(new KeyValuePair<string, string>(TimestampHeader, time.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture)));
+        if (jobs.Find(request.Ref) is null or { Status.WasWatched: true } or { Built.IsCompleted: true } && await HistoryService.TryReplayAsync(engine.Builds?.History, request.Ref, call))
+        {
+            return;
+        }
+
         await jobs.Named(request.Ref).Status.WatchAsync(call.WriteAsync, call.Cancelled);
     }
 

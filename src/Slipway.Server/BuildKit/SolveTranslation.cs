@@ -46,6 +46,7 @@ internal sealed class SolveTranslation(BuildJobs jobs, ContextStore contexts, Ti
         SessionSources? sources = session is null ? null : new SessionSources(session);
         BuildRequest request = new()
         {
+            Reference = job.Reference,
             Dockerfile = new DockerfileFile(options.Filename, dockerfile is null ? null : new SyncedContext(dockerfile)),
             Context = context,
             NamedContexts = named,

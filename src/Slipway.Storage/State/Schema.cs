@@ -202,6 +202,15 @@ internal static class Schema
         ) STRICT, WITHOUT ROWID;
         CREATE INDEX build_cache_chain ON build_cache (chain_id);
         """,
+        """
+        -- Builds that were done, and what the log of each takes; the document is the engine's.
+        CREATE TABLE build_history (
+            reference TEXT PRIMARY KEY,
+            started   INTEGER NOT NULL,
+            log_bytes INTEGER NOT NULL,
+            document  BLOB NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        """,
     ];
 
     /// <summary>Brings a database up to date, each step in a transaction of its own.</summary>

@@ -1,5 +1,6 @@
 using Slipway.Build.Checks;
 using Slipway.Engine.Builds;
+using Slipway.Engine.Builds.History;
 using Slipway.Oci;
 
 namespace Slipway.Tests.Engine.Server.BuildKit;
@@ -8,6 +9,8 @@ namespace Slipway.Tests.Engine.Server.BuildKit;
 internal sealed class FakeBuilds(Func<BuildRequest, IBuildProgress, CancellationToken, Task<BuildResult>> build) : IBuilds
 {
     public static readonly Digest Image = Digest.Of("image"u8);
+
+    public IBuildHistory History { get; } = new NoHistory();
 
     public List<BuildRequest> Requests { get; } = [];
 
@@ -66,5 +69,21 @@ internal sealed class FakeBuilds(Func<BuildRequest, IBuildProgress, Cancellation
         }
 
         await progress.VertexAsync(vertex with { Completed = DateTimeOffset.UtcNow });
+    }
+
+    /// <summary>Remembers nothing.</summary>
+    private sealed class NoHistory : IBuildHistory
+    {
+        public Task<IReadOnlyList<BuildRecord>> ListAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<BuildRecord>>([]);
+
+        public Task<BuildRecord?> FindAsync(string reference, CancellationToken cancellationToken) => Task.FromResult<BuildRecord?>(null);
+
+        public IAsyncEnumerable<BuildRecordChange> WatchAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task ReplayAsync(string reference, IBuildProgress progress, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task PinAsync(string reference, bool isPinned, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task RemoveAsync(string reference, CancellationToken cancellationToken) => throw new NotSupportedException();
     }
 }
