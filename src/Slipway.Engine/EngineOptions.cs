@@ -43,6 +43,9 @@ public sealed record EngineOptions
     /// <summary>What networks without a subnet of their own are cut from.</summary>
     public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.Defaults;
 
+    /// <summary>What the default bridge gets its subnet from, where nothing says which.</summary>
+    public IReadOnlyList<AddressPoolSource> BridgePools { get; init; } = AddressPoolSource.ForDefaultBridge;
+
     /// <summary>Where containers of the default network get addresses from (<c>fixed-cidr</c>); null: its whole subnet.</summary>
     public System.Net.IPNetwork? FixedRange { get; init; }
 

@@ -125,7 +125,8 @@ internal sealed record EngineServices : IAsyncDisposable
             EngineMetrics metrics = new(time);
             NetworkHost networkHost = new(options.DataRoot == EngineOptions.DefaultDataRoot ? "default" : Identifiers.Of(options.DataRoot)[..12], admission: options.PublishedPorts, report: (message, e) => log.Write(EngineLogLevel.Warning, message, e));
             opened.Add(networkHost);
-            options = options with { AddressPools = AddressPoolSource.WithIpv6(options.AddressPools, HostIdentity(options)) };
+            string host = HostIdentity(options);
+            options = options with { AddressPools = AddressPoolSource.WithIpv6(options.AddressPools, host), BridgePools = AddressPoolSource.WithIpv6(options.BridgePools, host) };
             (IDefaultNetwork network, NetworkInfo? bridge) = await OpenNetworkAsync(options, time, networkHost, cancellationToken);
             opened.Add(network);
             ClusterNetworks? cluster = options.Cluster is null ? null
@@ -339,7 +340,7 @@ internal sealed record EngineServices : IAsyncDisposable
         BridgeOptions bridge = new()
         {
             BridgeName = options.Bridge, Mtu = options.Mtu, InterContainer = options.InterContainer, Antispoof = options.Antispoof, DefaultHostAddress = options.PublishAddress,
-            AddressRange = options.FixedRange, DefaultGateway = options.DefaultGateway, Ipv6 = Ipv6Of(options), Masquerade = options.Masquerade, AddressPools = options.AddressPools,
+            AddressRange = options.FixedRange, DefaultGateway = options.DefaultGateway, Ipv6 = Ipv6Of(options), Masquerade = options.Masquerade, AddressPools = options.BridgePools,
         };
         if (options.BridgeAddress is not { } text)
         {

@@ -24,7 +24,7 @@ public sealed class ContainerDefaultsTests(SharedEngine engine) : EngineTest(eng
         await daemon.Start();
         await AlpineImage.Import(daemon.Docker);
         var docker = daemon.Docker;
-        const string Look = "grep -v '^#' /etc/resolv.conf; ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'; grep NoNewPrivs /proc/self/status | cut -f2; mkdir /x 2>/dev/null || echo filtered; cat /sys/class/net/eth0/mtu; grep gate /etc/hosts || true";
+        const string Look = "grep -v '^#' /etc/resolv.conf; ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'; grep NoNewPrivs /proc/self/status | cut -f2; mkdir /x 2>/dev/null || echo filtered; cat /sys/class/net/eth0/mtu; grep gate$ /etc/hosts || true";
         Assert.Equal(
             "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n1000\n2000\n16384\n1\nfiltered\n1400\n192.0.2.1\tgate\n2001:db8::1\tgate",
             await docker.Ok("run", "--rm", "--add-host", "gate:host-gateway", "alpine", "sh", "-c", Look));

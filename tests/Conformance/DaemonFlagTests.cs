@@ -17,13 +17,13 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
             [
                 "--dns", "192.0.2.53", "--dns-search", "example.test", "--dns-opt", "ndots:3", "--default-ulimit", "nofile=1000:2000", "--default-shm-size", "16M", "--default-ipc-mode", "shareable",
                 "--no-new-privileges", "--mtu", "1400", "--ip", "127.0.0.1", "--host-gateway-ip", "2001:db8::1", "--host-gateway-ip", "192.0.2.1", "--fixed-cidr", $"{network}.128/26", "--ip-masq=false",
-                "--default-address-pool", "base=10.231.64.0/20,size=26", "--log-format", "json", "--label", "tier=test", "--log-driver", "local", "--log-opt", "max-size=1m", "--live-restore", "--iptables",
+                "--default-address-pool", "base=10.231.64.0/25,size=26", "--log-format", "json", "--label", "tier=test", "--log-driver", "local", "--log-opt", "max-size=1m", "--live-restore", "--iptables",
             ],
         };
         await daemon.Start();
         await AlpineImage.Import(daemon.Docker);
         var docker = daemon.Docker;
-        const string Look = "grep -v '^#' /etc/resolv.conf; ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'; grep NoNewPrivs /proc/self/status | cut -f2; cat /sys/class/net/eth0/mtu; grep gate /etc/hosts";
+        const string Look = "grep -v '^#' /etc/resolv.conf; ulimit -Sn; ulimit -Hn; df -k /dev/shm | tail -1 | awk '{print $2}'; grep NoNewPrivs /proc/self/status | cut -f2; cat /sys/class/net/eth0/mtu; grep gate$ /etc/hosts";
         Assert.Equal(
             "nameserver 192.0.2.53\nsearch example.test\noptions ndots:3\n1000\n2000\n16384\n1\n1400\n2001:db8::1\tgate\n192.0.2.1\tgate",
             await docker.Ok("run", "--rm", "--add-host", "gate:host-gateway", "alpine", "sh", "-c", Look));
@@ -42,8 +42,11 @@ public sealed class DaemonFlagTests(SharedEngine engine) : EngineTest(engine)
                 "network", "inspect", "bridge", "-f",
                 "{{(index .IPAM.Config 0).IPRange}} {{index .Options \"com.docker.network.bridge.enable_ip_masquerade\"}} {{index .Options \"com.docker.network.bridge.host_binding_ipv4\"}}"));
         await docker.Ok("network", "create", "cut");
-        Assert.Matches(@"^10\.231\.(6[4-9]|7\d)\.(0|64|128|192)/26$", await docker.Ok("network", "inspect", "cut", "-f", "{{(index .IPAM.Config 0).Subnet}}"));
-        await docker.Ok("network", "rm", "cut");
+        Assert.Equal("10.231.64.0/26", await docker.Ok("network", "inspect", "cut", "-f", "{{(index .IPAM.Config 0).Subnet}}"));
+        await docker.Ok("network", "create", "--subnet", "10.231.64.96/27", "within");
+        (await docker.Run("network", "create", "none-left")).Exited(1)
+            .Says("all predefined address pools have been fully subnetted: ").Says("10.231.64.0/26 (network cut)").Says("10.231.64.96/27 (network within)");
+        await docker.Ok("network", "rm", "cut", "within");
         var lines = (await File.ReadAllLinesAsync(daemon.LogPath, Cancellation)).Select(line => JsonNode.Parse(line)!).ToList();
         Assert.Contains(lines, line => ((string)line["msg"]!).StartsWith("API listen on ", StringComparison.Ordinal) && (string?)line["level"] == "info");
     }

@@ -44,6 +44,28 @@ public sealed class NetworkNameTests(SharedEngine engine) : EngineTest(engine)
     }
 
     [Fact]
+    public async Task The_host_is_known_where_there_is_no_name_server_too()
+    {
+        var name = await Sleeper();
+        var gateway = await Docker.Inspect(name, "{{.NetworkSettings.Networks.bridge.Gateway}}");
+        string[] both = [$"{gateway}\tgateway.docker.internal", $"{gateway}\thost.docker.internal"];
+        Assert.Equal(both, await Known("exec", name));
+        Assert.Equal(both, await Known("run", "--rm", "--network", "host", "alpine"));
+        Assert.Empty(await Known("run", "--rm", "--network", "none", "alpine"));
+        Assert.Equal([both[0], "192.0.2.7\thost.docker.internal"], await Known("run", "--rm", "--add-host", "Host.docker.internal:192.0.2.7", "alpine"));
+
+        // On a network with a name server that knows them they are no lines any more, and again after it.
+        var (network, _) = await Network("net");
+        await Docker.Ok("network", "connect", network, name);
+        Assert.Empty(await Known("exec", name));
+        await Docker.Ok("network", "disconnect", network, name);
+        Assert.Equal(both, await Known("exec", name));
+
+        async Task<IEnumerable<string>> Known(params string[] command) =>
+            (await Docker.Run([.. command, "grep", "-i", "docker.internal", "/etc/hosts"])).Lines.Select(line => line.Replace("Host.", "host.", StringComparison.Ordinal)).Order(StringComparer.Ordinal);
+    }
+
+    [Fact]
     public async Task Names_are_known_on_their_network_only_and_end_with_the_container()
     {
         var (one, _) = await Network("one");

@@ -26,7 +26,8 @@ internal static class NetworkDirectives
     /// <exception cref="CommandException">A value that cannot be meant.</exception>
     public static EngineOptions Apply(DaemonConfiguration configuration, EngineOptions options) => options with
     {
-        AddressPools = configuration.AddressPools is { Count: > 0 } pools ? [.. pools.Select(pool => Pool("default-address-pools", pool))] : options.AddressPools,
+        AddressPools = Pools(configuration) ?? options.AddressPools,
+        BridgePools = Pools(configuration) ?? options.BridgePools,
         FixedRange = Network("fixed-cidr", configuration.FixedCidr, AddressFamily.InterNetwork),
         DefaultGateway = Address("default-gateway", configuration.DefaultGateway, AddressFamily.InterNetwork),
         Masquerade = configuration.Masquerade ?? true,
@@ -61,6 +62,9 @@ internal static class NetworkDirectives
 
         return drivers;
     }
+
+    private static IReadOnlyList<AddressPoolSource>? Pools(DaemonConfiguration configuration) =>
+        configuration.AddressPools is { Count: > 0 } pools ? [.. pools.Select(pool => Pool("default-address-pools", pool))] : null;
 
     /// <param name="key">Where it stands, for messages.</param>
     /// <exception cref="CommandException">It cannot be meant.</exception>

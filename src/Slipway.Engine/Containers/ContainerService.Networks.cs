@@ -53,7 +53,7 @@ internal sealed partial class ContainerService
         await StoreNetworksAsync(container, wanted);
         if (before.State.IsLive)
         {
-            NetworkFiles.Update(_services.ContainerDirectory(container.Id), before, wanted);
+            NetworkFiles.Update(_services.ContainerDirectory(container.Id), before, wanted, _services.HostGateways);
             PublishNetwork(wanted, "connect", network);
         }
     }
@@ -88,7 +88,7 @@ internal sealed partial class ContainerService
         await StoreNetworksAsync(container, wanted);
         if (before.State.IsLive)
         {
-            NetworkFiles.Update(_services.ContainerDirectory(container.Id), before, wanted);
+            NetworkFiles.Update(_services.ContainerDirectory(container.Id), before, wanted, _services.HostGateways);
         }
 
         PublishNetwork(before, "disconnect", network);

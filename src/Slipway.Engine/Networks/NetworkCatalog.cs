@@ -149,7 +149,7 @@ internal sealed class NetworkCatalog : IAsyncDisposable
                 throw NetworkErrors.NameInUse(name);
             }
 
-            return document.Subnets.Any(subnet => Taken().Any(other => DefaultSubnets.Overlap(other, subnet.Range)))
+            return document.Subnets.Any(subnet => Taken().Any(other => DefaultSubnets.Overlap(other.Range, subnet.Range)))
                 ? throw NetworkErrors.Overlaps()
                 : await AddAsync(id, name, created, document, cancellationToken);
         }
@@ -248,13 +248,17 @@ internal sealed class NetworkCatalog : IAsyncDisposable
         }
     }
 
-    private List<IPNetwork> Taken() => [.. _byId.Values.SelectMany(network => network.Document.Subnets).Select(subnet => subnet.Range), .. _default?.Subnets ?? []];
+    private List<OccupiedRange> Taken() =>
+    [
+        .. _byId.Values.SelectMany(network => network.Document.Subnets.Select(subnet => new OccupiedRange(subnet.Range, $"network {network.Name}"))),
+        .. (_default?.Subnets ?? []).Select(subnet => new OccupiedRange(subnet, $"network {NamespaceModes.Bridge}")),
+    ];
 
     private async Task<NetworkSubnet> SubnetAsync(SubnetRequest? requested, AddressFamily family, INetworkType type, CancellationToken cancellationToken)
     {
-        List<IPNetwork> taken = Taken();
+        List<OccupiedRange> taken = Taken();
         IPNetwork subnet = requested?.Subnet ?? await ChooseAsync((family == AddressFamily.InterNetwork ? type.AddressPools : null) ?? _options.AddressPools, taken, family, cancellationToken);
-        if (taken.Any(other => DefaultSubnets.Overlap(other, subnet)))
+        if (taken.Any(other => DefaultSubnets.Overlap(other.Range, subnet)))
         {
             throw NetworkErrors.Overlaps();
         }
@@ -270,7 +274,7 @@ internal sealed class NetworkCatalog : IAsyncDisposable
         };
     }
 
-    private async Task<IPNetwork> ChooseAsync(IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<IPNetwork> taken, AddressFamily family, CancellationToken cancellationToken)
+    private async Task<IPNetwork> ChooseAsync(IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<OccupiedRange> taken, AddressFamily family, CancellationToken cancellationToken)
     {
         try
         {

@@ -10,8 +10,15 @@ namespace Slipway.Networking;
 /// <param name="PrefixLength">Of each network, in bits.</param>
 public sealed record AddressPoolSource(IPNetwork Base, int PrefixLength)
 {
-    /// <summary>Docker's: 172.17.0.0/16 … 172.31.0.0/16, then 192.168.0.0/20 … 192.168.240.0/20.</summary>
+    /// <summary>
+    /// Docker's ranges in networks of 254 addresses, as most have a handful of containers: 172.18.0.0/24 … 172.31.255.0/24, then 192.168.0.0/24 … 192.168.255.0/24. Docker
+    /// cuts them into thirty networks.
+    /// </summary>
     public static IReadOnlyList<AddressPoolSource> Defaults { get; } =
+        [.. Enumerable.Range(18, 14).Select(i => $"172.{i}.0.0/16").Append("192.168.0.0/16").Select(range => new AddressPoolSource(IPNetwork.Parse(range), 24))];
+
+    /// <summary>For the default bridge, which may have more than a thousand containers; Docker's: 172.17.0.0/16 … 172.31.0.0/16, then 192.168.0.0/20 … 192.168.240.0/20.</summary>
+    public static IReadOnlyList<AddressPoolSource> ForDefaultBridge { get; } =
     [
         .. Enumerable.Range(17, 15).Select(i => new AddressPoolSource(IPNetwork.Parse($"172.{i}.0.0/16"), 16)),
         new AddressPoolSource(IPNetwork.Parse("192.168.0.0/16"), 20),
@@ -53,27 +60,34 @@ public sealed record AddressPoolSource(IPNetwork Base, int PrefixLength)
     }
 }
 
+/// <summary>Addresses that no new network may have.</summary>
+/// <param name="By">Whose they are, for an error.</param>
+public readonly record struct OccupiedRange(IPNetwork Range, string By);
+
 /// <summary>Where a network without a subnet of its own gets one.</summary>
 public static class DefaultSubnets
 {
-    /// <summary>The first of Docker's default pools that meets none of the host's networks.</summary>
-    /// <exception cref="NetworkException">There is none.</exception>
-    public static IPNetwork Choose(IEnumerable<IPNetwork> occupied) => Choose(AddressPoolSource.Defaults, occupied, AddressFamily.InterNetwork);
+    private const int NamedClashes = 5;
 
     /// <summary>The first part of the pools of a family that meets none of <paramref name="occupied"/>.</summary>
-    /// <exception cref="NetworkException">There is none.</exception>
-    public static IPNetwork Choose(IReadOnlyList<AddressPoolSource> pools, IEnumerable<IPNetwork> occupied, AddressFamily family)
+    /// <exception cref="NetworkException">There is none; it names what is in the way.</exception>
+    public static IPNetwork Choose(IReadOnlyList<AddressPoolSource> pools, IEnumerable<OccupiedRange> occupied, AddressFamily family)
     {
-        IPNetwork[] taken = [.. occupied.Where(n => n.BaseAddress.AddressFamily == family && n.PrefixLength > 0)];
-        foreach (IPNetwork candidate in pools.Where(pool => pool.Family == family).SelectMany(pool => pool.Networks()))
+        AddressPoolSource[] own = [.. pools.Where(pool => pool.Family == family)];
+        OccupiedRange[] taken = [.. occupied.Where(other => other.Range.BaseAddress.AddressFamily == family && other.Range.PrefixLength > 0)];
+        foreach (IPNetwork candidate in own.SelectMany(pool => pool.Networks()))
         {
-            if (!taken.Any(n => Overlap(n, candidate)))
+            if (!taken.Any(other => Overlap(other.Range, candidate)))
             {
                 return candidate;
             }
         }
 
-        throw new NetworkException(NetworkErrorKind.Exhausted, "all predefined address pools have been fully subnetted");
+        string[] clashes = [.. taken.Where(other => own.Any(pool => Overlap(pool.Base, other.Range))).Select(other => $"{other.Range} ({other.By})").Distinct()];
+        string more = clashes.Length > NamedClashes ? $" and {clashes.Length - NamedClashes} more" : "";
+        throw new NetworkException(NetworkErrorKind.Exhausted, clashes.Length == 0
+            ? "all predefined address pools have been fully subnetted"
+            : $"all predefined address pools have been fully subnetted: {string.Join(", ", clashes.Take(NamedClashes))}{more}");
     }
 
     public static bool Overlap(IPNetwork a, IPNetwork b) => a.Contains(b.BaseAddress) || b.Contains(a.BaseAddress);
@@ -102,6 +116,6 @@ public static class DefaultSubnets
         AddressNumber.Of(network.BaseAddress) + (network.PrefixLength >= AddressNumber.Bits(family) - 1 ? (UInt128)0 : 1), family);
 
     /// <summary>What the host has routes into, or addresses of.</summary>
-    internal static IEnumerable<IPNetwork> Occupied(RouteSession session) =>
-        session.Routes().Select(route => route.Destination).Concat(session.Addresses().Select(a => NetworkOf(a.Address, a.PrefixLength)));
+    internal static IEnumerable<OccupiedRange> Occupied(RouteSession session) => session.Routes().Select(route => new OccupiedRange(route.Destination, "a route of the host"))
+        .Concat(session.Addresses().Select(address => new OccupiedRange(NetworkOf(address.Address, address.PrefixLength), "the host's own")));
 }

@@ -22,7 +22,7 @@ public sealed record BridgeOptions
     public (IPAddress Address, int PrefixLength)? Address { get; init; }
 
     /// <summary>What a bridge without an address of its own is cut from.</summary>
-    public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.Defaults;
+    public IReadOnlyList<AddressPoolSource> AddressPools { get; init; } = AddressPoolSource.ForDefaultBridge;
 
     /// <summary>Bytes (<c>--mtu</c>), or 0 for 1500.</summary>
     public int Mtu { get; init; }

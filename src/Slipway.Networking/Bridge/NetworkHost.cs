@@ -44,12 +44,12 @@ public sealed class NetworkHost : IAsyncDisposable
     /// </summary>
     /// <exception cref="NetworkException">There is none.</exception>
     public Task<IPNetwork> ChooseSubnetAsync(
-        IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<IPNetwork> taken, AddressFamily family, CancellationToken cancellationToken) => RunAsync(
+        IReadOnlyList<AddressPoolSource> pools, IReadOnlyCollection<OccupiedRange> taken, AddressFamily family, CancellationToken cancellationToken) => RunAsync(
         host => DefaultSubnets.Choose(pools, taken.Concat(DefaultSubnets.Occupied(host.Route)), family), cancellationToken);
 
     /// <summary>Whether the host has addresses in a range, or routes into it.</summary>
     public Task<bool> IsOccupiedAsync(IPNetwork range, CancellationToken cancellationToken) => RunAsync(
-        host => DefaultSubnets.Occupied(host.Route).Any(network => network.PrefixLength > 0 && network.BaseAddress.AddressFamily == range.BaseAddress.AddressFamily && DefaultSubnets.Overlap(network, range)),
+        host => DefaultSubnets.Occupied(host.Route).Select(other => other.Range).Any(network => network.PrefixLength > 0 && network.BaseAddress.AddressFamily == range.BaseAddress.AddressFamily && DefaultSubnets.Overlap(network, range)),
         cancellationToken);
 
     /// <summary>The network namespace of a process that runs, to attach it to a further network.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Slipway.Networking;
 using Xunit;
 
@@ -63,12 +64,49 @@ public sealed class AddressPoolTests
         Assert.Equal(NetworkErrorKind.InvalidParameter, Assert.Throws<NetworkException>(() => Pool("10.0.0.0/24", "10.0.0.1").Allocate("a", IPAddress.Parse(address))).Kind);
 
     [Fact]
-    public void The_first_default_subnet_that_meets_no_network_of_the_host_is_chosen()
+    public void The_default_bridge_gets_the_first_of_Docker_s_subnets_that_meets_no_network_of_the_host()
     {
-        Assert.Equal("172.17.0.0/16", DefaultSubnets.Choose([IPNetwork.Parse("0.0.0.0/0"), IPNetwork.Parse("fe80::/64")]).ToString());
-        Assert.Equal("172.20.0.0/16", DefaultSubnets.Choose([IPNetwork.Parse("172.17.5.0/24"), IPNetwork.Parse("172.18.0.0/15")]).ToString());
-        Assert.Equal("192.168.16.0/20", DefaultSubnets.Choose([IPNetwork.Parse("172.16.0.0/12"), IPNetwork.Parse("192.168.1.0/24")]).ToString());
-        Assert.Throws<NetworkException>(() => DefaultSubnets.Choose([IPNetwork.Parse("172.16.0.0/12"), IPNetwork.Parse("192.168.0.0/16")]));
-        Assert.Equal("10.20.16.0/20", DefaultSubnets.NetworkOf(IPAddress.Parse("10.20.30.40"), 20).ToString());
+        Assert.Equal("172.17.0.0/16", Bridge("0.0.0.0/0", "fe80::/64"));
+        Assert.Equal("172.20.0.0/16", Bridge("172.17.5.0/24", "172.18.0.0/15"));
+        Assert.Equal("192.168.16.0/20", Bridge("172.16.0.0/12", "192.168.1.0/24"));
+        Assert.Throws<NetworkException>(() => Bridge("172.16.0.0/12", "192.168.0.0/16"));
+
+        static string Bridge(params string[] occupied) => Choose(AddressPoolSource.ForDefaultBridge, occupied);
     }
+
+    [Fact]
+    public void Networks_get_subnets_of_254_addresses_that_meet_no_network_of_the_host()
+    {
+        Assert.Equal("172.18.0.0/24", Network("172.17.0.0/16"));
+        Assert.Equal("172.18.2.0/24", Network("172.18.0.0/24", "172.18.1.128/25"));
+        Assert.Equal("172.20.0.0/24", Network("172.16.0.0/14"));
+        Assert.Equal("192.168.1.0/24", Network("172.16.0.0/12", "192.168.0.64/26"));
+
+        static string Network(params string[] occupied) => Choose(AddressPoolSource.Defaults, occupied);
+    }
+
+    [Fact]
+    public void An_exhausted_pool_names_what_is_in_the_way()
+    {
+        AddressPoolSource[] pools = [new(IPNetwork.Parse("10.1.0.0/23"), 24)];
+        OccupiedRange[] occupied =
+        [
+            new(IPNetwork.Parse("10.1.0.0/24"), "network web"), new(IPNetwork.Parse("10.1.1.128/25"), "a route of the host"), new(IPNetwork.Parse("10.1.1.128/25"), "a route of the host"),
+            new(IPNetwork.Parse("10.9.0.0/24"), "network elsewhere"), new(IPNetwork.Parse("0.0.0.0/0"), "a route of the host"),
+        ];
+        Assert.Equal(
+            "all predefined address pools have been fully subnetted: 10.1.0.0/24 (network web), 10.1.1.128/25 (a route of the host)",
+            Assert.Throws<NetworkException>(() => DefaultSubnets.Choose(pools, occupied, AddressFamily.InterNetwork)).Message);
+        OccupiedRange[] many = [.. Enumerable.Range(0, 8).Select(i => new OccupiedRange(IPNetwork.Parse($"10.1.{i / 4}.{i % 4 * 64}/26"), $"network n{i}"))];
+        Assert.EndsWith("10.1.1.0/26 (network n4) and 3 more", Assert.Throws<NetworkException>(() => DefaultSubnets.Choose(pools, many, AddressFamily.InterNetwork)).Message, StringComparison.Ordinal);
+        Assert.Equal(
+            "all predefined address pools have been fully subnetted", Assert.Throws<NetworkException>(() => DefaultSubnets.Choose([], [], AddressFamily.InterNetwork)).Message);
+    }
+
+    [Fact]
+    public void The_network_of_an_address_is_its_first_bits() =>
+        Assert.Equal("10.20.16.0/20", DefaultSubnets.NetworkOf(IPAddress.Parse("10.20.30.40"), 20).ToString());
+
+    private static string Choose(IReadOnlyList<AddressPoolSource> pools, string[] occupied) =>
+        DefaultSubnets.Choose(pools, occupied.Select(range => new OccupiedRange(IPNetwork.Parse(range), "the host's")), AddressFamily.InterNetwork).ToString();
 }

@@ -100,12 +100,12 @@ public sealed class NetworkRequestTests
         Assert.Matches("^fd[0-9a-f]{2}:[0-9a-f]{1,4}:[0-9a-f]{1,4}::/64$", first.ToString());
         Assert.Equal(first, DefaultSubnets.Choose(AddressPoolSource.WithIpv6(AddressPoolSource.Defaults, "this host"), [], AddressFamily.InterNetworkV6));
         Assert.NotEqual(first, DefaultSubnets.Choose(AddressPoolSource.WithIpv6(AddressPoolSource.Defaults, "another"), [], AddressFamily.InterNetworkV6));
-        IPNetwork next = DefaultSubnets.Choose(pools, [first], AddressFamily.InterNetworkV6);
+        IPNetwork next = DefaultSubnets.Choose(pools, [new(first, "a network")], AddressFamily.InterNetworkV6);
         Assert.NotEqual(first, next);
         Assert.Equal(DefaultSubnets.NetworkOf(first.BaseAddress, 48), DefaultSubnets.NetworkOf(next.BaseAddress, 48));
         AddressPoolSource own = new(IPNetwork.Parse("fd12::/62"), 64);
-        Assert.Equal("fd12:0:0:3::/64", DefaultSubnets.Choose(AddressPoolSource.WithIpv6([own], "x"), [IPNetwork.Parse("fd12::/63"), IPNetwork.Parse("fd12:0:0:2::/64")], AddressFamily.InterNetworkV6).ToString());
-        Assert.Throws<NetworkException>(() => DefaultSubnets.Choose([own], [own.Base], AddressFamily.InterNetworkV6));
+        Assert.Equal("fd12:0:0:3::/64", DefaultSubnets.Choose(AddressPoolSource.WithIpv6([own], "x"), [new(IPNetwork.Parse("fd12::/63"), "a"), new(IPNetwork.Parse("fd12:0:0:2::/64"), "b")], AddressFamily.InterNetworkV6).ToString());
+        Assert.Throws<NetworkException>(() => DefaultSubnets.Choose([own], [new(own.Base, "a")], AddressFamily.InterNetworkV6));
     }
 
     [Fact]
@@ -149,12 +149,12 @@ public sealed class NetworkRequestTests
     public void Pools_are_cut_in_order_and_what_is_taken_is_passed_over()
     {
         AddressPoolSource[] pools = [new(IPNetwork.Parse("10.1.0.0/23"), 24), new(IPNetwork.Parse("10.2.0.0/24"), 24)];
-        List<IPNetwork> taken = [IPNetwork.Parse("0.0.0.0/0")];
+        List<OccupiedRange> taken = [new(IPNetwork.Parse("0.0.0.0/0"), "a route")];
         foreach (string expected in new[] { "10.1.0.0/24", "10.1.1.0/24", "10.2.0.0/24" })
         {
             IPNetwork chosen = DefaultSubnets.Choose(pools, taken, AddressFamily.InterNetwork);
             Assert.Equal(expected, chosen.ToString());
-            taken.Add(chosen);
+            taken.Add(new OccupiedRange(chosen, "a network"));
         }
 
         Assert.Equal(NetworkErrorKind.Exhausted, Assert.Throws<NetworkException>(() => DefaultSubnets.Choose(pools, taken, AddressFamily.InterNetwork)).Kind);

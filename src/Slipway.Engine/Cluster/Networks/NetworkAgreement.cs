@@ -14,7 +14,7 @@ internal sealed class NetworkAgreement(ClusterNode node, NetworkHost host, strin
     /// <summary>What was chosen, not asked for, is chosen anew where another host was faster.</summary>
     private const int Attempts = 6;
 
-    private readonly List<IPNetwork> _taken = [];
+    private readonly List<OccupiedRange> _taken = [];
 
     /// <returns>The network with what was agreed on.</returns>
     /// <exception cref="EngineException">Conflict, Forbidden: another network has its name or addresses. Unavailable: too few members answer.</exception>
@@ -54,7 +54,7 @@ internal sealed class NetworkAgreement(ClusterNode node, NetworkHost host, strin
         NetworkSubnet subnet = document.Ipv4!;
         if (refused.IsSubnet)
         {
-            _taken.Add(subnet.Range);
+            _taken.Add(new OccupiedRange(subnet.Range, "another network of the cluster"));
             return subnet.IsOwn || attempt >= Attempts ? throw NetworkErrors.Overlaps() : document with { Ipv4 = await ChooseAsync(cancellationToken) };
         }
 

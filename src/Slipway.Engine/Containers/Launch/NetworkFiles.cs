@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Api.Containers;
@@ -36,6 +37,7 @@ internal static class NetworkFiles
             ? Read(HostHosts) + string.Concat(extra.Select(entry => $"{entry.Address}\t{entry.Name}\n"))
             : ContainerFiles.Hosts(container.Config.Hostname, container.Config.Domainname, networks.All.SelectMany(entry => entry.Value.Addresses), extra)
                 + string.Concat(links.Select(link => $"{link.Address}\t{link.HostNames}\n"));
+        hosts += string.Concat(NamesOfHost(container, networks, gateways).Select(line => line + '\n'));
         using SafeFileHandle parent = new HostPath(directory).Open(OpenFlags.Path | OpenFlags.Directory);
         Write(parent, Hostname, ContainerFiles.Hostname(container.Config.Hostname));
         Write(parent, Hosts, hosts);
@@ -46,15 +48,16 @@ internal static class NetworkFiles
     /// The networks of a running container have changed: in place, as the files are bound into it. It may have written them itself; its own lines stay, and a
     /// resolv.conf that is not as it was written here stays as it is.
     /// </summary>
-    public static void Update(string directory, ContainerSnapshot before, ContainerSnapshot after)
+    public static void Update(string directory, ContainerSnapshot before, ContainerSnapshot after, IReadOnlyList<IPAddress> gateways)
     {
         (AttachedNetworks old, AttachedNetworks now) = (before.State.Attached, after.State.Attached);
         using SafeFileHandle parent = new HostPath(directory).Open(OpenFlags.Path | OpenFlags.Directory);
         if (ReadLimited(parent, Hosts) is { } hosts)
         {
-            string[] had = [.. Lines(before, old.All.ExceptBy(now.Names, entry => entry.Key))];
+            string[] had = [.. Lines(before, old.All.ExceptBy(now.Names, entry => entry.Key)), .. NamesOfHost(before, old, gateways)];
             IEnumerable<string> kept = hosts.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(line => !had.Contains(line));
-            Write(parent, Hosts, string.Concat(kept.Concat(Lines(after, now.All.ExceptBy(old.Names, entry => entry.Key))).Select(line => line + '\n')));
+            IEnumerable<string> added = [.. Lines(after, now.All.ExceptBy(old.Names, entry => entry.Key)), .. NamesOfHost(after, now, gateways)];
+            Write(parent, Hosts, string.Concat(kept.Concat(added).Select(line => line + '\n')));
         }
 
         string former = ResolverFile(before, old);
@@ -66,6 +69,25 @@ internal static class NetworkFiles
 
         static IEnumerable<string> Lines(ContainerSnapshot container, IEnumerable<KeyValuePair<string, StoredEndpoint>> endpoints) => endpoints.SelectMany(entry => entry.Value.Addresses).Select(address =>
             $"{address}\t{(container.Config.Domainname.Length > 0 ? $"{container.Config.Hostname}.{container.Config.Domainname} " : "")}{container.Config.Hostname}");
+    }
+
+    /// <summary>
+    /// <c>host.docker.internal</c> and <c>gateway.docker.internal</c>, where there is no embedded name server that knows them: on the default bridge and the host's
+    /// network. What the container was told of those names counts instead.
+    /// </summary>
+    private static IEnumerable<string> NamesOfHost(ContainerSnapshot container, AttachedNetworks networks, IReadOnlyList<IPAddress> gateways)
+    {
+        bool hostNetwork = container.HostConfig.NetworkMode == NamespaceModes.Host;
+        if (networks.Networks.Count > 0 || (networks.Endpoint is null && !hostNetwork))
+        {
+            return [];
+        }
+
+        bool ipv6 = hostNetwork || networks.Endpoint?.Ipv6Address is not null;
+        IEnumerable<string> host = gateways.Where(address => ipv6 || address.AddressFamily == AddressFamily.InterNetwork).Select(address => $"{address}\thost.docker.internal");
+        IEnumerable<string> gateway = (networks.Endpoint?.Gateways ?? gateways).Select(address => $"{address}\tgateway.docker.internal");
+        HashSet<string> told = new((container.HostConfig.ExtraHosts ?? []).Select(entry => ExtraHost.Parse(entry).Name), StringComparer.OrdinalIgnoreCase);
+        return host.Concat(gateway).Where(line => !told.Contains(line.Split('\t')[1]));
     }
 
     private static string ResolverFile(ContainerSnapshot container, AttachedNetworks networks)
