@@ -85,6 +85,10 @@ public interface IVolumeStore
     /// <exception cref="StorageException">InvalidParameter: the path leads to something that is no directory.</exception>
     Task PopulateAsync(HostPath data, RootDirectory tree, string path, bool inUse, CancellationToken cancellationToken);
 
+    /// <summary>Copies a tree into an empty directory that nobody uses yet.</summary>
+    /// <param name="root">May be a detached mount.</param>
+    Task CopyTreeAsync(SafeFileHandle root, HostPath directory, CancellationToken cancellationToken);
+
     /// <summary>As <see cref="PopulateAsync"/>, of a volume with a file system of its own that nobody has mounted; one that is not empty stays as it is.</summary>
     /// <param name="open">Opens the tree, if it is needed.</param>
     Task PopulateImageAsync(string name, Func<RootDirectory> open, string path, CancellationToken cancellationToken);

@@ -45,6 +45,21 @@ internal sealed class TreeCopy : TreeWalk
         FileMetadata.Copy(sourceParent, source, status, targetParent, target);
     }
 
+    /// <summary>As the other, of the root of a tree, which has no name: its extended attributes are left.</summary>
+    public static void Run(SafeFileHandle root, SafeFileHandle targetParent, ReadOnlySpan<byte> target, CancellationToken cancellationToken)
+    {
+        var status = FileStatus.Of(root);
+        using (var from = Descriptors.Reopen(root, OpenFlags.Directory))
+        using (var to = DirectoryEntry.Open(targetParent, target, OpenFlags.Directory))
+        {
+            new TreeCopy(to, cancellationToken).Run(from);
+        }
+
+        DirectoryEntry.ChangeOwner(targetParent, target, status.UserId, status.GroupId);
+        DirectoryEntry.ChangeMode(targetParent, target, status.Permissions);
+        DirectoryEntry.SetTimes(targetParent, target, status.AccessTime, status.ModificationTime);
+    }
+
     private void Run(SafeFileHandle source)
     {
         try

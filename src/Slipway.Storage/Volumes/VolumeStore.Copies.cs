@@ -57,6 +57,15 @@ internal sealed partial class VolumeStore
             },
             cancellationToken));
 
+    public Task CopyTreeAsync(SafeFileHandle root, HostPath directory, CancellationToken cancellationToken) =>
+        GuardAsync("populate", directory.Value, () => WorkerThread.RunAsync("tree-copy", () =>
+        {
+            using var host = new HostPath("/").OpenRoot();
+            using var parent = host.OpenParent(directory.Value, out var name);
+            TreeCopy.Run(root, parent, name, cancellationToken);
+            return true;
+        }));
+
     public Task ExportAsync(HostPath data, Stream output, CancellationToken cancellationToken) =>
         GuardAsync("export", data.Value, async () =>
         {

@@ -1,6 +1,4 @@
-using System.Collections.Concurrent;
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Build.Solving;
@@ -21,20 +19,18 @@ internal sealed class RunMounts(EngineServices services, BuildRequest request)
 {
     private const uint SecretMode = 0x100; // 0400
     private const uint ScriptMode = 0x1ed; // 0755
-    private const uint CacheMode = 0x1ed;
 
-    /// <summary>Caches that only one step may have at a time, of all builds.</summary>
-    private static readonly ConcurrentDictionary<string, SemaphoreSlim> s_locks = new(StringComparer.Ordinal);
+    private readonly CacheDirectories _caches = new(services);
 
-    /// <param name="bind">Opens what a bind mount shows, writable or not.</param>
-    public async Task<OpenedMounts> OpenAsync(RunOperation operation, Func<OpenedMounts, StepMount, CancellationToken, Task<SafeFileHandle>> bind, CancellationToken cancellationToken)
+    /// <param name="sources">Opens what mounts show of stages, images and contexts.</param>
+    public async Task<OpenedMounts> OpenAsync(RunOperation operation, IMountSources sources, CancellationToken cancellationToken)
     {
         OpenedMounts opened = new();
         try
         {
             foreach (StepMount mount in operation.Mounts)
             {
-                await AddAsync(opened, operation, mount, bind, cancellationToken);
+                await AddAsync(opened, operation, mount, sources, cancellationToken);
             }
 
             if (operation.Script is { } script)
@@ -52,17 +48,17 @@ internal sealed class RunMounts(EngineServices services, BuildRequest request)
     }
 
     private async Task AddAsync(
-        OpenedMounts opened, RunOperation operation, StepMount step, Func<OpenedMounts, StepMount, CancellationToken, Task<SafeFileHandle>> bind, CancellationToken cancellationToken)
+        OpenedMounts opened, RunOperation operation, StepMount step, IMountSources sources, CancellationToken cancellationToken)
     {
         RunMount mount = step.Mount;
         string target = mount.Target is { } path ? Absolute(operation, path) : "";
         switch (mount.Type)
         {
             case RunMountType.Bind:
-                Add(opened, target, ["bind", mount.ReadOnly ?? true ? "ro" : "rw", "rprivate"], await bind(opened, step, cancellationToken));
+                Add(opened, target, ["bind", mount.ReadOnly ?? true ? "ro" : "rw", "rprivate"], await sources.OpenAsync(opened, step, cancellationToken));
                 break;
             case RunMountType.Cache:
-                Add(opened, target, ["bind", mount.ReadOnly ?? false ? "ro" : "rw", "rprivate"], await OpenCacheAsync(opened, mount, target, cancellationToken));
+                Add(opened, target, ["bind", mount.ReadOnly ?? false ? "ro" : "rw", "rprivate"], await OpenCacheAsync(opened, step, target, sources, cancellationToken));
                 break;
             case RunMountType.Tmpfs:
                 opened.Targets.Add(target);
@@ -74,6 +70,40 @@ internal sealed class RunMounts(EngineServices services, BuildRequest request)
             default:
                 await AddAgentAsync(opened, mount, target, cancellationToken);
                 break;
+        }
+    }
+
+    private async Task<SafeFileHandle> OpenCacheAsync(
+        OpenedMounts opened, StepMount step, string target, IMountSources sources, CancellationToken cancellationToken)
+    {
+        RunMount mount = step.Mount;
+        NewCache created = new()
+        {
+            Mode = mount.Mode is null ? null : Mode(mount, 0),
+            UserId = mount.UserId is null ? null : Number(mount.UserId),
+            GroupId = mount.GroupId is null ? null : Number(mount.GroupId),
+        };
+        string id = mount.Id ?? target;
+        if (step.Source is null)
+        {
+            return await _caches.OpenAsync(opened, id, mount.Sharing, created, mount.Source, cancellationToken);
+        }
+
+        // A cache with content to begin with is another for other content, as in BuildKit.
+        StepMount content = step with { Mount = mount with { ReadOnly = true } };
+        id = string.Join('\n', id, await sources.ContentAsync(content, cancellationToken), mount.Source?.Trim('/'));
+        return await _caches.OpenAsync(opened, id, mount.Sharing, created with { Content = ContentAsync }, part: null, cancellationToken);
+
+        async Task<SafeFileHandle> ContentAsync(CancellationToken end)
+        {
+            SafeFileHandle tree = await sources.OpenAsync(opened, content, end);
+            if (FileStatus.Of(tree).IsDirectory)
+            {
+                return tree;
+            }
+
+            tree.Dispose();
+            throw new EngineException(ErrorKind.InvalidParameter, $"failed to compute cache key: \"/{mount.Source?.Trim('/')}\": not a directory");
         }
     }
 
@@ -138,54 +168,6 @@ internal sealed class RunMounts(EngineServices services, BuildRequest request)
         opened.Releases.Add(socket.DisposeAsync);
         Add(opened, destination, ["bind", "rw", "nosuid", "nodev", "noexec", "rprivate"], socket.TakeMount());
         opened.Variables.Add($"SSH_AUTH_SOCK={destination}");
-    }
-
-    /// <summary>Caches are directories of the data root; one that is private and in use gets a neighbour of its own.</summary>
-    private async Task<SafeFileHandle> OpenCacheAsync(OpenedMounts opened, RunMount mount, string target, CancellationToken cancellationToken)
-    {
-        string id = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(mount.Id ?? target)))[..32];
-        string name = id;
-        if (mount.Sharing != CacheSharing.Shared)
-        {
-            SemaphoreSlim held = s_locks.GetOrAdd($"{services.Options.DataRoot}/{name}", _ => new SemaphoreSlim(1));
-            for (int copy = 1; mount.Sharing == CacheSharing.Private && !held.Wait(0, cancellationToken); copy++)
-            {
-                name = string.Create(CultureInfo.InvariantCulture, $"{id}-{copy}");
-                held = s_locks.GetOrAdd($"{services.Options.DataRoot}/{name}", _ => new SemaphoreSlim(1));
-            }
-
-            if (mount.Sharing == CacheSharing.Locked)
-            {
-                await held.WaitAsync(cancellationToken);
-            }
-
-            opened.Releases.Add(() =>
-            {
-                held.Release();
-                return ValueTask.CompletedTask;
-            });
-        }
-
-        HostPath caches = new HostPath(services.Options.DataRoot) / "builds" / "mounts";
-        caches.CreateDirectories(0x1c0);
-        using SafeFileHandle parent = caches.Open(OpenFlags.Path | OpenFlags.Directory);
-        if (DirectoryEntry.TryCreateDirectory(parent, name, CacheMode) == 0)
-        {
-            DirectoryEntry.ChangeOwner(parent, name, Number(mount.UserId), Number(mount.GroupId));
-            DirectoryEntry.ChangeMode(parent, name, Mode(mount, CacheMode));
-        }
-
-        using SafeFileHandle cache = DirectoryEntry.Open(parent, name, OpenFlags.Path | OpenFlags.Directory);
-        if (mount.Source is not { Length: > 0 } source || source.Trim('/') is "" or ".")
-        {
-            return MountTree.Clone(cache, recursive: false);
-        }
-
-        // CVE-2024-23651: the part is found once, and then mounted as what was found.
-        using RootDirectory root = new(Descriptors.Duplicate(cache));
-        root.EnsureDirectory(source).Descriptor?.Dispose();
-        using SafeFileHandle part = root.Open(source.Trim('/'), OpenFlags.Path | OpenFlags.Directory, resolution: Resolution.Beneath);
-        return MountTree.Clone(part, recursive: false);
     }
 
     /// <summary>A file in memory, as a mount; gone with the step.</summary>

@@ -7,6 +7,7 @@ using Slipway.Engine.Builds.Attestations;
 using Slipway.Engine.Builds.Sources;
 using Slipway.Engine.Containers.Launch;
 using Slipway.Engine.Images.Registries;
+using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Oci;
@@ -26,7 +27,7 @@ internal sealed class StepExecutor(
     BuildContexts contexts,
     RemoteSources remotes,
     IImageIngest ingest,
-    BuildReport report) : IStepExecutor
+    BuildReport report) : IStepExecutor, IMountSources
 {
     private readonly SpoolDirectory _spools = new(services.Options.DataRoot);
     private readonly ConcurrentBag<BuildMaterial> _materials = [];
@@ -52,10 +53,10 @@ internal sealed class StepExecutor(
                 {
                     foreach (StepMount mount in run.Mounts.Where(mount => mount.Source is not null))
                     {
-                        key.Add(await BindContentAsync(mount, cancellationToken));
+                        key.Add(await ContentAsync(mount, cancellationToken));
                     }
 
-                    return new RunInputs { Content = key.Finish(), OpenAsync = end => new RunMounts(services, request).OpenAsync(run, BindAsync, end) };
+                    return new RunInputs { Content = key.Finish(), OpenAsync = end => new RunMounts(services, request).OpenAsync(run, this, end) };
                 }
 
             default:
@@ -209,8 +210,7 @@ internal sealed class StepExecutor(
 
     private SafeFileHandle MountImage(IReadOnlyList<BuiltLayer> layers) => services.Data.Snapshots.MountImage([.. layers.Select(layer => layer.ChainId)]);
 
-    /// <summary>Of what a bind mount shows.</summary>
-    private async Task<Digest> BindContentAsync(StepMount mount, CancellationToken cancellationToken)
+    public async Task<Digest> ContentAsync(StepMount mount, CancellationToken cancellationToken)
     {
         if (mount.Source is LayersSource layers)
         {
@@ -221,7 +221,7 @@ internal sealed class StepExecutor(
         return await WorkerThread.RunAsync("build-hash", () => TransferInputs.ContentOf([new TransferItem(node, node.Name, "")], IgnoreFile.Empty, keepsOwners: true, cancellationToken));
     }
 
-    private async Task<SafeFileHandle> BindAsync(OpenedMounts opened, StepMount mount, CancellationToken cancellationToken)
+    async Task<SafeFileHandle> IMountSources.OpenAsync(OpenedMounts opened, StepMount mount, CancellationToken cancellationToken)
     {
         IReadOnlyList<BuiltLayer> shown;
         string part = (mount.Mount.Source ?? "").Trim('/');
@@ -257,7 +257,15 @@ internal sealed class StepExecutor(
 
         using (tree)
         {
-            return MountPart.Take(tree, part);
+            try
+            {
+                return MountPart.Take(tree, part);
+            }
+            catch (KernelException error) when (error.Errno is Errno.ENOENT or Errno.ENOTDIR or Errno.EXDEV)
+            {
+                string reason = error.Errno == Errno.EXDEV ? "a link leads out of what is mounted" : "not found";
+                throw new EngineException(ErrorKind.InvalidParameter, $"failed to compute cache key: \"/{part}\": {reason}", error);
+            }
         }
     }
 
