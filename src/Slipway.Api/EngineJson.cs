@@ -93,6 +93,6 @@ public sealed partial class EngineJson : JsonSerializerContext
     {
         PropertyNameCaseInsensitive = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new NullAsZeroInt64(), new NullAsZeroInt32(), new NullAsFalse() },
+        Converters = { new NullAsZeroInt64(), new NullAsZeroInt32(), new NullAsZeroUInt64(), new NullAsZeroUInt32(), new NullAsZeroUInt16(), new NullAsFalse() },
     });
 }

@@ -36,3 +36,24 @@ internal sealed class NullAsFalse : NullAsDefault<bool>
 
     private protected override bool ReadValue(ref Utf8JsonReader reader) => reader.GetBoolean();
 }
+
+internal sealed class NullAsZeroUInt64 : NullAsDefault<ulong>
+{
+    public override void Write(Utf8JsonWriter writer, ulong value, JsonSerializerOptions options) => writer.WriteNumberValue(value);
+
+    private protected override ulong ReadValue(ref Utf8JsonReader reader) => reader.GetUInt64();
+}
+
+internal sealed class NullAsZeroUInt32 : NullAsDefault<uint>
+{
+    public override void Write(Utf8JsonWriter writer, uint value, JsonSerializerOptions options) => writer.WriteNumberValue(value);
+
+    private protected override uint ReadValue(ref Utf8JsonReader reader) => reader.GetUInt32();
+}
+
+internal sealed class NullAsZeroUInt16 : NullAsDefault<ushort>
+{
+    public override void Write(Utf8JsonWriter writer, ushort value, JsonSerializerOptions options) => writer.WriteNumberValue(value);
+
+    private protected override ushort ReadValue(ref Utf8JsonReader reader) => reader.GetUInt16();
+}

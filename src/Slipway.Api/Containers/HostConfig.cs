@@ -193,13 +193,29 @@ public sealed record PortBinding
 }
 
 /// <param name="Name">no, always, unless-stopped, on-failure; empty is no.</param>
-public sealed record RestartPolicy(string Name = "", int MaximumRetryCount = 0);
+public sealed record RestartPolicy(string Name = "", int MaximumRetryCount = 0)
+{
+    public string Name { get; init; } = Name ?? "";
+}
 
-public sealed record WeightDevice(string Path = "", ushort Weight = 0);
+public sealed record WeightDevice(string Path = "", ushort Weight = 0)
+{
+    public string Path { get; init; } = Path ?? "";
+}
 
-public sealed record ThrottleDevice(string Path = "", ulong Rate = 0);
+public sealed record ThrottleDevice(string Path = "", ulong Rate = 0)
+{
+    public string Path { get; init; } = Path ?? "";
+}
 
-public sealed record DeviceMapping(string PathOnHost = "", string PathInContainer = "", string CgroupPermissions = "");
+public sealed record DeviceMapping(string PathOnHost = "", string PathInContainer = "", string CgroupPermissions = "")
+{
+    public string PathOnHost { get; init; } = PathOnHost ?? "";
+
+    public string PathInContainer { get; init; } = PathInContainer ?? "";
+
+    public string CgroupPermissions { get; init; } = CgroupPermissions ?? "";
+}
 
 public sealed record DeviceRequest
 {
@@ -214,7 +230,10 @@ public sealed record DeviceRequest
     public Dictionary<string, string>? Options { get; set; }
 }
 
-public sealed record Ulimit(string Name = "", long Hard = 0, long Soft = 0);
+public sealed record Ulimit(string Name = "", long Hard = 0, long Soft = 0)
+{
+    public string Name { get; init; } = Name ?? "";
+}
 
 /// <summary>A mount asked for (API "Mount").</summary>
 public sealed record Mount

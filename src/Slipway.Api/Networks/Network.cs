@@ -47,7 +47,10 @@ public sealed record Network
 /// <summary>A host of a network that spans several (API "PeerInfo").</summary>
 public sealed record NetworkPeer(string Name, string IP);
 
-public sealed record ConfigReference(string Network);
+public sealed record ConfigReference(string Network)
+{
+    public string Network { get; init; } = Network ?? "";
+}
 
 /// <summary>A container on a network; addresses with their prefix length.</summary>
 public sealed record NetworkContainer(string Name, string EndpointID, string MacAddress, string IPv4Address, string IPv6Address);

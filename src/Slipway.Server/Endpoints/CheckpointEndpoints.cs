@@ -13,7 +13,7 @@ internal static class CheckpointEndpoints
     public static async Task Create(ApiRequest request)
     {
         RequireExperimental(request);
-        CheckpointCreateRequest body = await request.ReadJsonAsync(EngineJson.Wire.CheckpointCreateRequest)
+        CheckpointCreateRequest body = await request.ReadJsonAsync<CheckpointCreateRequest>()
             ?? throw new EngineException(ErrorKind.InvalidParameter, "invalid JSON: got EOF while reading request body");
         await request.Engine.Containers.CheckpointAsync(request.Parameter, new CheckpointName(body.CheckpointID, Directory(body.CheckpointDir)), !body.Exit, request.Stopping);
         request.Response.StatusCode = StatusCodes.Status201Created;

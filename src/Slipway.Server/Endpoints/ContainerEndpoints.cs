@@ -33,7 +33,7 @@ internal static class ContainerEndpoints
         bool noBody = request.Http.Request.ContentLength is 0 or null && !request.Http.Request.Headers.ContainsKey("Transfer-Encoding");
         ContainerCreateRequest? body = noBody
             ? throw Invalid("invalid JSON: got EOF while reading request body")
-            : await request.ReadJsonAsync(EngineJson.Wire.ContainerCreateRequest);
+            : await request.ReadJsonAsync<ContainerCreateRequest>();
         if (body is null || body with { HostConfig = null, NetworkingConfig = null } == s_nothing)
         {
             throw Invalid("config cannot be empty in order to create a container");
@@ -103,7 +103,7 @@ internal static class ContainerEndpoints
 
     public static async Task Update(ApiRequest request)
     {
-        ContainerUpdateRequest change = await request.ReadJsonAsync(EngineJson.Wire.ContainerUpdateRequest) ?? new ContainerUpdateRequest();
+        ContainerUpdateRequest change = await request.ReadJsonAsync<ContainerUpdateRequest>() ?? new ContainerUpdateRequest();
         if (request.Version < new ApiVersion(1, 40))
         {
             change.PidsLimit = null;

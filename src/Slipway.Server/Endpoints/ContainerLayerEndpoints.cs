@@ -37,7 +37,7 @@ internal static class ContainerLayerEndpoints
     {
         QueryParameters query = request.Query;
         bool hasBody = request.Http.Request.ContentLength is > 0 || request.Http.Request.Headers.ContainsKey("Transfer-Encoding");
-        ContainerConfig? config = hasBody ? await request.ReadJsonAsync(EngineJson.Wire.ContainerConfig) : null;
+        ContainerConfig? config = hasBody ? await request.ReadJsonAsync<ContainerConfig>() : null;
         string id = await request.Engine.Containers.CommitAsync(
             new ContainerCommit(
                 query["container"],

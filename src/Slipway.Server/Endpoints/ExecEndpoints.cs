@@ -12,7 +12,7 @@ internal static class ExecEndpoints
 {
     public static async Task Create(ApiRequest request)
     {
-        ExecCreateRequest body = await request.ReadJsonAsync(EngineJson.Wire.ExecCreateRequest) ?? new ExecCreateRequest();
+        ExecCreateRequest body = await request.ReadJsonAsync<ExecCreateRequest>() ?? new ExecCreateRequest();
         if (body.Cmd is null or [])
         {
             throw new EngineException(ErrorKind.InvalidParameter, "No exec command specified");
@@ -29,7 +29,7 @@ internal static class ExecEndpoints
 
     public static async Task Start(ApiRequest request)
     {
-        ExecStartRequest body = await request.ReadJsonAsync(EngineJson.Wire.ExecStartRequest) ?? new ExecStartRequest();
+        ExecStartRequest body = await request.ReadJsonAsync<ExecStartRequest>() ?? new ExecStartRequest();
         bool terminal = request.Engine.Execs.HasTerminal(request.Parameter);
         if (request.Version < new ApiVersion(1, 42) || !terminal)
         {

@@ -12,7 +12,7 @@ internal static class NetworkEndpoints
 
     public static async Task Create(ApiRequest request)
     {
-        NetworkCreateRequest create = await request.ReadJsonAsync(EngineJson.Wire.NetworkCreateRequest) ?? throw NoBody();
+        NetworkCreateRequest create = await request.ReadJsonAsync<NetworkCreateRequest>() ?? throw NoBody();
         await request.WriteJsonAsync(await request.Engine.Networks.CreateAsync(create, request.Stopping), EngineJson.Wire.NetworkCreateResponse, StatusCodes.Status201Created);
     }
 
@@ -29,14 +29,14 @@ internal static class NetworkEndpoints
 
     public static async Task Connect(ApiRequest request)
     {
-        NetworkConnectRequest connect = await request.ReadJsonAsync(EngineJson.Wire.NetworkConnectRequest) ?? throw NoBody();
+        NetworkConnectRequest connect = await request.ReadJsonAsync<NetworkConnectRequest>() ?? throw NoBody();
         await request.Engine.Networks.ConnectAsync(request.Parameter, connect, request.Stopping);
         request.Http.Response.StatusCode = StatusCodes.Status200OK;
     }
 
     public static async Task Disconnect(ApiRequest request)
     {
-        NetworkDisconnectRequest disconnect = await request.ReadJsonAsync(EngineJson.Wire.NetworkDisconnectRequest) ?? throw NoBody();
+        NetworkDisconnectRequest disconnect = await request.ReadJsonAsync<NetworkDisconnectRequest>() ?? throw NoBody();
         await request.Engine.Networks.DisconnectAsync(request.Parameter, disconnect, request.Stopping);
         request.Http.Response.StatusCode = StatusCodes.Status200OK;
     }

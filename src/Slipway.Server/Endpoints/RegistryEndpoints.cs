@@ -29,7 +29,7 @@ internal static class RegistryEndpoints
 
     public static async Task Login(ApiRequest request)
     {
-        AuthConfig auth = await request.ReadJsonAsync(EngineJson.Wire.AuthConfig) ?? throw new EngineException(ErrorKind.InvalidParameter, "credentials must be given");
+        AuthConfig auth = await request.ReadJsonAsync<AuthConfig>() ?? throw new EngineException(ErrorKind.InvalidParameter, "credentials must be given");
         RegistryCredentials credentials = RegistryAuth.Of(auth) ?? new RegistryCredentials { ServerAddress = auth.ServerAddress ?? "" };
         await request.WriteJsonAsync(await request.Engine.Registries.LoginAsync(credentials, request.Http.RequestAborted), EngineJson.Wire.LoginAnswer);
     }

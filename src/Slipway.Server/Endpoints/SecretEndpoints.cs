@@ -14,7 +14,7 @@ internal static class SecretEndpoints
 
     public static async Task Create(ApiRequest request)
     {
-        SecretSpec spec = await request.ReadJsonAsync(EngineJson.Wire.SecretSpec) ?? throw Invalid("invalid JSON: got EOF while reading request body");
+        SecretSpec spec = await request.ReadJsonAsync<SecretSpec>() ?? throw Invalid("invalid JSON: got EOF while reading request body");
         await request.WriteJsonAsync(new SecretCreateResponse(await request.Engine.Secrets.CreateAsync(spec, request.Stopping)), EngineJson.Wire.SecretCreateResponse, StatusCodes.Status201Created);
     }
 
@@ -22,7 +22,7 @@ internal static class SecretEndpoints
 
     public static async Task Update(ApiRequest request)
     {
-        SecretSpec spec = await request.ReadJsonAsync(EngineJson.Wire.SecretSpec) ?? throw Invalid("invalid JSON: got EOF while reading request body");
+        SecretSpec spec = await request.ReadJsonAsync<SecretSpec>() ?? throw Invalid("invalid JSON: got EOF while reading request body");
         ulong version = ulong.TryParse(request.Query["version"], NumberStyles.None, CultureInfo.InvariantCulture, out ulong number)
             ? number
             : throw Invalid($"invalid secret version '{request.Query["version"]}'");

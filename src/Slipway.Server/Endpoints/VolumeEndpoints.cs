@@ -14,7 +14,7 @@ internal static class VolumeEndpoints
     public static async Task Create(ApiRequest request)
     {
         // Without a body: a volume without a name, as in Docker.
-        VolumeCreateRequest create = await request.ReadJsonAsync(EngineJson.Wire.VolumeCreateRequest) ?? new VolumeCreateRequest();
+        VolumeCreateRequest create = await request.ReadJsonAsync<VolumeCreateRequest>() ?? new VolumeCreateRequest();
         Volume volume = await request.Volumes.CreateAsync(create, request.Stopping);
         await request.WriteJsonAsync(volume, EngineJson.Wire.Volume, StatusCodes.Status201Created);
     }
@@ -32,7 +32,7 @@ internal static class VolumeEndpoints
 
     public static async Task Copy(ApiRequest request)
     {
-        VolumeCopyRequest copy = await request.ReadJsonAsync(EngineJson.Wire.VolumeCopyRequest) ?? new VolumeCopyRequest();
+        VolumeCopyRequest copy = await request.ReadJsonAsync<VolumeCopyRequest>() ?? new VolumeCopyRequest();
         Volume volume = await request.Volumes.CopyAsync(request.Parameter, copy, request.Http.RequestAborted);
         await request.WriteJsonAsync(volume, EngineJson.Wire.Volume, StatusCodes.Status201Created);
     }

@@ -43,9 +43,9 @@ internal sealed record ApiRequest(
 
     /// <summary>The body as the endpoint is to act on it: parsed, and admitted in this form.</summary>
     /// <exception cref="EngineException">InvalidParameter, or Forbidden by the socket's policy.</exception>
-    public async Task<T?> ReadJsonAsync<T>(JsonTypeInfo<T> type) where T : class
+    public async Task<T?> ReadJsonAsync<T>() where T : class
     {
-        T? body = await JsonBody.ReadAsync(Http.Request, type, Authorization.IsShown, Http.RequestAborted);
+        T? body = await JsonBody.ReadAsync<T>(Http.Request, Authorization.IsShown, Http.RequestAborted);
         Authorization.AdmitBody(body);
         return body;
     }

@@ -2,8 +2,8 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Net.Http.Headers;
 using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
+using Slipway.Api;
 using Slipway.Engine;
 
 namespace Slipway.Server.Http;
@@ -24,7 +24,7 @@ internal static class JsonBody
     /// <returns>Null where there is no body, or it is <c>null</c>.</returns>
     /// <exception cref="EngineException">InvalidParameter: not JSON by its header, not JSON, of other types, more than one document.</exception>
     /// <exception cref="BadHttpRequestException">413: longer than <see cref="MaxBytes"/>.</exception>
-    public static async Task<T?> ReadAsync<T>(HttpRequest request, JsonTypeInfo<T> type, bool strict, CancellationToken cancellationToken) where T : class
+    public static async Task<T?> ReadAsync<T>(HttpRequest request, bool strict, CancellationToken cancellationToken) where T : class
     {
         bool empty = !HasBody(request);
         CheckContentType(request.ContentType, empty);
@@ -38,10 +38,10 @@ internal static class JsonBody
         {
             // In one piece: over several, Utf8JsonReader of .NET 10 fails with IndexOutOfRangeException on some malformed literals.
             ReadOnlyMemory<byte> text = body.IsSingleSegment ? body.First : body.ToArray();
-            T? value = Parse(text.Span, type);
+            T? value = Parse<T>(text.Span);
             if (strict)
             {
-                JsonSpelling.Check(text, type);
+                JsonSpelling.Check(text, RequestJson.Of<T>());
             }
 
             return value;
@@ -107,7 +107,7 @@ internal static class JsonBody
         (request.ContentLength > 0 || request.Headers.ContainsKey("Transfer-Encoding"))
         && request.ContentType?.StartsWith(ContentType, StringComparison.OrdinalIgnoreCase) == true;
 
-    internal static T? Parse<T>(ReadOnlySpan<byte> body, JsonTypeInfo<T> type) where T : class
+    internal static T? Parse<T>(ReadOnlySpan<byte> body) where T : class
     {
         Utf8JsonReader reader = new(body, new JsonReaderOptions { AllowMultipleValues = true, MaxDepth = 64 });
         try
@@ -117,7 +117,7 @@ internal static class JsonBody
                 throw Invalid("invalid JSON: got EOF while reading request body");
             }
 
-            T? value = JsonSerializer.Deserialize(ref reader, type);
+            T? value = JsonSerializer.Deserialize(ref reader, RequestJson.Of<T>());
             if (HasMore(body[(int)reader.BytesConsumed..]))
             {
                 throw Invalid("unexpected content after JSON");

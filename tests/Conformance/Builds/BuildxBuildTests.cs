@@ -200,7 +200,6 @@ public sealed class BuildxBuildTests(SharedEngine engine) : BuildxTest(engine)
     [Theory]
     [InlineData(new[] { "--target", "nosuch" }, "target stage \"nosuch\" could not be found")]
     [InlineData(new[] { "--allow", "device" }, "unknown entitlement device")]
-    [InlineData(new[] { "--sbom=true" }, "Attestations are not supported")]
     [InlineData(new[] { "-o", "type=nosuch,dest=x" }, "nosuch")]
     public async Task What_is_not_there_is_refused(string[] options, string message) => (await Build("FROM alpine", options)).Exited(1).Says(message);
 

@@ -28,7 +28,7 @@ public sealed class RequestFuzz
             byte[] bytes = Mutate(random, Encoding.UTF8.GetBytes(Body));
             try
             {
-                JsonBody.Parse(bytes, EngineJson.Wire.ContainerCreateRequest);
+                JsonBody.Parse<ContainerCreateRequest>(bytes);
                 parsed++;
             }
             catch (EngineException e)
