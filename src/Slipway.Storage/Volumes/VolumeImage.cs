@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 
@@ -94,6 +95,25 @@ internal static class VolumeImage
         context.Set("noinit_itable");
         context.Set("errors", "remount-ro");
         return context.Mount(MountAttributes.None);
+    }
+
+    /// <summary>
+    /// Gives the host back what was deleted, ahead of the last unmount: the kernel discards blocks in the background after the end of a transaction, and gives up
+    /// what is left of that when the file system is unmounted.
+    /// </summary>
+    /// <param name="root">Any directory of the file system.</param>
+    public static void GiveBack(SafeFileHandle root)
+    {
+        try
+        {
+            // Blocks are free when the transaction is on the disk.
+            Descriptors.SyncFileSystem(root);
+            FileSystemTrim.Run(root);
+        }
+        catch (KernelException)
+        {
+            // The host's file system makes no holes, or the volume's has failed: it takes more than it needs, and is unmounted all the same.
+        }
     }
 
     private static void Format(string path)

@@ -138,6 +138,12 @@ internal sealed partial class VolumeStore : IVolumeStore, IDisposable
     public Task UnmountAsync(string name) =>
         GuardAsync("unmount", name, () => WorkerThread.RunAsync("volume-unmount", () =>
         {
+            if (IsMounted(name) && HasImage(name))
+            {
+                using var data = Path(name).Open(OpenFlags.Directory);
+                VolumeImage.GiveBack(data);
+            }
+
             while (IsMounted(name))
             {
                 MountTree.Unmount(Path(name), detach: true);
