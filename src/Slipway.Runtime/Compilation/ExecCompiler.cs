@@ -27,7 +27,7 @@ public static class ExecCompiler
                 terminal = MakeTerminal(container, process.ConsoleSize);
             }
 
-            string executable = Prepare(process, container);
+            (string executable, byte[] directory) = Prepare(process, container);
             PlanPrologue.Begin(plan, process.Terminal);
             PlanProcess.JoinCgroup(plan, context.Cgroup);
             var steps = new PlanProcess(plan, process, context.Seccomp);
@@ -48,7 +48,7 @@ public static class ExecCompiler
 
             // setns to a mount namespace has made its root the root of this process.
             int root = plan.OpenBelow(PlanSteps.AT_FDCWD, "/"u8, OpenFlags.Path | OpenFlags.Directory, Resolution.InRoot, "the container's root");
-            steps.EnterWorkingDirectory(PlanArgument.ResultOf(root));
+            steps.EnterWorkingDirectory(PlanArgument.ResultOf(root), directory);
             steps.AddSecurityLabel();
 
             // A limit of open files holds for the plan's own too: after the last that it opens.
@@ -127,7 +127,7 @@ public static class ExecCompiler
         return terminal;
     }
 
-    private static string Prepare(ProcessSpec process, RootDirectory container)
+    private static (string Executable, byte[] Directory) Prepare(ProcessSpec process, RootDirectory container)
     {
         if (!process.Cwd.StartsWith('/'))
         {
@@ -135,15 +135,20 @@ public static class ExecCompiler
         }
 
         // Unlike a container's own, an exec's working directory is not made.
-        int error = container.TryOpen(process.Cwd, OpenFlags.Path | OpenFlags.Directory, out SafeFileHandle? directory);
-        directory?.Dispose();
-        if (error != 0)
+        byte[] directory;
+        try
         {
-            KernelException cause = new($"openat2 \"{process.Cwd}\"", error);
-            throw PlanException.Invalid($"chdir to cwd (\"{process.Cwd}\") set in config.json failed: {Marshal.GetPInvokeErrorMessage(error).ToLowerInvariant()}", cause);
+            container.Open(process.Cwd, OpenFlags.Path | OpenFlags.Directory).Dispose();
+            ResolvedPath found = container.Resolve(process.Cwd);
+            found.Descriptor?.Dispose();
+            directory = found.Path;
+        }
+        catch (KernelException e)
+        {
+            throw PlanException.Invalid($"chdir to cwd (\"{process.Cwd}\") set in config.json failed: {Marshal.GetPInvokeErrorMessage(e.Errno).ToLowerInvariant()}", e);
         }
 
-        return ExecutableLookup.Find(process, (string path, out SafeFileHandle? file) =>
+        string executable = ExecutableLookup.Find(process, (string path, out SafeFileHandle? file) =>
         {
             int errno = container.TryOpen(path, OpenFlags.Path, out file, 0, Resolution.Canonical);
             if (errno != Errno.ELOOP)
@@ -161,5 +166,6 @@ public static class ExecCompiler
                 return e.Errno;
             }
         });
+        return (executable, directory);
     }
 }

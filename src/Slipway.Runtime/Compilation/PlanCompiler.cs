@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Kernel;
 using Slipway.Kernel.Cgroups;
@@ -75,14 +76,14 @@ public static class PlanCompiler
 
             PlanSysctls.Add(plan, spec, context);
 
-            string executable = Prepare(spec.Process, mounts.View);
+            (string executable, byte[] directory) = Prepare(spec.Process, mounts.View);
             AddRootAttributes(plan, root, context, spec);
             if (context.UserNamespace is null)
             {
                 process.GiveStreams(context.StdinIsPipe);
             }
 
-            process.EnterWorkingDirectory(root);
+            process.EnterWorkingDirectory(root, directory);
             process.AddSecurityLabel();
 
             // A limit of open files holds for the plan's own too: after the last that it opens.
@@ -194,11 +195,14 @@ public static class PlanCompiler
     }
 
     /// <summary>Creates the working directory and finds the program. Both see the mounts of the container.</summary>
-    private static string Prepare(ProcessSpec process, RootView view)
+    private static (string Executable, byte[] Directory) Prepare(ProcessSpec process, RootView view)
     {
+        byte[] directory = Encoding.UTF8.GetBytes(process.Cwd);
         try
         {
-            view.Ensure(process.Cwd, MissingPath.CreateDirectory, new NewEntry(0x1ED)).Descriptor?.Dispose();
+            ResolvedPath found = view.Ensure(process.Cwd, MissingPath.CreateDirectory, new NewEntry(0x1ED));
+            found.Descriptor?.Dispose();
+            directory = found.Path;
         }
         catch (KernelException e) when (e.Errno is Errno.EROFS or Errno.ENOENT)
         {
@@ -209,12 +213,13 @@ public static class PlanCompiler
             throw PlanException.Invalid(e.Errno == Errno.ENOTDIR ? $"Cannot mkdir: {process.Cwd} is not a directory" : $"working directory: {e.Message}", e);
         }
 
-        return ExecutableLookup.Find(process, (string path, out SafeFileHandle? file) =>
+        string executable = ExecutableLookup.Find(process, (string path, out SafeFileHandle? file) =>
         {
             int errno = view.TryResolve(path, out ResolvedPath found);
             file = found.Descriptor;
             return errno;
         });
+        return (executable, directory);
     }
 
     /// <summary>The root's own attributes come last: until then mount points are created in it.</summary>

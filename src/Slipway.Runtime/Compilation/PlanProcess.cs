@@ -111,10 +111,13 @@ internal sealed class PlanProcess(LaunchPlan plan, ProcessSpec process, SeccompP
     /// The working directory, found inside the root and entered by descriptor: no link of procfs can lead to one that was left open
     /// (CVE-2024-21626).
     /// </summary>
-    public void EnterWorkingDirectory(PlanArgument root)
+    /// <param name="path">
+    /// Without <c>..</c>, also behind links, where that could be found out: the kernel refuses to walk such a path inside a root, with EAGAIN, when
+    /// anything on the host is renamed or mounted meanwhile, and a plan cannot try again.
+    /// </param>
+    public void EnterWorkingDirectory(PlanArgument root, ReadOnlySpan<byte> path)
     {
-        int directory = plan.OpenBelow(
-            root, System.Text.Encoding.UTF8.GetBytes(process.Cwd), OpenFlags.Path | OpenFlags.Directory, Resolution.Contained, "working directory");
+        int directory = plan.OpenBelow(root, path, OpenFlags.Path | OpenFlags.Directory, Resolution.Contained, "working directory");
         plan.Add($"fchdir \"{process.Cwd}\"", SystemCall.Fchdir, [PlanArgument.ResultOf(directory)]);
     }
 

@@ -254,6 +254,7 @@ public sealed class EscapeTests : IDisposable
         Link("w", "../../../.." + _victim);
         Spec spec = TestContainer.Shell("pwd -P");
         Ended ended = await _container.Run(spec with { Process = spec.Process with { Cwd = "/w/made" } });
+        Assert.Null(ended.Failure);
         Assert.Equal($"{_victim}/made\n", ended.Output);
         Assert.Empty(Directory.GetFileSystemEntries(_victim));
     }
