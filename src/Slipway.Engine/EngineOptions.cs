@@ -90,6 +90,9 @@ public sealed record EngineOptions
     /// <summary>Parent of all cgroups, relative to the root of the hierarchies; null: derived from the data root, below <c>slipway</c>.</summary>
     public string? CgroupParent { get; init; }
 
+    /// <summary>How long what a burst of starts has asked for is kept ready after it: sandboxes, control groups, directories.</summary>
+    public TimeSpan SpareRetention { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Path of the executable that is started in the role <c>supervisor</c>.</summary>
     public string SupervisorExecutable { get; init; } = Environment.ProcessPath!;
 

@@ -116,7 +116,7 @@ internal sealed record EngineServices : IAsyncDisposable
             IdMaps? remap = UserRemap.Resolve(options.UsernsRemap, options.UsernsAccounts);
 
             // The lock on the data root comes first: two engines must not touch the same things.
-            DataRoot data = await DataRoot.OpenAsync(new DataRootOptions { Path = options.DataRoot, TimeProvider = time }, cancellationToken);
+            DataRoot data = await DataRoot.OpenAsync(new DataRootOptions { Path = options.DataRoot, TimeProvider = time, SpareRetention = options.SpareRetention }, cancellationToken);
             opened.Add(data);
             Report(data.Repair, log);
             Task<ISupervisor> connecting = ConnectSupervisorAsync(options, time, cancellationToken);
@@ -149,7 +149,7 @@ internal sealed record EngineServices : IAsyncDisposable
 
             SupervisorLink supervisor = new(await connecting);
             string cgroupParent = CgroupParentOf(options);
-            ContainerCgroups cgroups = new(CgroupHierarchy.Detect(), time, cgroupParent);
+            ContainerCgroups cgroups = new(CgroupHierarchy.Detect(), time, cgroupParent, options.SpareRetention);
             return new EngineServices
             {
                 Options = options,
@@ -318,7 +318,7 @@ internal sealed record EngineServices : IAsyncDisposable
     {
         if (options.Bridge == "none")
         {
-            IsolatedNetwork isolated = new(time);
+            IsolatedNetwork isolated = new(options.SpareRetention, time);
             await isolated.StartAsync(cancellationToken);
             return (isolated, null);
         }
@@ -341,6 +341,7 @@ internal sealed record EngineServices : IAsyncDisposable
         {
             BridgeName = options.Bridge, Mtu = options.Mtu, InterContainer = options.InterContainer, Antispoof = options.Antispoof, DefaultHostAddress = options.PublishAddress,
             AddressRange = options.FixedRange, DefaultGateway = options.DefaultGateway, Ipv6 = Ipv6Of(options), Masquerade = options.Masquerade, AddressPools = options.BridgePools,
+            PoolRetention = options.SpareRetention,
         };
         if (options.BridgeAddress is not { } text)
         {

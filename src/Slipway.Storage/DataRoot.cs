@@ -44,7 +44,7 @@ public sealed class DataRoot : IAsyncDisposable
         _layers = new LayerStore(root, _temporary, options.Limits);
         _database = new StateDatabase((root / "state.db").Value, new DiskReserve(root));
         _projects = new ProjectQuotas(_directory, new ProjectTable(_database));
-        _snapshots = new SnapshotStore(root, _temporary, _layers, _projects, options.Limits, options.TimeProvider);
+        _snapshots = new SnapshotStore(root, _temporary, _layers, _projects, options.Limits, options.SpareRetention, options.TimeProvider);
         _images = new ImageStore(_database, _content, _layers, options);
         _ledger = new DiskLedger(root, _database, _temporary, _images, options.TimeProvider);
         _volumes = new VolumeStore(root, _temporary, _projects, new VolumeTable(_database));

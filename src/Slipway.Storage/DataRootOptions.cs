@@ -15,6 +15,9 @@ public sealed record DataRootOptions
 
     /// <summary>How long the layers of an interrupted pull stay, so that the next one need not fetch them again.</summary>
     public TimeSpan HoldInterruptedFor { get; init; } = TimeSpan.FromHours(24);
+
+    /// <summary>How long directories that a burst of new containers has asked for stay ready after it.</summary>
+    public TimeSpan SpareRetention { get; init; } = TimeSpan.FromMinutes(1);
 }
 
 /// <summary>Bounds on what an image may make the host store; an archive beyond one is refused.</summary>

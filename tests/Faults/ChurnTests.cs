@@ -5,7 +5,6 @@ namespace Slipway.Tests.Faults;
 /// <summary>Many containers, at once and one after another: all succeed and nothing is left behind.</summary>
 public sealed class ChurnTests() : FaultTest("churn")
 {
-    /// <summary>In one test, since what is kept ready after a burst goes a minute later, which is waited for once.</summary>
     [Fact]
     public async Task Fifty_that_end_and_fifty_that_run_at_once()
     {

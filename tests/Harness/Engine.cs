@@ -6,6 +6,9 @@ namespace Slipway.Tests.Harness;
 /// <summary>One engine started by a test: its own data root, exec root, socket and bridge, so that several run beside each other.</summary>
 public sealed class Engine : IAsyncDisposable
 {
+    /// <summary>Flags of an engine that is to hold after a burst what it held before: what is kept ready for the next one has to be gone then.</summary>
+    public static readonly string[] SparesGoSoon = ["--spare-retention", "2s"];
+
     private readonly string _bridge;
     private readonly List<Process> _started = [];
 

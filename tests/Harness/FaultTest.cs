@@ -4,7 +4,7 @@ namespace Slipway.Tests.Harness;
 /// <summary>Base of tests that start an engine of their own, to be killed.</summary>
 public abstract class FaultTest(string name) : IAsyncLifetime
 {
-    protected Engine Engine { get; } = new(name);
+    protected Engine Engine { get; } = new(name) { Flags = Harness.Engine.SparesGoSoon };
 
     protected Docker Docker => Engine.Docker;
 

@@ -34,7 +34,7 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, IReadOnlyList
         return last;
     }
 
-    /// <summary>As <see cref="Settled(Engine)"/>, after a burst: the engine keeps what it made ready for the next one for a minute.</summary>
+    /// <summary>As <see cref="Settled(Engine)"/>, after a burst: what was made ready for the next one is kept for a while (<c>spare-retention</c>), and so are hosts of launches.</summary>
     public static async Task<Footprint> Settled(Engine engine, Footprint before)
     {
         var last = await Settled(engine);

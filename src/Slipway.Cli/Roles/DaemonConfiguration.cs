@@ -176,6 +176,10 @@ internal sealed record DaemonConfiguration
     [JsonPropertyName("disk-budget")]
     public string? DiskBudget { get; init; }
 
+    /// <summary>Slipway's own: a duration with a unit.</summary>
+    [JsonPropertyName("spare-retention")]
+    public string? SpareRetention { get; init; }
+
     [JsonPropertyName("builder")]
     public BuilderDirectives? Builder { get; init; }
 

@@ -75,6 +75,7 @@ internal sealed class DaemonFlags
         Text("proxies.https-proxy", "HTTPS proxy URL to use for outgoing traffic"),
         Text("proxies.no-proxy", "Comma-separated list of hosts or IP addresses for which the proxy is skipped"),
         Text("disk-budget", "Remove unused images, the longest unused first, when the data takes more than this (e.g. 20GB)"),
+        Text("spare-retention", "How long what a burst of starts has asked for is kept ready after it (default 1m)"),
         Text("storage-driver", "Storage driver to use (overlay2)", "-s"),
         List("storage-opts", "storage-opt", "Accepted: the storage driver has no options"),
         Switch("tls", "Use TLS; implied by --tlsverify"),

@@ -150,6 +150,11 @@ internal static class DaemonRole
             : throw new CommandException($"specified default runtime '{preferred}' does not exist", 1);
     }
 
+    /// <summary>Shorter than the pauses after which they are made, they would be made in vain.</summary>
+    private static TimeSpan SpareRetention(string text) => Quantities.Duration(text) is var retention && retention >= TimeSpan.FromSeconds(1) && retention <= TimeSpan.FromDays(1)
+        ? retention
+        : throw new CommandException($"spare-retention: {text}: it must be between 1s and 24h", 1);
+
     private static List<string> CdiDirectories(DaemonConfiguration configuration)
     {
         List<string> directories = configuration.CdiSpecDirectories ?? [.. new EngineOptions().CdiSpecDirectories];
@@ -182,6 +187,7 @@ internal static class DaemonRole
             SecretsKeyFile = configuration.SecretsKeyFile is { } key ? Path.GetFullPath(key) : Engine.EngineOptions.DefaultSecretsKeyFile,
             BuildCacheLimit = BuilderDirectives.CacheLimit(configuration.Builder),
             DiskBudget = configuration.DiskBudget is { } budget ? Quantities.Bytes(budget) : null,
+            SpareRetention = configuration.SpareRetention is { } retention ? SpareRetention(retention) : new EngineOptions().SpareRetention,
         };
         if (options.LogDriver is not "json-file")
         {

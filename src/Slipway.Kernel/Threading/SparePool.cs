@@ -15,11 +15,9 @@ public sealed class SparePool<T> : IDisposable
     /// <summary>Without a taker for so long, the pool is filled.</summary>
     private static readonly TimeSpan _pause = TimeSpan.FromMilliseconds(300);
 
-    /// <summary>How long a pool that has grown stays so after the last was taken.</summary>
-    private static readonly TimeSpan _idle = TimeSpan.FromMinutes(1);
-
     private readonly Func<T?> _make;
     private readonly Action<T> _drop;
+    private readonly TimeSpan _retention;
     private readonly ITimer _fill;
     private readonly ITimer _shrink;
     private readonly Lock _lock = new();
@@ -30,9 +28,10 @@ public sealed class SparePool<T> : IDisposable
 
     /// <param name="make">Makes one, or fails with a <see cref="KernelException"/>: it is tried again after the next taking. Null: none can be had.</param>
     /// <param name="drop">Takes one away that nobody has taken. Does not fail.</param>
-    public SparePool(Func<T?> make, Action<T> drop, TimeProvider time)
+    /// <param name="retention">How long a pool that has grown stays so after the last was taken.</param>
+    public SparePool(Func<T?> make, Action<T> drop, TimeSpan retention, TimeProvider time)
     {
-        (_make, _drop) = (make, drop);
+        (_make, _drop, _retention) = (make, drop, retention);
         _fill = time.CreateTimer(_ => Fill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _shrink = time.CreateTimer(_ => Shrink(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -49,7 +48,7 @@ public sealed class SparePool<T> : IDisposable
 
             _taken++;
             _fill.Change(_pause, Timeout.InfiniteTimeSpan);
-            _shrink.Change(_idle, Timeout.InfiniteTimeSpan);
+            _shrink.Change(_retention, Timeout.InfiniteTimeSpan);
             if (_ready.TryDequeue(out T? spare))
             {
                 return spare;

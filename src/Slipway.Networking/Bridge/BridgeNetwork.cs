@@ -54,8 +54,8 @@ public sealed class BridgeNetwork : IDefaultNetwork
         lock (_lock)
         {
             int mtu = info.Mtu;
-            _attached ??= new SandboxPool(token => MakeAttachedAsync(factory, mtu, token), _options.PoolSize, _time);
-            _isolated ??= new SandboxPool(factory.MakeIsolatedAsync, _options.IsolatedPoolSize, _time);
+            _attached ??= new SandboxPool(token => MakeAttachedAsync(factory, mtu, token), _options.PoolSize, _options.PoolRetention, _time);
+            _isolated ??= new SandboxPool(factory.MakeIsolatedAsync, _options.IsolatedPoolSize, _options.PoolRetention, _time);
             _attached.Refill();
             _isolated.Refill();
         }

@@ -33,6 +33,9 @@ public sealed record BridgeOptions
     /// <summary>Sandboxes kept ready without one.</summary>
     public int IsolatedPoolSize { get; init; } = 2;
 
+    /// <summary>How long sandboxes that a burst has asked for stay ready after it.</summary>
+    public TimeSpan PoolRetention { get; init; } = TimeSpan.FromMinutes(1);
+
     /// <summary>Where to bind published ports without an address (<c>--ip</c>); null for all addresses of both families.</summary>
     public IPAddress? DefaultHostAddress { get; init; }
 

@@ -1,7 +1,8 @@
 namespace Slipway.Networking;
 
 /// <summary>The driver of an engine without a bridge (<c>--bridge none</c>): sandboxes with only a loopback device, and nothing to attach them to.</summary>
-public sealed class IsolatedNetwork(TimeProvider time) : IDefaultNetwork
+/// <param name="retention">How long sandboxes that a burst has asked for stay ready after it.</param>
+public sealed class IsolatedNetwork(TimeSpan retention, TimeProvider time) : IDefaultNetwork
 {
     private const int PoolSize = 4;
     private SandboxFactory? _factory;
@@ -11,7 +12,7 @@ public sealed class IsolatedNetwork(TimeProvider time) : IDefaultNetwork
     public async Task StartAsync(CancellationToken cancellationToken)
     {
         _factory = await SandboxFactory.CreateAsync(null, cancellationToken).ConfigureAwait(false);
-        _pool = new SandboxPool(_factory.MakeIsolatedAsync, PoolSize, time);
+        _pool = new SandboxPool(_factory.MakeIsolatedAsync, PoolSize, retention, time);
         _pool.Refill();
     }
 

@@ -10,9 +10,6 @@ internal sealed class SandboxPool : IAsyncDisposable
     /// <summary>A sandbox costs about 0.2 MB of kernel memory, and a bridge has 1,023 ports.</summary>
     internal const int Limit = 64;
 
-    /// <summary>How long a pool that has grown stays so after the last sandbox was taken.</summary>
-    internal static readonly TimeSpan Idle = TimeSpan.FromMinutes(1);
-
     /// <summary>Without a taker for so long, the pool is filled to its own size.</summary>
     internal static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(30);
 
@@ -21,6 +18,7 @@ internal sealed class SandboxPool : IAsyncDisposable
 
     private readonly Func<CancellationToken, Task<Sandbox>> _make;
     private readonly int _size;
+    private readonly TimeSpan _retention;
     private readonly ITimer _refillTimer;
     private readonly ITimer _growTimer;
     private readonly ITimer _shrinkTimer;
@@ -38,10 +36,12 @@ internal sealed class SandboxPool : IAsyncDisposable
     private TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="size">Sandboxes kept ready. 0: every one is made when it is asked for.</param>
-    public SandboxPool(Func<CancellationToken, Task<Sandbox>> make, int size, TimeProvider time)
+    /// <param name="retention">How long a pool that has grown stays so after the last sandbox was taken.</param>
+    public SandboxPool(Func<CancellationToken, Task<Sandbox>> make, int size, TimeSpan retention, TimeProvider time)
     {
         _make = make;
         _size = size;
+        _retention = retention;
         _wanted = size;
         _refillTimer = time.CreateTimer(_ => Refill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _growTimer = time.CreateTimer(_ => Fill(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -166,7 +166,7 @@ internal sealed class SandboxPool : IAsyncDisposable
 
             if (_wanted > _size)
             {
-                _shrinkTimer.Change(Idle, Timeout.InfiniteTimeSpan);
+                _shrinkTimer.Change(_retention, Timeout.InfiniteTimeSpan);
             }
 
             StartMissing(_wanted);
@@ -179,6 +179,9 @@ internal sealed class SandboxPool : IAsyncDisposable
         lock (_lock)
         {
             _wanted = _size;
+
+            // What is being made for the next burst may not be finished yet.
+            _target = Math.Min(_target, _size);
             while (!_disposed && _ready.Count > _wanted)
             {
                 surplus.Add(_ready.Dequeue());

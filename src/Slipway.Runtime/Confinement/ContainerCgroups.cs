@@ -11,7 +11,8 @@ namespace Slipway.Runtime.Confinement;
 /// Safe for concurrent use by different containers.
 /// </summary>
 /// <param name="sparing">The parent group below which groups are kept ready; null: none are.</param>
-public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider time, string? sparing = null) : IDisposable
+/// <param name="retention">How long those that a burst has asked for stay ready after it.</param>
+public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider time, string? sparing = null, TimeSpan retention = default) : IDisposable
 {
     /// <summary>What the name of a spare group begins with. An engine that finds one of another's run removes it, as everything that is no container's.</summary>
     internal const string SparePrefix = "spare-";
@@ -165,7 +166,7 @@ public sealed class ContainerCgroups(CgroupHierarchy hierarchy, TimeProvider tim
         SparePool<string> spares;
         lock (_lock)
         {
-            spares = _spares ??= new SparePool<string>(() => MakeSpare(root), spare => root.TryDelete(spare), time);
+            spares = _spares ??= new SparePool<string>(() => MakeSpare(root), spare => root.TryDelete(spare), retention, time);
         }
 
         return spares.TryTake() is { } spare ? root.TryName(spare, name) : null;

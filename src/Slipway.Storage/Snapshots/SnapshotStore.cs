@@ -33,7 +33,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
     /// <summary>Directories of containers to come, by their names among what is temporary.</summary>
     private readonly SparePool<string> _spares;
 
-    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, ProjectQuotas projects, UnpackLimits limits, TimeProvider time)
+    public SnapshotStore(HostPath root, TemporaryDirectory temporary, LayerStore layers, ProjectQuotas projects, UnpackLimits limits, TimeSpan spareRetention, TimeProvider time)
     {
         (_temporary, _layers, _projects, _limits) = (temporary, layers, projects, limits);
         _path = root / "containers";
@@ -53,7 +53,7 @@ internal sealed partial class SnapshotStore : ISnapshotStore, IDisposable
         }
 
         mark!.Dispose();
-        _spares = new SparePool<string>(Make, Drop, time);
+        _spares = new SparePool<string>(Make, Drop, spareRetention, time);
     }
 
     public SafeFileHandle MountRootfs(IReadOnlyList<Digest> chainIds, string containerId, bool readOnly, UserNamespace? users = null)

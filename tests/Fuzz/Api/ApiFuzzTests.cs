@@ -15,7 +15,7 @@ public sealed class ApiFuzzTests : IAsyncLifetime
 {
     private const int Clients = 4;
 
-    private readonly Engine _engine = new("fuzz");
+    private readonly Engine _engine = new("fuzz") { Flags = Engine.SparesGoSoon };
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 

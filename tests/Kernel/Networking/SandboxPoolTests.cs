@@ -10,6 +10,8 @@ public sealed class SandboxPoolTests : IAsyncLifetime
 {
     private const int Size = 2;
 
+    private static readonly TimeSpan s_retention = TimeSpan.FromMinutes(1);
+
     private readonly ManualClock _clock = new();
     private SandboxFactory _factory = null!;
     private SandboxPool _pool = null!;
@@ -29,6 +31,7 @@ public sealed class SandboxPoolTests : IAsyncLifetime
                 return Interlocked.Increment(ref _made) > _room ? throw new KernelException("add a link", Errno.ENOSPC) : _factory.MakeIsolatedAsync(token);
             },
             Size,
+            s_retention,
             _clock);
         _pool.Refill();
         await _pool.DrainAsync(Cancellation);
@@ -62,7 +65,7 @@ public sealed class SandboxPoolTests : IAsyncLifetime
         await PauseAsync();
         Assert.Equal(30, _made);
 
-        _clock.Pass(SandboxPool.Idle);
+        _clock.Pass(s_retention);
         await BurstAsync(Size);
         Assert.Equal(30, _made);
         (await _pool.TakeAsync(Cancellation)).Dispose();

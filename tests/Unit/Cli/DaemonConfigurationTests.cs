@@ -68,6 +68,17 @@ public sealed class DaemonConfigurationTests : IDisposable
     }
 
     [Theory]
+    [InlineData("59")]
+    [InlineData("999ms")]
+    [InlineData("24h1s")]
+    public void Spares_that_are_kept_no_time_or_for_ever_are_refused(string retention)
+    {
+        var error = Assert.Throws<CommandException>(() => DaemonRole.Validate(Read("--spare-retention", retention)));
+        Assert.Contains(retention, error.Message, StringComparison.Ordinal);
+        DaemonRole.Validate(Read("--spare-retention", "2s"));
+    }
+
+    [Theory]
     [InlineData("{}", null)]
     [InlineData("""{"builder":{"gc":{"enabled":true}}}""", null)]
     [InlineData("""{"builder":{"gc":{"enabled":true,"defaultKeepStorage":"20GB","policy":[{"keepStorage":"10GB","all":true}]}}}""", 20L << 30)]

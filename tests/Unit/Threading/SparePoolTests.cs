@@ -27,6 +27,7 @@ public sealed class SparePoolTests : IDisposable
             return made;
         },
         _dropped.Add,
+        TimeSpan.FromMinutes(1),
         _clock);
 
     public void Dispose() => _pool.Dispose();
