@@ -4,7 +4,7 @@ using System.Text;
 namespace Slipway.Tests.Harness;
 
 /// <summary>
-/// A docker command at a terminal, as a person sits before it: <see cref="Type"/> keys, <see cref="Expect"/> what shows.
+/// A command at a terminal, as a person sits before it: <see cref="Type"/> keys, <see cref="Expect"/> what shows.
 /// The pseudo-terminal is made by terminal.py beside the tests, since the test projects make no system calls of their own.
 /// </summary>
 public sealed class Terminal : IAsyncDisposable
@@ -15,11 +15,15 @@ public sealed class Terminal : IAsyncDisposable
     private readonly SemaphoreSlim _arrived = new(0);
     private int _read;
 
-    public Terminal(Docker docker, params string[] arguments)
+    public Terminal(Docker docker, params string[] arguments) : this(Docker.Path, docker.Variables, arguments)
+    {
+    }
+
+    public Terminal(string program, IReadOnlyDictionary<string, string> variables, IReadOnlyList<string> arguments)
     {
         Requirement.Program("python3", "python3");
         var script = Path.Combine(Repository.Root, "tests/Harness/terminal.py");
-        _process = Programs.Start("python3", [script, Docker.Path, .. arguments], docker.Variables);
+        _process = Programs.Start("python3", [script, program, .. arguments], variables);
         // What the harness itself says on standard error (a missing program) belongs into the failure's text too.
         _reading = Task.WhenAll(Read(_process.StandardOutput), Read(_process.StandardError));
     }

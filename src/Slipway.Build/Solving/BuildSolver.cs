@@ -38,6 +38,9 @@ public sealed record SolveOptions
 
     /// <summary>Those of them that are images: what is copied from them are an image's files.</summary>
     public IReadOnlySet<string> ImageContexts { get; init; } = new HashSet<string>();
+
+    /// <summary>Instructions before which the executor is told to pause.</summary>
+    public IReadOnlySet<Instruction> Breakpoints { get; init; } = new HashSet<Instruction>();
 }
 
 /// <summary>

@@ -15,6 +15,10 @@ public interface IStepExecutor
     /// <returns>The layer it made; null: it changed nothing.</returns>
     Task<BuiltLayer?> ExecuteAsync(StepOperation operation, StepInputs inputs, StepVertex vertex, CancellationToken cancellationToken);
 
+    /// <summary>Pauses before a step at which a breakpoint is set, whether it is cached or not.</summary>
+    /// <param name="operation">The step, where it is a RUN; otherwise one without arguments, as a RUN at its place would be.</param>
+    Task PauseAsync(RunOperation operation, StepVertex vertex, CancellationToken cancellationToken);
+
     /// <summary>Keeps a layer for the time of the build; false where it is gone.</summary>
     bool TryHold(Digest chainId);
 }

@@ -104,6 +104,11 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
         {
             try
             {
+                if (solver.Options.Breakpoints.Contains(instruction))
+                {
+                    await solver.Executor.PauseAsync(await _operations.PauseAsync(state, instruction), vertex, solver.Stopping);
+                }
+
                 (StageState after, bool cached) = ChangesFiles(instruction)
                     ? await FileStepAsync(state, instruction, vertex)
                     : await ConfigurationStepAsync(state, instruction);

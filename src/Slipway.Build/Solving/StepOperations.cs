@@ -22,6 +22,10 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
         _ => throw new ArgumentOutOfRangeException(nameof(instruction)),
     };
 
+    /// <summary>What a program sees right before an instruction.</summary>
+    public async Task<RunOperation> PauseAsync(StageState state, Instruction instruction) =>
+        instruction is RunInstruction run ? await RunAsync(state, run) : Run(state, [], instruction.Original);
+
     private async Task<RunOperation> RunAsync(StageState state, RunInstruction run)
     {
         ImageRunConfig config = state.Config;
@@ -58,24 +62,22 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
             mounts.Add(new StepMount(expanded, source));
         }
 
-        return new RunOperation
-        {
-            Rootfs = state.Layers,
-            Description = $"RUN {string.Join(' ', arguments)}",
-            Time = solver.Now,
-            Newest = solver.Options.SourceDate,
-            Arguments = arguments,
-            Environment = [.. config.Env ?? [], .. state.Arguments.Variables(config.Env)],
-            Proxies = state.Arguments.Proxies(config.Env),
-            WorkingDirectory = string.IsNullOrEmpty(config.WorkingDir) ? "/" : config.WorkingDir,
-            User = config.User ?? "",
-            Mounts = mounts,
-            Network = run.Network,
-            Insecure = run.Security == "insecure",
-            Platform = state.Platform,
-            Script = script,
-        };
+        return Run(state, arguments, $"RUN {string.Join(' ', arguments)}") with { Mounts = mounts, Network = run.Network, Insecure = run.Security == "insecure", Script = script };
     }
+
+    private RunOperation Run(StageState state, IReadOnlyList<string> arguments, string description) => new()
+    {
+        Rootfs = state.Layers,
+        Description = description,
+        Time = solver.Now,
+        Newest = solver.Options.SourceDate,
+        Arguments = arguments,
+        Environment = [.. state.Config.Env ?? [], .. state.Arguments.Variables(state.Config.Env)],
+        Proxies = state.Arguments.Proxies(state.Config.Env),
+        WorkingDirectory = string.IsNullOrEmpty(state.Config.WorkingDir) ? "/" : state.Config.WorkingDir,
+        User = state.Config.User ?? "",
+        Platform = state.Platform,
+    };
 
     private async Task<TransferOperation> TransferAsync(StageState state, TransferInstruction transfer)
     {

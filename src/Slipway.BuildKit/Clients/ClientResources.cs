@@ -22,6 +22,9 @@ public sealed class ClientResources
     /// <summary>Takes the archive of an output, by its place among the outputs; reads to the end.</summary>
     public Dictionary<int, Func<Stream, CancellationToken, Task>> Outputs { get; } = [];
 
+    /// <summary>Takes the terminal of a shell in a step; null: steps are not looked at.</summary>
+    public Func<DebugCall, CancellationToken, Task>? Debug { get; set; }
+
     /// <summary>An archive that is the context, and the id under which it is fetched once.</summary>
     public (string Id, Stream Archive)? Upload { get; set; }
 }

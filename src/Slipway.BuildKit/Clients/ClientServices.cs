@@ -30,6 +30,7 @@ internal sealed class ClientServices(ClientResources resources)
             path, CredentialsRequest.Parser, async (request, call) => await resources.Credentials!(request.Host, call.Cancelled) ?? new CredentialsResponse()));
         Offer(SessionMethods.SendFiles, resources.Outputs.Count > 0, path => service.Duplex(path, TakeOutputAsync));
         Offer(SessionMethods.Pull, resources.Upload is not null, path => service.Duplex(path, UploadAsync));
+        Offer(SessionMethods.Debug, resources.Debug is not null, path => service.Duplex(path, DebugAsync));
         return (service, methods);
 
         void Offer(string path, bool has, Action<string> add)
@@ -40,6 +41,17 @@ internal sealed class ClientServices(ClientResources resources)
                 add(path);
             }
         }
+    }
+
+    private async Task DebugAsync(GrpcCall call)
+    {
+        if (await call.ReadAsync(DebugOutput.Parser) is not { Stop: { } stop })
+        {
+            throw new GrpcException(GrpcStatusCode.InvalidArgument, "a shell has to say first what it is in");
+        }
+
+        using DebugCall shell = new(call, stop);
+        await resources.Debug!(shell, call.Cancelled);
     }
 
     private async Task SendFilesAsync(GrpcCall call)

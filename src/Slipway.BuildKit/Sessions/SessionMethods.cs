@@ -13,5 +13,6 @@ public static class SessionMethods
     public const string ContentInfo = "/containerd.services.content.v1.Content/Info";
     public const string ReadContent = "/containerd.services.content.v1.Content/Read";
     public const string WriteContent = "/containerd.services.content.v1.Content/Write";
+    public const string Debug = "/slipway.v1.Debug/Shell";
     public const string Health = "/grpc.health.v1.Health/Check";
 }

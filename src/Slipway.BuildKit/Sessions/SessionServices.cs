@@ -55,6 +55,10 @@ public static class SessionServices
     public static async Task<ByteStream> ConnectAgentAsync(this ClientSession session, string id, CancellationToken cancellationToken) =>
         new(await session.Channel.OpenAsync(SessionMethods.ForwardAgent, Bytes.Parser, [new("buildkit.ssh.id", id)], cancellationToken), isDelivery: false);
 
+    /// <summary>A shell's terminal at the client.</summary>
+    public static Task<GrpcStream<DebugInput>> OpenDebugAsync(this ClientSession session, CancellationToken cancellationToken) =>
+        session.Channel.OpenAsync(SessionMethods.Debug, DebugInput.Parser, [], cancellationToken);
+
     /// <summary>The client's user and secret for a registry; null where it has none.</summary>
     public static async Task<CredentialsResponse?> CredentialsAsync(this ClientSession session, string host, CancellationToken cancellationToken)
     {

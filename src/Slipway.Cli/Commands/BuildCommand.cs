@@ -37,10 +37,13 @@ internal static class BuildCommand
         Option<bool> noCache = new("--no-cache") { Description = "Do every step anew" };
         Option<bool> pull = new("--pull") { Description = "Ask registries for the images that stages start from" };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Print the id of the image only" };
+        Option<bool> debug = new("--debug") { Description = "Open a shell in a RUN that fails" };
+        Option<string[]> breaks = new("--break") { Description = "Open a shell before a step: the line of an instruction, or a stage" };
+        Option<string> debugShell = new("--debug-shell") { Description = "The shell that is opened", DefaultValueFactory = _ => "/bin/sh" };
         Option<bool> check = new("--check") { Description = "Look at the Dockerfile by Docker's rules, and build nothing" };
         Command command = new("build", "Build an image from a Dockerfile")
         {
-            context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, attest, provenance, sbom, target, platform, network, idFile, progress, noCache, pull, quiet, check,
+            context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, attest, provenance, sbom, target, platform, network, idFile, progress, noCache, pull, quiet, debug, breaks, debugShell, check,
         };
         foreach (Command history in BuildHistoryCommands.Create())
         {
@@ -103,10 +106,14 @@ internal static class BuildCommand
                 return BuildCheck.Run(inputs, Console.Out);
             }
 
-            await EngineStarter.EnsureRunningAsync(client, cancellationToken).ConfigureAwait(false);
             bool isQuiet = result.GetValue(quiet);
             string kind = isQuiet ? "quiet" : result.GetValue(progress)!;
-            string image = await RunAsync(client, inputs, BuildProgress.Of(kind, Console.Error), kind, cancellationToken).ConfigureAwait(false);
+            using DebugTerminal? terminal = result.GetValue(debug) || result.GetResult(breaks) is not null || result.GetResult(debugShell) is { Implicit: false }
+                ? DebugTerminal.Open(BuildProgress.Of(kind, Console.Error), result.GetValue(debugShell)!) : null;
+            inputs.Resources.Debug = terminal is null ? null : terminal.RunAsync;
+            Set(request, "slipway-break", string.Join(',', Given(result, breaks)));
+            await EngineStarter.EnsureRunningAsync(client, cancellationToken).ConfigureAwait(false);
+            string image = await RunAsync(client, inputs, terminal ?? BuildProgress.Of(kind, Console.Error), kind, cancellationToken).ConfigureAwait(false);
             if (result.GetValue(idFile) is { } path)
             {
                 await File.WriteAllTextAsync(path, image, cancellationToken).ConfigureAwait(false);

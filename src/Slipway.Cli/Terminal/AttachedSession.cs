@@ -52,7 +52,7 @@ internal sealed class AttachedSession(HijackedStream stream, bool stdin, bool te
 
     private async Task CopyInputAsync(CancellationToken cancellationToken)
     {
-        Stream input = Console.OpenStandardInput();
+        Stream input = TerminalKeys.Open();
         await using (input.ConfigureAwait(false))
         {
             byte[] buffer = new byte[32 * 1024];

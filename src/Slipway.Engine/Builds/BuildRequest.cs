@@ -56,6 +56,9 @@ public sealed record BuildRequest
 
     public IBuildCredentials? Credentials { get; init; }
 
+    /// <summary>Who looks at a step that failed, or before which a breakpoint is set, by a shell; null: nobody does.</summary>
+    public IBuildDebugger? Debugger { get; init; }
+
     /// <summary>Directories of the client that caches come from and go to; null: it has none.</summary>
     public IClientStores? Stores { get; init; }
 

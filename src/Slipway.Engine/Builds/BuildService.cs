@@ -104,8 +104,10 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         try
         {
             IReadOnlyList<StageGraph> graphs = await GraphsAsync(request, text, name, contexts.Ignored, report);
-            StepExecutor executor = new(services, _launcher, services.Steps, registries, request, contexts, remotes, ingest, report);
-            (IReadOnlyList<StageState> states, IReadOnlyList<SolvedStep> steps) = await SolveAsync(request, graphs, executor, cache, report, cancellationToken);
+            using DebugShells? shells = request.Debugger is null ? null : new DebugShells(request.Debugger, report, name, services.Time);
+            StepExecutor executor = new(services, _launcher, services.Steps, registries, request, contexts, remotes, ingest, report, shells);
+            SolveOptions options = Options(request) with { Breakpoints = Breakpoints.Find(graphs, request.Debugger?.Breakpoints ?? []) };
+            (IReadOnlyList<StageState> states, IReadOnlyList<SolvedStep> steps) = await SolveAsync(options, graphs, executor, cache, report, cancellationToken);
             if (request.Style == BuildStyle.Classic && states is [{ Layers.Count: 0, History.Count: 0 }])
             {
                 throw new EngineException(ErrorKind.InvalidParameter, "No image was generated. Is your Dockerfile empty?");
@@ -146,10 +148,9 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
     /// <summary>All platforms at the same time; what they have in common is done once.</summary>
     /// <returns>What the target makes for each platform, and the steps of all.</returns>
     private async Task<(IReadOnlyList<StageState> States, IReadOnlyList<SolvedStep> Steps)> SolveAsync(
-        BuildRequest request, IReadOnlyList<StageGraph> graphs, StepExecutor executor, StepCache cache, BuildReport report, CancellationToken cancellationToken)
+        SolveOptions options, IReadOnlyList<StageGraph> graphs, StepExecutor executor, StepCache cache, BuildReport report, CancellationToken cancellationToken)
     {
         using CancellationTokenSource failed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        SolveOptions options = Options(request);
         if (graphs.Count > 1)
         {
             options = options with { Shared = new SharedSteps(), CommonStages = StageGraph.Common(graphs) };

@@ -23,9 +23,12 @@ internal sealed class ExitPump(EngineServices services, ContainerService contain
     {
         try
         {
-            if (services.Steps.TryEnd(exit))
+            if (services.Steps.Expects(exit.Id))
             {
-                await supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None);
+                // Sent before anybody hears of the end: a shell of the same id may follow at once.
+                Task acknowledged = supervisor.AcknowledgeExitAsync(exit.Id, CancellationToken.None);
+                services.Steps.End(exit);
+                await acknowledged;
             }
             else if (exit.ContainerId is null)
             {

@@ -76,6 +76,9 @@ internal sealed class FrontendOptions(IReadOnlyDictionary<string, string> option
     /// <summary>Registries that the classic option <c>--cache-from</c> names.</summary>
     public IReadOnlyList<string> CacheFrom => Commas("cache-from");
 
+    /// <summary>Lines and stages before which a client that debugs has a shell: of our own.</summary>
+    public IReadOnlyList<string> Breakpoints => Commas("slipway-break");
+
     /// <summary>What is asked for instead of a build (<c>--call</c>); null: a build.</summary>
     public string? Subrequest => NonEmpty("requestid");
 

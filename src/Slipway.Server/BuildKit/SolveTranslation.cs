@@ -64,6 +64,7 @@ internal sealed class SolveTranslation(BuildJobs jobs, ContextStore contexts, Ti
             Secrets = sources,
             SshAgents = sources,
             Credentials = sources,
+            Debugger = session is not null && session.Offers(SessionMethods.Debug) ? new SessionDebugger(session, options.Breakpoints) : null,
             SourceDate = options.SourceDate,
             Stores = session is null ? null : new SessionStores(session),
             CacheImports = Imports(solve, frontend, options),

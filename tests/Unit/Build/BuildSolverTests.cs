@@ -150,6 +150,23 @@ public sealed class BuildSolverTests
         Assert.NotEqual(first.Add("ab").Add("c").Finish(), second.Add("a").Add("bc").Finish());
     }
 
+    [Fact]
+    public async Task Before_a_breakpoint_the_executor_is_told_whatever_the_step_and_its_cache()
+    {
+        StageGraph graph = StageGraph.Of(
+            DockerfileParser.Parse("FROM base\nWORKDIR /w\nRUN one\nLABEL a=b\nCOPY a /"), null, new Dictionary<string, string?>(), Platform.Host, Platform.Host, new HashSet<string>());
+        Instruction[] instructions = [.. graph.Stages[0].Stage.Instructions];
+        SolveOptions options = new() { History = HistoryText.Classic, Breakpoints = new HashSet<Instruction>(instructions[1..], ReferenceEqualityComparer.Instance) };
+        string[] paused = ["pause with 2 layers in /w before RUN one", "pause with 3 layers in /w before LABEL a=b", "pause with 3 layers in /w before COPY a /"];
+        for (int round = 0; round < 2; round++)
+        {
+            _executor.Done.Clear();
+            await new BuildSolver(graph, options, _executor, _cache, new Observer(), TimeProvider.System, TestContext.Current.CancellationToken).SolveAsync();
+            Assert.Equal(paused, _executor.Done.Where(step => step.StartsWith("pause", StringComparison.Ordinal)));
+            Assert.Equal(round == 0 ? 6 : 3, _executor.Done.Count);
+        }
+    }
+
     private sealed class Inputs : StepInputs;
 
     private sealed class Observer : ISolveObserver
@@ -190,6 +207,12 @@ public sealed class BuildSolverTests
         public bool HoldsNothing { get; set; }
 
         public int Hanging => _hanging;
+
+        public Task PauseAsync(RunOperation operation, StepVertex vertex, CancellationToken cancellationToken)
+        {
+            Done.Enqueue($"pause with {operation.Rootfs.Count} layers in {operation.WorkingDirectory} before {vertex.Text}");
+            return Task.CompletedTask;
+        }
 
         public bool TryHold(Digest chainId) => !HoldsNothing;
 

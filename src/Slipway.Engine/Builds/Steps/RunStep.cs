@@ -25,11 +25,27 @@ internal sealed class RunStep(EngineServices services, ContainerLauncher launche
 
     /// <summary>Runs to the end; what it wrote is in the snapshot of the id then.</summary>
     /// <returns>The exit code.</returns>
-    public async Task<int> RunAsync(RunOperation operation, OpenedMounts mounts, CancellationToken cancellationToken)
+    public Task<int> RunAsync(RunOperation operation, OpenedMounts mounts, CancellationToken cancellationToken) =>
+        RunAsync(operation, Container(operation, mounts), StreamEnds.Create(stdin: false, stdout: true, stderr: true), ReadAsync, cancellationToken);
+
+    /// <summary>Runs a shell at a terminal where the program of the step would run, or has run, until it ends or the user is gone.</summary>
+    public async Task ShellAsync(RunOperation operation, OpenedMounts mounts, IDebugTerminal terminal, CancellationToken cancellationToken)
     {
         ContainerSnapshot container = Container(operation, mounts);
+        container = container with
+        {
+            Config = container.Config with { Cmd = [terminal.Shell], Tty = true, OpenStdin = true, StdinOnce = true, AttachStdin = true, AttachStderr = false },
+            HostConfig = container.HostConfig with { ConsoleSize = [terminal.Size.Rows, terminal.Size.Columns] },
+        };
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        TerminalRelay relay = new(terminal, (rows, columns) => services.Supervisor.Current.ResizeAsync(id, new TerminalSize(rows, columns), CancellationToken.None), end);
+        await RunAsync(operation, container, StreamEnds.Create(stdin: true, stdout: true, stderr: false), relay.RunAsync, end.Token);
+    }
+
+    /// <param name="converse">Serves this end of the streams until the other closes them.</param>
+    private async Task<int> RunAsync(RunOperation operation, ContainerSnapshot container, StreamEnds ends, Func<Socket, Task> converse, CancellationToken cancellationToken)
+    {
         Task<ProcessExit> ended = processes.Expect(id);
-        StreamEnds ends = StreamEnds.Create(stdin: false, stdout: true, stderr: true);
         AttachedNetworks networks = AttachedNetworks.None;
         try
         {
@@ -47,11 +63,11 @@ internal sealed class RunStep(EngineServices services, ContainerLauncher launche
             networks = launched.Networks;
             using (launched.Process.Pidfd)
             {
-                Task reading = ReadAsync(ends.Local);
+                Task conversing = converse(ends.Local);
                 await using CancellationTokenRegistration stop = cancellationToken.UnsafeRegister(_ => _ = KillAsync(container), null);
                 ProcessExit exit = await ended;
                 await EndGroupAsync(container);
-                await reading;
+                await conversing;
                 cancellationToken.ThrowIfCancellationRequested();
                 return exit.ExitCode;
             }

@@ -27,7 +27,8 @@ internal sealed class StepExecutor(
     BuildContexts contexts,
     RemoteSources remotes,
     IImageIngest ingest,
-    BuildReport report) : IStepExecutor, IMountSources
+    BuildReport report,
+    DebugShells? shells) : IStepExecutor, IMountSources
 {
     private readonly SpoolDirectory _spools = new(services.Options.DataRoot);
     private readonly ConcurrentBag<BuildMaterial> _materials = [];
@@ -71,6 +72,21 @@ internal sealed class StepExecutor(
         (DirectoryOperation directory, _) => await MakeDirectoryAsync(directory, cancellationToken),
         _ => throw new ArgumentOutOfRangeException(nameof(operation)),
     };
+
+    public async Task PauseAsync(RunOperation operation, StepVertex vertex, CancellationToken cancellationToken)
+    {
+        // Of its own: what is changed in it must not get into the step, which is found by its key again.
+        string id = Identifiers.New();
+        await using StepInputs inputs = await PrepareAsync(operation, vertex, cancellationToken);
+        try
+        {
+            await shells!.OpenAsync(Step(id, vertex), operation, (RunInputs)inputs, vertex, error: null, cancellationToken);
+        }
+        finally
+        {
+            await services.Data.Snapshots.RemoveAsync(id);
+        }
+    }
 
     private async Task<BaseImage> ResolveOnceAsync(string name, Platform platform, StepVertex vertex, CancellationToken cancellationToken)
     {
@@ -136,21 +152,20 @@ internal sealed class StepExecutor(
         Digest[] chainIds = [.. run.Rootfs.Select(layer => layer.ChainId)];
         try
         {
-            OpenedMounts mounts = await inputs.OpenAsync(cancellationToken);
-            await using (mounts)
+            try
             {
-                RunStep step = new(services, launcher, processes, request, id, (stream, data) => report.LogAsync(vertex, stream, data));
-                int exitCode = await step.RunAsync(run, mounts, cancellationToken);
-                if (exitCode != 0)
+                OpenedMounts mounts = await inputs.OpenAsync(cancellationToken);
+                await using (mounts)
                 {
-                    throw new StepFailedException(
-                        request.Style == BuildStyle.Classic
-                            ? $"The command '{string.Join(' ', run.Arguments)}' returned a non-zero code: {exitCode}"
-                            : $"process \"{string.Join(' ', run.Arguments)}\" did not complete successfully: exit code: {exitCode}",
-                        exitCode);
+                    await RunProgramAsync(Step(id, vertex), run, mounts, cancellationToken);
+                    RemoveMountPoints(chainIds, id, mounts.Targets);
                 }
-
-                RemoveMountPoints(chainIds, id, mounts.Targets);
+            }
+            catch (Exception error) when (shells is not null && error is StepFailedException or EngineException && !cancellationToken.IsCancellationRequested)
+            {
+                // The mounts are given back by now: a cache that is locked is taken once more.
+                await shells.OpenAsync(Step(id, vertex), run, inputs, vertex, error.Message, cancellationToken);
+                throw;
             }
 
             Layer? layer = await services.Data.Snapshots.ReadLayerAsync(
@@ -160,6 +175,21 @@ internal sealed class StepExecutor(
         finally
         {
             await services.Data.Snapshots.RemoveAsync(id);
+        }
+    }
+
+    private RunStep Step(string id, StepVertex vertex) => new(services, launcher, processes, request, id, (stream, data) => report.LogAsync(vertex, stream, data));
+
+    private async Task RunProgramAsync(RunStep step, RunOperation run, OpenedMounts mounts, CancellationToken cancellationToken)
+    {
+        int exitCode = await step.RunAsync(run, mounts, cancellationToken);
+        if (exitCode != 0)
+        {
+            throw new StepFailedException(
+                request.Style == BuildStyle.Classic
+                    ? $"The command '{string.Join(' ', run.Arguments)}' returned a non-zero code: {exitCode}"
+                    : $"process \"{string.Join(' ', run.Arguments)}\" did not complete successfully: exit code: {exitCode}",
+                exitCode);
         }
     }
 

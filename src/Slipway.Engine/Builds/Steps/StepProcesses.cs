@@ -13,8 +13,16 @@ internal sealed class StepProcesses
 
     public void Forget(string id) => _waiting.TryRemove(id, out _);
 
-    /// <returns>False for the process of somebody else.</returns>
-    public bool TryEnd(ProcessExit exit) => _waiting.TryGetValue(exit.Id, out TaskCompletionSource<ProcessExit>? waiting) && (waiting.TrySetResult(exit) || true);
+    /// <summary>False for the process of somebody else.</summary>
+    public bool Expects(string id) => _waiting.ContainsKey(id);
+
+    public void End(ProcessExit exit)
+    {
+        if (_waiting.TryGetValue(exit.Id, out TaskCompletionSource<ProcessExit>? waiting))
+        {
+            waiting.TrySetResult(exit);
+        }
+    }
 
     /// <summary>The supervisor is lost: nobody will tell how they ended.</summary>
     public void Lose()
