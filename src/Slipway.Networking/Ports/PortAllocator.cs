@@ -12,7 +12,8 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
     /// <summary>The addresses a port is taken at: asked for on every publish, so it must not depend on how many ports there are.</summary>
     private readonly Dictionary<(PortProtocol Protocol, AddressFamily Family, ushort Port), List<IPAddress>> _taken = [];
 
-    private ushort _lastEphemeral = (ushort)(ephemeral.First - 1);
+    /// <summary>The port given last where none was asked for: a number is not given again before all others were, so that who still speaks to the former container does not meet another.</summary>
+    private readonly Dictionary<(PortProtocol Protocol, IPAddress Address), ushort> _lastEphemeral = [];
 
     /// <summary>Reserves all that is asked for on addresses of some families, or nothing.</summary>
     /// <param name="defaultAddress">Where ports without an address are bound; null: on all addresses of both families.</param>
@@ -82,14 +83,15 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
             return BindAll(addresses, request, request.HostPort, container);
         }
 
-        foreach (ushort candidate in request.HostPort == 0 ? EphemeralPorts() : Range(request.HostPort, request.HostPortEnd))
+        (PortProtocol, IPAddress) place = (request.Protocol, addresses[0]);
+        foreach (ushort candidate in request.HostPort == 0 ? EphemeralPorts(_lastEphemeral.GetValueOrDefault(place)) : Range(request.HostPort, request.HostPortEnd))
         {
             try
             {
                 PortReservation[] reserved = BindAll(addresses, request, candidate, container);
                 if (request.HostPort == 0)
                 {
-                    _lastEphemeral = candidate;
+                    _lastEphemeral[place] = candidate;
                 }
 
                 return reserved;
@@ -127,7 +129,7 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
                 {
                     SocketError.AddressAlreadyInUse => new NetworkException(NetworkErrorKind.Conflict, $"failed to bind host port for {mapping}: address already in use", e),
                     SocketError.AddressNotAvailable => new NetworkException(NetworkErrorKind.InvalidParameter, $"failed to bind host port for {mapping}: cannot assign requested address", e),
-                    _ => new NetworkException(NetworkErrorKind.Unavailable, $"failed to bind host port for {mapping}: {e.Message}", e),
+                    _ => new NetworkException(NetworkErrorKind.Unavailable, $"failed to bind host port for {mapping}: {Reason(e)}", e),
                 };
             }
             catch (NetworkException)
@@ -139,6 +141,9 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
 
         return [.. reserved];
     }
+
+    /// <summary>In the words of the kernel's errors, as clients know them.</summary>
+    private static string Reason(SocketException e) => char.ToLowerInvariant(e.Message[0]) + e.Message[1..];
 
     private PortReservation BindOne(PublishedPort port)
     {
@@ -157,10 +162,11 @@ internal sealed class PortAllocator(bool hasIpv6, (ushort First, ushort Last) ep
         && addresses.Any(other => other.Equals(port.HostAddress) || IsWildcard(other) || IsWildcard(port.HostAddress));
 
     /// <summary>All of them, starting after the one given last, so that a port is not given again at once.</summary>
-    private IEnumerable<ushort> EphemeralPorts()
+    /// <param name="last">The port given last; 0: none was.</param>
+    private IEnumerable<ushort> EphemeralPorts(ushort last)
     {
         int count = ephemeral.Last - ephemeral.First + 1;
-        int start = _lastEphemeral + 1 - ephemeral.First;
+        int start = last == 0 ? 0 : last + 1 - ephemeral.First;
         return Enumerable.Range(0, count).Select(i => (ushort)(ephemeral.First + ((start + i) % count)));
     }
 

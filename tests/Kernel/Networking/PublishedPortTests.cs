@@ -175,6 +175,21 @@ public sealed class PublishedPortTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Ephemeral_ports_are_counted_for_each_protocol_and_address_and_not_given_again_at_once()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        PortRequest[] all = [new(PortProtocol.Tcp, 80), new(PortProtocol.Udp, 80), new(PortProtocol.Tcp, 81, IPAddress.IPv6Loopback), new(PortProtocol.Tcp, 82)];
+        (EndpointInfo one, _) = await _lab.RunAsync(network, "one", all);
+        Assert.Equal(
+            ["Tcp 0.0.0.0:32768", "Tcp [::]:32768", "Udp 0.0.0.0:32768", "Udp [::]:32768", "Tcp [::1]:32769", "Tcp 0.0.0.0:32770", "Tcp [::]:32770"],
+            one.Ports.Select(port => $"{port.Protocol} {new IPEndPoint(port.HostAddress, port.HostPort)}"));
+        await network.DetachAsync("one", None);
+        (EndpointInfo two, _) = await _lab.RunAsync(network, "two", all[..2]);
+        Assert.Equal([32771, 32771, 32769, 32769], two.Ports.Select(port => (int)port.HostPort));
+    }
+
+    [Fact]
     public async Task A_port_taken_meanwhile_is_reported_and_a_lost_rule_restored()
     {
         EndpointInfo info;

@@ -138,6 +138,30 @@ public sealed class ValidationTests
     }
 
     [Theory]
+    [InlineData("", null)]
+    [InlineData("0.0.0.0", "0.0.0.0")]
+    [InlineData("::", "::")]
+    [InlineData("0:0::1", "::1")]
+    [InlineData("::ffff:192.0.2.7", "192.0.2.7")]
+    public void Addresses_of_ports(string text, string? address) =>
+        Assert.Equal(address, Assert.Single(PortSpecs.Requests(new ContainerConfig(), Published(text))).HostAddress?.ToString());
+
+    [Theory]
+    [InlineData("1")]
+    [InlineData("127.1")]
+    [InlineData("0x7f.0.0.1")]
+    [InlineData("010.0.0.1")]
+    [InlineData("1.2.3.4 ")]
+    [InlineData("[::1]")]
+    [InlineData("[::1]:80")]
+    [InlineData("fe80::1%2")]
+    [InlineData("localhost")]
+    public void No_addresses_of_ports(string text) =>
+        Assert.Equal($"invalid IP address: {text}", Assert.Throws<EngineException>(() => PortSpecs.Requests(new ContainerConfig(), Published(text))).Message);
+
+    private static HostConfig Published(string address) => new() { PortBindings = new() { ["80/tcp"] = [new PortBinding { HostIp = address, HostPort = "8080" }] } };
+
+    [Theory]
     [InlineData("KILL", 9)]
     [InlineData("SIGTERM", 15)]
     [InlineData("sigusr1", 10)]

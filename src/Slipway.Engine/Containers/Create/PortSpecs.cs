@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Net;
+using System.Net.Sockets;
 using Slipway.Api.Containers;
 using Slipway.Networking;
 
@@ -107,10 +108,24 @@ internal static class PortSpecs
     private static ushort ParsePort(string text, string? whole = null) =>
         ushort.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) ? port : throw InvalidPort(whole ?? text);
 
-    private static IPAddress? ParseAddress(string text) =>
-        text.Length == 0 ? null
-        : IPAddress.TryParse(text, out IPAddress? address) ? address
-        : throw ContainerErrors.Invalid($"invalid IP address: {text}");
+    /// <summary>
+    /// An address of the host. One of IPv4 in the form of IPv6 is that of IPv4: a socket that is bound to it takes no other. Shortened ones (<c>127.1</c>, <c>1</c>) and zones
+    /// are refused, as by Docker: what was meant by them differs from program to program.
+    /// </summary>
+    private static IPAddress? ParseAddress(string text)
+    {
+        if (text.Length == 0)
+        {
+            return null;
+        }
+
+        if (!IPAddress.TryParse(text, out IPAddress? address) || text.AsSpan().ContainsAny('%', '[') || (address.AddressFamily == AddressFamily.InterNetwork && address.ToString() != text))
+        {
+            throw ContainerErrors.Invalid($"invalid IP address: {text}");
+        }
+
+        return address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address;
+    }
 
     private static EngineException InvalidPort(string text) => ContainerErrors.Invalid($"invalid port specification: \"{text}\"");
 }
