@@ -6,7 +6,7 @@ namespace Slipway.Tests.Conformance.Builds;
 /// <summary>An engine whose cache is empty: what it finds it has imported.</summary>
 public sealed class OtherEngine : IAsyncLifetime
 {
-    private readonly Engine _engine = new("cache") { Gateway = $"10.212.{Environment.ProcessId % 250}.1" };
+    private readonly Engine _engine = new("cache") { Gateway = $"10.215.{Environment.ProcessId % 250}.1" };
 
     public Docker Docker => _engine.Docker;
 
