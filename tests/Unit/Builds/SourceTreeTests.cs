@@ -133,6 +133,18 @@ public sealed class SourceTreeTests : IDisposable
     }
 
     [Theory]
+    [InlineData("https://h/x.git", "https://h/x.git")]
+    [InlineData("https://user:pass@h/x.git", "https://h/x.git")]
+    [InlineData("https://token@h:8443/x.git", "https://h:8443/x.git")]
+    [InlineData("https://user%3Apass@h/x.git", "https://h/x.git")]
+    [InlineData("ssh://git@h/x.git", "ssh://git@h/x.git")]
+    [InlineData("ssh://git:pass@h:22/x.git", "ssh://git@h:22/x.git")]
+    [InlineData("git@h:x.git", "git@h:x.git")]
+    [InlineData("https://h/a\"b\\c.git", "https://h/a\\\"b\\\\c.git")]
+    public void What_is_kept_of_a_repository_names_its_address_without_credentials(string address, string expected) =>
+        Assert.Contains($"\turl = \"{expected}\"\n", GitRepository.Configuration(address), StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("--upload-pack=touch /x.git")]
     [InlineData("https://h/x.git#--upload-pack=x")]
     [InlineData("https://h/x.git#main:../../etc")]
