@@ -1,3 +1,6 @@
+using System.Formats.Tar;
+using System.IO.Compression;
+using System.Text.RegularExpressions;
 using Slipway.Tests.Harness;
 using Slipway.Tests.Harness.Registries;
 
@@ -130,6 +133,48 @@ public sealed class FullDiskTests : IAsyncLifetime
         await NothingIsLeft();
     }
 
+    /// <summary>A few hundred kilobytes that are 300 MB: as a file of ADD, as the context that a client sends, and as one that the engine fetches.</summary>
+    [Theory]
+    [InlineData("added")]
+    [InlineData("sent")]
+    [InlineData("fetched")]
+    public async Task Build_of_an_archive_that_expands(string how)
+    {
+        var context = Directory.CreateTempSubdirectory("slipway-test-").FullName;
+        System.Diagnostics.Process? server = null;
+        try
+        {
+            var bomb = $"{context}/bomb.tar.gz";
+            await Expanding(bomb, 300 << 20);
+            var memory = Memory();
+            await File.WriteAllTextAsync($"{context}/Dockerfile", "FROM alpine\nADD bomb.tar.gz /x/\n", Cancellation);
+            var variables = new Dictionary<string, string>(Docker.Variables) { ["DOCKER_BUILDKIT"] = "0" };
+            await using var archive = File.OpenRead(bomb);
+            if (how == "fetched")
+            {
+                Requirement.Program("python3", "python3");
+                server = Programs.Start("python3", ["-u", "-m", "http.server", "--bind", "127.0.0.1", "--directory", context, "0"]);
+                var serving = await server.StandardOutput.ReadLineAsync(Cancellation) ?? "";
+                var port = Regex.Match(serving, "port ([0-9]+)").Groups[1].Value;
+                Fails(await Programs.Run(Docker.Path, ["build", $"http://127.0.0.1:{port}/bomb.tar.gz"], environment: variables));
+            }
+            else
+            {
+                Fails(await Programs.Run(Docker.Path, ["build", how == "sent" ? "-" : context], how == "sent" ? archive : null, environment: variables));
+            }
+
+            Assert.InRange(Memory(), 0, memory + (100 << 20));
+            await Docker.Ok("builder", "prune", "-af");
+            await NothingIsLeft();
+        }
+        finally
+        {
+            server?.Kill();
+            server?.Dispose();
+            Directory.Delete(context, recursive: true);
+        }
+    }
+
     [Fact]
     public async Task What_gives_room_needs_none()
     {
@@ -206,6 +251,20 @@ public sealed class FullDiskTests : IAsyncLifetime
         // The database and the log may have grown by some pages.
         Assert.InRange(_disk.Free, _free - (2 << 20), long.MaxValue);
         Assert.Equal("alive", await Docker.Ok("run", "--rm", "alpine", "echo", "alive"));
+    }
+
+    /// <summary>The most memory that the engine has had.</summary>
+    private long Memory() =>
+        1024 * long.Parse(File.ReadLines($"/proc/{_engine.Pid}/status").Single(line => line.StartsWith("VmHWM", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], System.Globalization.CultureInfo.InvariantCulture);
+
+    private static async Task Expanding(string path, long size)
+    {
+        await using var file = File.Create(path);
+        await using GZipStream gzip = new(file, CompressionLevel.Fastest);
+        await using TarWriter tar = new(gzip);
+        await using var zeros = File.Create($"{path}.zeros", 1, FileOptions.DeleteOnClose);
+        zeros.SetLength(size);
+        await tar.WriteEntryAsync(new PaxTarEntry(TarEntryType.RegularFile, "zeros") { DataStream = zeros }, Cancellation);
     }
 
     private static byte[] Random(int size)

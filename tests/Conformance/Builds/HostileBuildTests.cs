@@ -1,5 +1,6 @@
 using System.Formats.Tar;
 using System.IO.Compression;
+using System.Security.Cryptography;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Conformance.Builds;
@@ -131,6 +132,54 @@ public sealed class HostileBuildTests(SharedEngine engine) : BuildTest(engine)
         await using var context = File.OpenRead(archive);
         (await Programs.Run(Docker.Path, ["build", "-"], context, environment: Variables)).Exited(1).Says("Dockerfile has more than 67108864 bytes");
         await Docker.Ok("version");
+    }
+
+    [Fact]
+    public async Task An_archive_that_expands_a_thousand_times_ends_its_build()
+    {
+        var name = $"{Folder()}/zeros";
+        await using (var zeros = File.Create(name))
+        {
+            zeros.SetLength(1200L << 20);
+        }
+
+        // zstd makes a ten-thousandth of zeros, where gzip ends at a thousandth.
+        Requirement.Program("zstd", "zstd");
+        (await Programs.Run("sh", ["-c", "tar -C \"$1\" -c zeros | zstd -q > \"$2\"", "sh", Path.GetDirectoryName(name)!, $"{Context}/bomb.tar.zst"])).Ok();
+        (await Build("FROM alpine\nADD bomb.tar.zst /x/")).Exited(1).Says("failed to unpack bomb.tar.zst: compressed data expands beyond the limit of 1000 times its size");
+
+        // As a context it is refused in the same way.
+        await using var context = File.OpenRead($"{Context}/bomb.tar.zst");
+        (await Programs.Run(Docker.Path, ["build", "-"], context, environment: Variables)).Exited(1).Says("compressed data expands beyond the limit of 1000 times its size");
+    }
+
+    /// <summary>An archive of a kilobyte may say that a file has a terabyte, all of it a hole.</summary>
+    [Fact]
+    public async Task Files_with_holes_are_bounded_by_the_archive_they_come_in()
+    {
+        var folder = Folder();
+        foreach (var (name, size) in new[] { ("large", 1L << 40), ("small", 1L << 20) })
+        {
+            await using var holes = File.Create($"{folder}/{name}");
+            holes.SetLength(size);
+        }
+
+        (await Programs.Run("tar", ["-C", folder, "--sparse", "-cf", $"{Context}/large.tar", "large"])).Ok();
+        (await Programs.Run("tar", ["-C", folder, "--sparse", "-cf", $"{Context}/small.tar", "small"])).Ok();
+        (await Build("FROM alpine\nADD large.tar /x/")).Exited(1).Says("failed to unpack large.tar: the archive expands too far: files with holes have more than 1000 times its");
+        Assert.Equal("1048576\n", await Shown("FROM alpine\nADD small.tar /x/", "stat -c %s /x/small"));
+    }
+
+    /// <summary>Docker's rule: what begins as a tar is unpacked or fails, and what does not is copied.</summary>
+    [Fact]
+    public async Task An_archive_that_ends_early_ends_its_build_and_what_is_no_archive_is_copied()
+    {
+        Requirement.Program("gzip", "gzip");
+        await File.WriteAllBytesAsync($"{Context}/whole.tar", Archive.Of(Archive.Bytes("file", RandomNumberGenerator.GetBytes(1 << 20))), Cancellation);
+        (await Programs.Run("sh", ["-c", "cd \"$1\" && gzip -c whole.tar | head -c 500000 > cut.tar.gz && echo text | gzip > text.gz && head -c 500000 whole.tar > cut.tar", "sh", Context])).Ok();
+        (await Build("FROM alpine\nADD cut.tar.gz /x/")).Exited(1).Says("failed to unpack cut.tar.gz: ");
+        (await Build("FROM alpine\nADD cut.tar /x/")).Exited(1).Says("failed to unpack cut.tar: ");
+        Assert.Equal("text\n", await Shown("FROM alpine\nADD text.gz /x/", "gunzip -c /x/text.gz"));
     }
 
     [Fact]

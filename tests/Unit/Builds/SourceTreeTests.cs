@@ -14,7 +14,9 @@ public sealed class SourceTreeTests : IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    private SourceTree Tree(params (string Name, string? Link, string? Content)[] entries)
+    private SourceTree Tree(params (string Name, string? Link, string? Content)[] entries) => Tree(ArchiveBudget.MaximumMemory, entries);
+
+    private SourceTree Tree(long memory, (string Name, string? Link, string? Content)[] entries)
     {
         using MemoryStream archive = new();
         using (TarWriter writer = new(archive, TarEntryFormat.Pax, leaveOpen: true))
@@ -37,7 +39,7 @@ public sealed class SourceTreeTests : IDisposable
 
         archive.Position = 0;
         SpoolDirectory spools = new(_folder);
-        return ArchiveTree.Read(spools.Fill(archive, default), spools, default);
+        return ArchiveTree.Read(spools.Fill(archive, default), spools, default, memory);
     }
 
     private static string? Content(SourceNode? node)
@@ -119,6 +121,52 @@ public sealed class SourceTreeTests : IDisposable
     {
         using SourceTree tree = Tree(("d", "/etc", null), ("d/passwd", null, "own"));
         Assert.Equal("own", Content(tree.Find("d/passwd")));
+    }
+
+    /// <summary>A name of two kilobytes may be a thousand directories.</summary>
+    [Fact]
+    public void Directories_that_names_lead_through_are_counted()
+    {
+        (string, string?, string?)[] entries = [.. Enumerable.Range(0, 3).Select(i => ($"{i}{string.Concat(Enumerable.Repeat("/d", 1000))}", (string?)null, (string?)""))];
+        using SourceTree tree = Tree(entries);
+        EngineException error = Assert.Throws<EngineException>(() => Tree(memory: 1 << 20, entries));
+        Assert.Equal((ErrorKind.InvalidParameter, true), (error.Kind, error.Message.StartsWith("the archive has too many files", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Attributes_are_counted()
+    {
+        ArchiveBudget budget = new(1 << 20, ArchiveBudget.MaximumMemory);
+        Slipway.Oci.Tar.TarEntry entry = new() { Name = [1], Xattrs = [new("user.x"u8.ToArray(), new byte[64 << 20])] };
+        EngineException error = Assert.Throws<EngineException>(() =>
+        {
+            for (int i = 0; i < 16; i++)
+            {
+                budget.Add(entry);
+            }
+        });
+        Assert.Equal(ErrorKind.InvalidParameter, error.Kind);
+    }
+
+    [Theory]
+    [InlineData(1 << 20, 1L << 30, 1, false)]
+    [InlineData(1 << 20, 1L << 30, 2, true)]
+    [InlineData(10 << 20, 1L << 30, 2, false)]
+    [InlineData(1 << 20, long.MaxValue, 3, true)]
+    [InlineData(1L << 40, 1L << 40, 1, false)]
+    [InlineData(1L << 40, (1L << 40) + 1, 1, true)]
+    public void Holes_are_counted(long length, long size, int files, bool refused)
+    {
+        ArchiveBudget budget = new(length, ArchiveBudget.MaximumMemory);
+        Slipway.Oci.Tar.TarEntry entry = new() { Name = [1], Size = size, Sparse = [] };
+        Exception? error = Record.Exception(() =>
+        {
+            for (int i = 0; i < files; i++)
+            {
+                budget.Add(entry);
+            }
+        });
+        Assert.Equal(refused, error is EngineException { Kind: ErrorKind.InvalidParameter });
     }
 
     [Theory]

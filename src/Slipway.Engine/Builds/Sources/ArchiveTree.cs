@@ -14,33 +14,28 @@ namespace Slipway.Engine.Builds.Sources;
 internal static class ArchiveTree
 {
     private const int MaximumDepth = 1024;
-    private const int MaximumEntries = 4_000_000;
     private const uint DirectoryMode = 0x1ed; // 0755
 
-    /// <summary>How far a context may expand, as archives of images may.</summary>
-    private static readonly ExpansionLimits s_limits = new(1000, 1L << 30, 1L << 40);
+    private static readonly SortedDictionary<string, SourceNode> s_none = [];
 
     /// <summary>Reads an archive that is in a file, with blocking calls.</summary>
     /// <param name="spool">Owned by the tree from now on.</param>
+    /// <param name="memory">How much may be remembered of it.</param>
     /// <exception cref="EngineException">InvalidParameter: it is no tar, or none that can be meant.</exception>
-    public static SourceTree Read(Spool spool, SpoolDirectory directory, CancellationToken cancellationToken)
+    public static SourceTree Read(Spool spool, SpoolDirectory directory, CancellationToken cancellationToken, long memory = ArchiveBudget.MaximumMemory)
     {
         try
         {
+            ArchiveBudget budget = new(RandomAccess.GetLength(spool.File), memory);
             spool = Decompressed(spool, directory, cancellationToken);
             Node root = new(null, "", Directory([]), spool.File, 0);
             using FileStream stream = spool.OpenStream();
             TarReader reader = new(stream);
-            int count = 0;
             while (reader.Next() is { } entry)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                if (++count > MaximumEntries)
-                {
-                    throw new EngineException(ErrorKind.InvalidParameter, $"the archive has more than {MaximumEntries} entries");
-                }
-
-                Add(root, entry, spool.File, stream.Position);
+                budget.Add(entry);
+                Add(root, entry, spool.File, stream.Position, budget);
             }
 
             return new SourceTree(root, spool);
@@ -67,13 +62,13 @@ internal static class ArchiveTree
         }
 
         using (spool)
-        using (Stream plain = Decompression.Open(spool.OpenStream(), s_limits))
+        using (Stream plain = Decompression.Open(spool.OpenStream(), ArchiveBudget.Expansion))
         {
             return directory.Fill(plain, cancellationToken);
         }
     }
 
-    private static void Add(Node root, TarEntry entry, SafeFileHandle file, long offset)
+    private static void Add(Node root, TarEntry entry, SafeFileHandle file, long offset, ArchiveBudget budget)
     {
         List<string> parts = [];
         foreach (string part in Encoding.Latin1.GetString(entry.Name).Split('/', StringSplitOptions.RemoveEmptyEntries))
@@ -106,6 +101,7 @@ internal static class ArchiveTree
             Node? next = parent.Members.TryGetValue(part, out SourceNode? known) && known.IsDirectory ? (Node)known : null;
             if (next is null)
             {
+                budget.Add(part);
                 next = new Node(parent, part, Directory([]), file, 0);
                 parent.Members[part] = next;
             }
@@ -114,6 +110,7 @@ internal static class ArchiveTree
         }
 
         string name = parts[^1];
+        budget.Add(name);
         if (entry.Type == TarEntryType.HardLink)
         {
             string target = Encoding.Latin1.GetString(entry.LinkName);
@@ -143,7 +140,7 @@ internal static class ArchiveTree
 
         public SortedDictionary<string, SourceNode> Members => field ??= new(StringComparer.Ordinal);
 
-        public override SortedDictionary<string, SourceNode> Children => Members;
+        public override SortedDictionary<string, SourceNode> Children => IsDirectory ? Members : s_none;
 
         public void Describe(TarEntry directory) => _entry = directory;
 

@@ -12,9 +12,11 @@ namespace Slipway.Engine.Builds.Sources;
 /// <summary>The contexts of a build, each opened once, when it is wanted first.</summary>
 internal sealed class BuildContexts(EngineServices services, BuildRequest request, RemoteSources remotes, BuildReport report) : IAsyncDisposable
 {
+    /// <summary>Bytes of a Dockerfile, or of a list of what is ignored.</summary>
+    public const int MaximumDockerfile = 64 << 20;
+
     private const string IgnoreName = ".dockerignore";
     private const string LoadIgnored = "[internal] load .dockerignore";
-    private const int MaximumDockerfile = 64 << 20;
 
     private readonly ConcurrentDictionary<string, Lazy<Task<SourceTree>>> _open = new(StringComparer.Ordinal);
     private readonly ConcurrentBag<IAsyncDisposable> _directories = [];

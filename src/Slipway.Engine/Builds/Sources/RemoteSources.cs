@@ -54,8 +54,13 @@ internal sealed class RemoteSources : IDisposable
         }
 
         using (spool)
-        using (StreamReader text = new(spool.OpenStream(), Encoding.UTF8))
         {
+            if (RandomAccess.GetLength(spool.File) > BuildContexts.MaximumDockerfile)
+            {
+                throw new EngineException(ErrorKind.InvalidParameter, $"{address} is no archive, and as a Dockerfile has more than {BuildContexts.MaximumDockerfile} bytes");
+            }
+
+            using StreamReader text = new(spool.OpenStream(), Encoding.UTF8);
             return (null, await text.ReadToEndAsync(cancellationToken));
         }
     }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Security.Cryptography;
 using System.Text;
 using Slipway.Oci.Tar;
@@ -10,6 +11,8 @@ namespace Slipway.Engine.Builds.Sources;
 /// </summary>
 internal abstract class SourceNode(SourceNode? parent, string name)
 {
+    private const int BufferSize = 128 << 10;
+
     private byte[]? _hash;
 
     /// <summary>Null: the root.</summary>
@@ -37,12 +40,27 @@ internal abstract class SourceNode(SourceNode? parent, string name)
     public abstract Stream Open();
 
     /// <summary>SHA-256 of the content.</summary>
-    public byte[] Hash()
+    public byte[] Hash(CancellationToken cancellationToken)
     {
         if (_hash is null)
         {
             using Stream content = Open();
-            _hash = SHA256.HashData(content);
+            using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            byte[] buffer = ArrayPool<byte>.Shared.Rent(BufferSize);
+            try
+            {
+                for (int count; (count = content.Read(buffer, 0, buffer.Length)) > 0;)
+                {
+                    cancellationToken.ThrowIfCancellationRequested();
+                    hash.AppendData(buffer, 0, count);
+                }
+            }
+            finally
+            {
+                ArrayPool<byte>.Shared.Return(buffer);
+            }
+
+            _hash = hash.GetHashAndReset();
         }
 
         return _hash;

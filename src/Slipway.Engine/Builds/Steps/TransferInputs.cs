@@ -81,7 +81,7 @@ internal sealed class TransferInputs : StepInputs
         switch (entry.Type)
         {
             case TarEntryType.Regular:
-                key.Add(node.Hash());
+                key.Add(node.Hash(cancellationToken));
                 break;
             case TarEntryType.SymbolicLink:
                 key.Add(entry.LinkName);

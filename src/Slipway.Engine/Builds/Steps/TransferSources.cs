@@ -173,19 +173,24 @@ internal sealed class TransferSources(EngineServices services, BuildContexts con
             owned.Add(archive);
             return new TransferItem(node, name, folder, archive);
         }
-        catch (EngineException) when (transfer.Unpack is null)
+        catch (EngineException error)
         {
-            // Compressed, but no archive: Docker copies it as it is.
-            return new TransferItem(node, name, folder);
+            throw new EngineException(error.Kind, $"failed to unpack {SourceTree.Display(node.Path)}: {error.Message}", error);
         }
     }
 
+    /// <summary>A tar, perhaps compressed. It is one for Docker where it begins as one; what is compressed and does not is copied as it is.</summary>
     private static bool IsArchive(SourceNode node)
     {
-        using Stream content = node.Open();
         byte[] head = new byte[BlockSize];
-        int length = content.ReadAtLeast(head, BlockSize, throwOnEndOfStream: false);
-        return TarReader.IsHeader(head.AsSpan(0, length))
-            || Decompression.Detect(head.AsSpan(0, Math.Min(length, Decompression.MagicLength))) is CompressionFormat.Gzip or CompressionFormat.Xz or CompressionFormat.Zstd;
+        try
+        {
+            using Stream content = Decompression.Open(node.Open(), limits: null);
+            return TarReader.IsHeader(head.AsSpan(0, content.ReadAtLeast(head, BlockSize, throwOnEndOfStream: false)));
+        }
+        catch (InvalidDataException)
+        {
+            return false;
+        }
     }
 }
