@@ -25,6 +25,9 @@ public sealed class ClientResources
     /// <summary>Takes the terminal of a shell in a step; null: steps are not looked at.</summary>
     public Func<DebugCall, CancellationToken, Task>? Debug { get; set; }
 
+    /// <summary>Directories that caches come from and go to, by the names under which the build asks for them (<c>local:</c> and a path).</summary>
+    public Dictionary<string, LayoutDirectory> Stores { get; } = new(StringComparer.Ordinal);
+
     /// <summary>An archive that is the context, and the id under which it is fetched once.</summary>
     public (string Id, Stream Archive)? Upload { get; set; }
 }

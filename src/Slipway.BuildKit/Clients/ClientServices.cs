@@ -31,6 +31,11 @@ internal sealed class ClientServices(ClientResources resources)
         Offer(SessionMethods.SendFiles, resources.Outputs.Count > 0, path => service.Duplex(path, TakeOutputAsync));
         Offer(SessionMethods.Pull, resources.Upload is not null, path => service.Duplex(path, UploadAsync));
         Offer(SessionMethods.Debug, resources.Debug is not null, path => service.Duplex(path, DebugAsync));
+        ClientContent content = new(resources.Stores);
+        Offer(SessionMethods.ContentInfo, resources.Stores.Count > 0, path => service.Unary<ContentRequest, ContentInfoResponse>(
+            path, ContentRequest.Parser, (request, call) => Task.FromResult(content.Info(request, call))));
+        Offer(SessionMethods.ReadContent, resources.Stores.Count > 0, path => service.ServerStreaming(path, ReadContentRequest.Parser, content.ReadAsync));
+        Offer(SessionMethods.WriteContent, resources.Stores.Count > 0, path => service.Duplex(path, content.WriteAsync));
         return (service, methods);
 
         void Offer(string path, bool has, Action<string> add)

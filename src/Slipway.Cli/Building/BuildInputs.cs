@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Json;
 using Slipway.Api.Registries;
 using Slipway.BuildKit.Clients;
 using Slipway.BuildKit.Protocol;
@@ -6,6 +7,7 @@ using Slipway.Cli.Copying;
 using Slipway.Cli.Credentials;
 using Slipway.Cli.Output;
 using Slipway.Kernel.Files;
+using Slipway.Oci;
 using Slipway.Oci.Tar;
 
 namespace Slipway.Cli.Building;
@@ -17,10 +19,14 @@ internal sealed class BuildInputs : IDisposable
     private const string Dockerfile = "dockerfile";
     private const int HeadBytes = 512;
 
+    /// <summary>Of an answer: the manifest of the cache that was exported last.</summary>
+    private const string ExportedCache = "cache.manifest";
+
     private readonly List<IDisposable> _owned = [];
+    private readonly List<(LayoutDirectory Store, string Name)> _exported = [];
     private string? _made;
 
-    public SolveRequest Request { get; } = new() { Frontend = "dockerfile.v0" };
+    public SolveRequest Request { get; } = new() { Frontend = "dockerfile.v0", Cache = new CacheOptions() };
 
     public ClientResources Resources { get; } = new();
 
@@ -141,6 +147,76 @@ internal sealed class BuildInputs : IDisposable
         }
     }
 
+    /// <summary><c>type=…,…</c>, or the name of an image. Which cache of a directory is meant, this side finds out.</summary>
+    /// <exception cref="CommandException">It cannot be meant.</exception>
+    public void AddCacheImport(string text)
+    {
+        CacheOption cache = Cache(text, "cache-from");
+        if (cache.Type == "local")
+        {
+            string source = cache.Attributes.TryGetValue("src", out string? given) ? given : throw new CommandException("local cache importer requires src", 1);
+            LayoutDirectory store = new(source);
+            try
+            {
+                if (!cache.Attributes.ContainsKey("digest"))
+                {
+                    string name = cache.Attributes.TryGetValue("tag", out string? tag) ? tag : "latest";
+                    cache.Attributes["digest"] = store.Find(name)?.Digest.ToString() ?? throw new IOException($"no cache has the name {name}");
+                }
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // As one of a registry that is not there.
+                Console.Error.WriteLine($"WARNING: local cache import at {source} skipped: {error.Message}");
+                return;
+            }
+
+            Resources.Stores[$"local:{source}"] = store;
+        }
+
+        Request.Cache.Imports.Add(cache);
+    }
+
+    /// <summary><c>type=…,…</c>.</summary>
+    /// <exception cref="CommandException">It cannot be meant.</exception>
+    public void AddCacheExport(string text)
+    {
+        CacheOption cache = Cache(text, "cache-to");
+        if (cache.Type == "local")
+        {
+            string destination = cache.Attributes.TryGetValue("dest", out string? given) ? given : throw new CommandException("local cache exporter requires dest", 1);
+            Directory.CreateDirectory(destination);
+            LayoutDirectory store = new(destination);
+            Resources.Stores[$"local:{destination}"] = store;
+            _exported.Add((store, cache.Attributes.TryGetValue("tag", out string? tag) ? tag : "latest"));
+        }
+
+        Request.Cache.Exports.Add(cache);
+    }
+
+    /// <summary>Names what was exported in the directories it went to.</summary>
+    /// <param name="result">What the engine says of the build.</param>
+    /// <exception cref="CommandException">A directory cannot be written.</exception>
+    public void Finish(IReadOnlyDictionary<string, string> result)
+    {
+        if (!result.TryGetValue(ExportedCache, out string? text) || JsonSerializer.Deserialize(text, OciJson.Default.Descriptor) is not { } manifest)
+        {
+            return;
+        }
+
+        try
+        {
+            foreach ((LayoutDirectory store, string name) in _exported.Where(exported => exported.Store.SizeOf(manifest.Digest) is not null))
+            {
+                store.Name(manifest, name);
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new CommandException($"ERROR: failed to export cache: {error.Message}", 1);
+        }
+    }
+
     /// <summary><c>type=provenance,mode=max</c>, <c>type=sbom</c>.</summary>
     public void AddAttestation(string text)
     {
@@ -240,6 +316,18 @@ internal sealed class BuildInputs : IDisposable
 
         Share(Dockerfile, folder);
         Share(Context, Directory.CreateDirectory(Path.Combine(folder, "empty")).FullName);
+    }
+
+    private static CacheOption Cache(string text, string option)
+    {
+        Dictionary<string, string> values = KeyedValues.Parse(text, option, bare: "ref");
+        CacheOption cache = new() { Type = values.GetValueOrDefault("type") ?? "registry" };
+        foreach ((string key, string value) in values.Where(value => value.Key != "type"))
+        {
+            cache.Attributes[key] = value;
+        }
+
+        return cache;
     }
 
     private string Made() => _made ??= Directory.CreateTempSubdirectory("slipway-build-").FullName;

@@ -22,8 +22,8 @@ internal static class BuildCommand
         Option<string[]> secrets = new("--secret") { Description = "A secret for RUN: id=NAME,src=FILE or id=NAME,env=VARIABLE" };
         Option<string[]> agents = new("--ssh") { Description = "An SSH agent for RUN: default, or ID=SOCKET" };
         Option<string[]> outputs = new("--output", "-o") { Description = "Where the result goes: FOLDER, -, type=image|docker|oci|tar|local,dest=PATH" };
-        Option<string[]> cacheFrom = new("--cache-from") { Description = "Where steps may be found: type=registry,ref=…" };
-        Option<string[]> cacheTo = new("--cache-to") { Description = "Where steps are put: type=inline, type=registry,ref=…" };
+        Option<string[]> cacheFrom = new("--cache-from") { Description = "Where steps may be found: type=registry,ref=…, type=local,src=FOLDER" };
+        Option<string[]> cacheTo = new("--cache-to") { Description = "Where steps are put: type=inline, type=registry,ref=…, type=local,src=FOLDER" };
         Option<string[]> hosts = new("--add-host") { Description = "A line of /etc/hosts for RUN: HOST:ADDRESS" };
         Option<string[]> allowed = new("--allow") { Description = "What RUN may ask for: network.host, security.insecure" };
         Option<string[]> attest = new("--attest") { Description = "What is told of the image beside it: type=provenance,mode=min|max, type=sbom" };
@@ -79,9 +79,8 @@ internal static class BuildCommand
             string names = string.Join(',', Given(result, tags));
             Array.ForEach(Given(result, outputs) is { Length: > 0 } given ? given : ["type=image"], output => inputs.AddOutput(output, names));
             inputs.UseCredentials();
-            request.Cache = new CacheOptions();
-            request.Cache.Imports.Add(Given(result, cacheFrom).Select(text => Cache(text, "cache-from")));
-            request.Cache.Exports.Add(Given(result, cacheTo).Select(text => Cache(text, "cache-to")));
+            Array.ForEach(Given(result, cacheFrom), inputs.AddCacheImport);
+            Array.ForEach(Given(result, cacheTo), inputs.AddCacheExport);
             request.Entitlements.Add(Given(result, allowed));
             Set(request, "add-hosts", string.Join(',', Given(result, hosts).Select(host => host.Contains('=', StringComparison.Ordinal) ? host : string.Join('=', host.Split(':', 2)))));
             Array.ForEach(Given(result, attest), option => inputs.AddAttestation(option));
@@ -137,6 +136,7 @@ internal static class BuildCommand
         {
             IReadOnlyDictionary<string, string> result = await builder.BuildAsync(inputs.Request, inputs.Resources, inputs.SharedKey, progress.ShowAsync, cancellationToken).ConfigureAwait(false);
             await progress.EndAsync().ConfigureAwait(false);
+            inputs.Finish(result);
             if (kind is not ("quiet" or "rawjson") && inputs.SharedKey.Length > 0)
             {
                 await Console.Error.WriteLineAsync($"context: {inputs.Sent}").ConfigureAwait(false);
@@ -171,17 +171,5 @@ internal static class BuildCommand
         {
             request.FrontendAttributes[name] = value;
         }
-    }
-
-    private static CacheOption Cache(string text, string option)
-    {
-        Dictionary<string, string> values = KeyedValues.Parse(text, option, bare: "ref");
-        CacheOption cache = new() { Type = values.GetValueOrDefault("type") ?? "registry" };
-        foreach ((string key, string value) in values.Where(value => value.Key != "type"))
-        {
-            cache.Attributes[key] = value;
-        }
-
-        return cache;
     }
 }

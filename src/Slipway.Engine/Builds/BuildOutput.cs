@@ -27,6 +27,10 @@ public enum ArchiveFormat
     Tar,
 }
 
+/// <summary>An OCI image layout in a directory of the client, who keeps its index.</summary>
+/// <param name="Blobs">Of the directory.</param>
+public sealed record LayoutOutput(IReadOnlyList<Reference> Names, IBlobStore Blobs) : BuildOutput;
+
 /// <summary>The files of the root file system, for whoever writes them.</summary>
 public sealed record FilesOutput(IFilesTarget Target) : BuildOutput;
 

@@ -13,6 +13,9 @@ namespace Slipway.Server.BuildKit;
 /// <summary>Where the result of a build goes: images here, archives and directories over the session.</summary>
 internal static class SolveOutputs
 {
+    /// <summary>By which clients know the directory of their output.</summary>
+    private const string LayoutStore = "export";
+
     private const string ExporterHeader = "buildkit-attachable-exporter-id";
 
     /// <exception cref="EngineException">InvalidParameter.</exception>
@@ -35,7 +38,10 @@ internal static class SolveOutputs
         {
             case "moby" or "image":
                 return new ImageOutput(Names(attributes), IsTrue(attributes, "push"));
-            case "docker" or "oci" when attributes.TryGetValue("tar", out string? tar) && tar is "false" or "0":
+            case "oci" when IsFolder(attributes):
+                return new LayoutOutput(Names(attributes), (session is null ? null : new SessionStores(session).Find(LayoutStore))
+                    ?? throw new GrpcException(GrpcStatusCode.FailedPrecondition, "the client takes no blobs"));
+            case "docker" when IsFolder(attributes):
                 throw new GrpcException(GrpcStatusCode.Unimplemented, $"output type={exporter.Type} without a tar is not supported");
             case "docker":
                 return new ArchiveOutput(ArchiveFormat.Docker, Names(attributes), Open(session, id));
@@ -62,6 +68,8 @@ internal static class SolveOutputs
 
         return names;
     }
+
+    private static bool IsFolder(MapField<string, string> attributes) => attributes.TryGetValue("tar", out string? tar) && tar is "false" or "0";
 
     private static bool IsTrue(MapField<string, string> attributes, string name) =>
         attributes.TryGetValue(name, out string? value) && (value.Length == 0 || (bool.TryParse(value, out bool parsed) ? parsed : value == "1"));

@@ -151,6 +151,28 @@ public sealed class BuildxBuildTests(SharedEngine engine) : BuildxTest(engine)
     }
 
     [Fact]
+    public async Task A_layout_goes_into_a_folder()
+    {
+        Requirement.Program("skopeo", "skopeo");
+        Put("f", "laid out");
+        var (layout, image) = ($"{Folder()}/layout", Image());
+        (await Build("FROM alpine\nCOPY f /f\n", "-o", $"type=oci,tar=false,dest={layout}")).Ok();
+        var inspected = JsonNode.Parse((await Programs.Run("skopeo", ["inspect", $"oci:{layout}:latest"])).Ok().Output)!;
+        Assert.Equal(2, inspected["Layers"]!.AsArray().Count);
+        (await Build("FROM laid", "-t", image, "--build-context", $"laid=oci-layout://{layout}:latest")).Ok();
+        Assert.Equal("laid out", await Shown(image, "cat /f"));
+
+        // Another image in the same folder, for two platforms and with a name, which the client writes.
+        (await Build("FROM scratch\nCOPY f /f\n", "--platform", "linux/amd64,linux/arm64", "-o", $"type=oci,tar=false,dest={layout},name=n.example/laid:1")).Ok();
+        var index = JsonNode.Parse(await File.ReadAllTextAsync($"{layout}/index.json", Cancellation))!["manifests"]!.AsArray();
+        Assert.Equal(2, index.Count);
+        var named = index.Single(entry => entry!["annotations"]!.AsObject().Any(annotation => (string?)annotation.Value == "n.example/laid:1"))!;
+        var platforms = JsonNode.Parse(await File.ReadAllTextAsync($"{layout}/blobs/{((string)named["digest"]!).Replace(':', '/')}", Cancellation))!["manifests"]!.AsArray();
+        Assert.Equal(["amd64", "arm64"], platforms.Select(entry => (string?)entry!["platform"]!["architecture"]));
+        (await Build("FROM alpine\n", "-o", $"type=docker,tar=false,dest={layout}")).Exited(1);
+    }
+
+    [Fact]
     public async Task Ignored_files_are_those_that_the_context_names_wherever_the_Dockerfile_is()
     {
         Put(".dockerignore", "no*");

@@ -61,6 +61,57 @@ public sealed class CacheExchangeTests(SharedEngine engine, OtherEngine other) :
         string Blob(string digest) => $"{folder}/blobs/{digest.Replace(':', '/')}";
     }
 
+    /// <summary>Either client reads what either has written.</summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    public async Task A_directory_of_slipway_build_is_one_of_buildx(bool writes, bool reads)
+    {
+        Put("f", _mark);
+        Put("Dockerfile", Dockerfile);
+        var folder = $"{Folder()}/cache";
+        string[] exported = ["--cache-to", $"type=local,dest={folder},mode=max"];
+        (await (writes ? Slipway(Docker, exported) : Build(Dockerfile, exported))).Ok().Says("exporting cache to client directory");
+        string[] imported = ["--progress", "plain", "-t", $"found:{_mark}", "--cache-from", $"type=local,src={folder}"];
+        var built = reads ? (await Slipway(other.Docker, imported)).Ok() : await On(other.Docker, imported);
+        Assert.All(Steps, step => Assert.True(IsCached(built, step), $"{step} was done\n{built}"));
+        Assert.Equal($"{_mark}built {_mark}\n", await Show("/g", "/out"));
+        Assert.Empty(Directory.Exists($"{folder}/ingest") ? Directory.GetFileSystemEntries($"{folder}/ingest") : []);
+    }
+
+    [Fact]
+    public async Task Caches_of_one_directory_have_names()
+    {
+        Put("f", _mark);
+        var folder = $"{Folder()}/cache";
+        foreach (var tag in new[] { "one", "two", "one" })
+        {
+            Put("Dockerfile", $"{Dockerfile}\nRUN echo {tag}");
+            (await Slipway(Docker, "--cache-to", $"type=local,dest={folder},tag={tag}")).Ok();
+        }
+
+        var entries = JsonNode.Parse(await File.ReadAllTextAsync($"{folder}/index.json", Cancellation))!["manifests"]!.AsArray();
+        Assert.Equal(["one", "two"], entries.Select(entry => (string?)entry!["annotations"]!["org.opencontainers.image.ref.name"]).Order(StringComparer.Ordinal));
+        var built = (await Slipway(other.Docker, "--progress", "plain", "--cache-from", $"type=local,src={folder},tag=one")).Ok();
+        Assert.True(IsCached(built, "RUN echo one"), built.ToString());
+    }
+
+    [Fact]
+    public async Task A_directory_without_a_cache_does_no_harm_and_one_that_cannot_be_written_ends_the_build()
+    {
+        Put("f", _mark);
+        Put("Dockerfile", Dockerfile);
+        var folder = Folder();
+        (await Slipway(Docker, "--cache-from", $"type=local,src={folder}/nosuch")).Ok().Says($"WARNING: local cache import at {folder}/nosuch skipped: no cache has the name latest");
+        await File.WriteAllTextAsync($"{folder}/index.json", "{", Cancellation);
+        (await Slipway(Docker, "--cache-from", $"type=local,src={folder}")).Ok().Says($"{folder}/index.json is no index of an image layout");
+        (await Slipway(Docker, "--cache-to", $"type=local,dest={folder},mode=max")).Exited(1).Says($"failed to export cache: {folder}/index.json is no index of an image layout");
+        (await Slipway(Docker, "--cache-from", $"type=local,src={folder},digest=sha256:{new string('0', 64)}")).Ok().Says("importing cache manifest from").Says("not found");
+        (await Slipway(Docker, "--cache-to", "type=local")).Exited(1).Says("local cache exporter requires dest");
+        (await Slipway(Docker, "--cache-from", "type=local")).Exited(1).Says("local cache importer requires src");
+    }
+
     [Theory]
     [InlineData("max")]
     [InlineData("min")]
@@ -138,6 +189,12 @@ public sealed class CacheExchangeTests(SharedEngine engine, OtherEngine other) :
 
     private async Task<CliResult> On(Docker docker, params string[] options) =>
         (await Programs.Run(Docker.Path, ["buildx", "build", "--progress", "plain", "-t", $"found:{_mark}", .. options, Context], environment: await Variables(docker))).Ok();
+
+    private Task<CliResult> Slipway(Docker docker, params string[] options)
+    {
+        Requirement.Check(Repository.Executable is not null, "needs the built slipway: dotnet build src/Slipway.Cli, or set SLIPWAY_BIN");
+        return Programs.Run(Repository.Executable!, ["build", .. options, Context], environment: new Dictionary<string, string> { ["SLIPWAY_HOST"] = $"unix://{docker.Socket}" });
+    }
 
     private async Task<string> Show(params string[] paths) => (await other.Docker.Run(["run", "--rm", "--network", "none", $"found:{_mark}", "cat", .. paths])).Ok().Output;
 }

@@ -108,6 +108,7 @@ internal sealed class Attestor(EngineServices services, BuildRequest request, Bu
     {
         ImageOutput image => image.Names,
         ArchiveOutput archive => archive.Names,
+        LayoutOutput layout => layout.Names,
         _ => [],
     }).Select(name => name.WithDefaultTag()).Distinct();
 }

@@ -38,7 +38,7 @@ internal static class RequestAttributes
     }
 
     public static IReadOnlyList<string> Names(BuildRequest request) =>
-        [.. request.Outputs.SelectMany(output => output switch { ImageOutput image => image.Names, ArchiveOutput archive => archive.Names, _ => [] }).Select(name => name.Familiar).Distinct().Take(MaxCount)];
+        [.. request.Outputs.SelectMany(output => output switch { ImageOutput image => image.Names, ArchiveOutput archive => archive.Names, LayoutOutput layout => layout.Names, _ => [] }).Select(name => name.Familiar).Distinct().Take(MaxCount)];
 
     /// <summary>An address may have a password before its host.</summary>
     private static string WithoutUser(string address)

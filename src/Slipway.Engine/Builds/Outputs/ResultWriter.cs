@@ -48,6 +48,7 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
             {
                 ImageOutput image => await ImageAsync(image, assembled, result, cancellationToken),
                 ArchiveOutput { Format: ArchiveFormat.Oci } layout when assembled is not null => await LayoutAsync(layout, assembled, result, cancellationToken),
+                LayoutOutput layout => await LayoutAsync(layout, built, assembled, result, cancellationToken),
                 ArchiveOutput archive => await ArchiveAsync(archive, built, result, cancellationToken),
                 FilesOutput files => await FilesAsync(files, built, result, cancellationToken),
                 _ => throw new ArgumentOutOfRangeException(nameof(built)),
@@ -57,7 +58,7 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
         return result;
     }
 
-    private static bool IsImage(BuildOutput output) => output is ImageOutput or ArchiveOutput { Format: not ArchiveFormat.Tar };
+    private static bool IsImage(BuildOutput output) => output is ImageOutput or LayoutOutput or ArchiveOutput { Format: not ArchiveFormat.Tar };
 
     private Task<AssembledImage> AssembleAsync(IReadOnlyList<BuiltPlatform> built, CancellationToken cancellationToken) => report.InternalAsync("compressing layers", async vertex =>
     {
@@ -166,6 +167,50 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
             assembled.Index.Descriptor, [.. output.Names.Select(name => name.WithDefaultTag())], assembled.Documents, assembled.Layers, stream, cancellationToken);
         return result;
     });
+
+    /// <param name="assembled">Null: the one image there is needs no index.</param>
+    private async Task<BuildResult> LayoutAsync(LayoutOutput output, IReadOnlyList<BuiltPlatform> built, AssembledImage? assembled, BuildResult result, CancellationToken cancellationToken)
+    {
+        await using AssembledImage? alone = assembled is null ? await AssembledImage.CreateAsync(built, services.Data.Images, attestor: null, cancellationToken) : null;
+        Descriptor image = await report.InternalAsync("exporting to oci image format", async vertex =>
+        {
+            DateTimeOffset started = services.Time.GetUtcNow();
+            IReadOnlyList<ImageContent> documents = alone is { Platforms: [var only] } ? [.. only.Documents] : assembled!.Documents;
+            foreach (PublishedBlob layer in (assembled ?? alone!).Layers)
+            {
+                await WriteAsync(output.Blobs, layer.Descriptor, layer.OpenAsync, cancellationToken);
+                await report.DoneAsync(vertex, $"exporting layer {layer.Descriptor.Digest}", started);
+            }
+
+            foreach (ImageContent document in documents)
+            {
+                await WriteAsync(output.Blobs, document.Descriptor, _ => ValueTask.FromResult<Stream>(new MemoryStream(document.Content.ToArray(), writable: false)), cancellationToken);
+            }
+
+            await report.DoneAsync(vertex, $"exporting {(assembled is null ? "manifest" : "manifest list")} {documents[^1].Descriptor.Digest}", started);
+            return documents[^1].Descriptor;
+        });
+        Dictionary<string, string> metadata = new(result.Metadata)
+        {
+            ["containerimage.digest"] = image.Digest.ToString(),
+            ["containerimage.descriptor"] = Convert.ToBase64String(JsonSerializer.SerializeToUtf8Bytes(image, OciJson.Default.Descriptor)),
+        };
+        if (output.Names.Count > 0)
+        {
+            metadata["image.name"] = string.Join(',', output.Names.Select(name => name.WithDefaultTag().ToString()));
+        }
+
+        return result with { Metadata = metadata };
+    }
+
+    private static async Task WriteAsync(IBlobStore blobs, Descriptor blob, Func<CancellationToken, ValueTask<Stream>> open, CancellationToken cancellationToken)
+    {
+        if (!await blobs.HasAsync(blob.Digest, cancellationToken))
+        {
+            await using Stream content = await open(cancellationToken);
+            await blobs.WriteAsync(blob, content, cancellationToken);
+        }
+    }
 
     private Task<BuildResult> ArchiveAsync(ArchiveOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("sending tarball", async _ =>
     {
