@@ -11,13 +11,16 @@ internal static class Verbs
     /// <summary>The group of operations that look at objects without seeing what is in them.</summary>
     public const string Read = "read";
 
+    /// <summary>To list builds that were done, of whomever, which is to read their logs: no route of its own, as it is asked over <c>/grpc</c>.</summary>
+    public const string BuildHistory = "build.history";
+
     private static readonly HashSet<string> s_reading = new(StringComparer.Ordinal)
     {
         "system.ping", "system.info", "system.version", "system.events", "system.df", "system.disk", "containers.top", "containers.stats", "containers.changes", "containers.checkpoint-list", "images.history",
         "images.search", "distribution.inspect",
     };
 
-    private static readonly Lazy<HashSet<string>> s_all = new(() => [.. RouteTable.Routes.Select(route => route.Verb)]);
+    private static readonly Lazy<HashSet<string>> s_all = new(() => [.. RouteTable.Routes.Select(route => route.Verb), BuildHistory]);
 
     /// <param name="path">With parameters in braces.</param>
     public static string Of(string method, string path)

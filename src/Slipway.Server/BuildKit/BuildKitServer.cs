@@ -33,7 +33,7 @@ internal sealed class BuildKitServer : IDisposable
         ContextStore contexts = new(Path.Combine(engine.Daemon.DataRoot, ContextFolder), TimeProvider.System, new ContextLimits());
         new ControlService(engine, contexts).AddTo(service);
         new SolveService(engine, Sessions, jobs, contexts, TimeProvider.System, logging.CreateLogger("Slipway.Server")).AddTo(service, ControlService.Prefix);
-        new HistoryService(engine).AddTo(service, ControlService.Prefix);
+        new HistoryService(engine, TimeProvider.System).AddTo(service, ControlService.Prefix);
         new GatewayService(engine.Daemon, jobs).AddTo(service);
         service.Unary(TraceMethod, Nothing.Parser, static (_, _) => Task.FromResult(new Nothing()));
         service.Unary(SessionMethods.Health, HealthRequest.Parser, static (_, _) => Task.FromResult(new HealthResponse { Status = 1 }));

@@ -3,12 +3,13 @@ using Slipway.Engine;
 using Slipway.Engine.Builds;
 using Slipway.Engine.Builds.History;
 using Slipway.Grpc;
+using Slipway.Server.Authorization;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.BuildKit;
 
 /// <summary>The history of builds: ListenBuildHistory and UpdateBuildHistory of <c>moby.buildkit.v1.Control</c>.</summary>
-internal sealed class HistoryService(IEngine engine)
+internal sealed class HistoryService(IEngine engine, TimeProvider time)
 {
     /// <summary>As in google.rpc.Status.</summary>
     private const int Cancelled = 1;
@@ -35,11 +36,9 @@ internal sealed class HistoryService(IEngine engine)
 
     private async Task ListenAsync(HistoryRequest request, GrpcCall call)
     {
-        if (request.Filters.Count > 0)
-        {
-            throw new GrpcException(GrpcStatusCode.Unimplemented, "filters of the history are not supported");
-        }
-
+        // Logs of builds are everybody's who may look at the list: they are found by it.
+        Require(call, Verbs.BuildHistory);
+        HistoryFilter filter = HistoryFilter.Parse(request.Filters, time.GetUtcNow());
         IBuildHistory history = History;
         await call.StartAsync();
         await using IAsyncEnumerator<BuildRecordChange> changes = history.WatchAsync(call.Cancelled).GetAsyncEnumerator(call.Cancelled);
@@ -60,16 +59,20 @@ internal sealed class HistoryService(IEngine engine)
             }
         }
 
-        bool IsAskedFor(BuildRecord record) => (request.Ref.Length == 0 || record.Reference == request.Ref) && (!request.ActiveOnly || record.State == BuildState.Running);
+        bool IsAskedFor(BuildRecord record) => (request.Ref.Length == 0 || record.Reference == request.Ref) && (!request.ActiveOnly || record.State == BuildState.Running) && filter.Matches(record);
+    }
+
+    private static void Require(GrpcCall call, string verb)
+    {
+        if (call.Connection<ClientOrigin>() is { Policy: { } policy } origin && !policy.AllowsVerb(verb))
+        {
+            throw new GrpcException(GrpcStatusCode.PermissionDenied, $"refused by the policy of {origin.Listener}: the operation {verb} is not allowed");
+        }
     }
 
     private async Task<Nothing> UpdateAsync(HistoryUpdate update, GrpcCall call)
     {
-        if (call.Connection<ClientOrigin>()?.Policy is { } policy && !policy.AllowsVerb("build.prune"))
-        {
-            throw new GrpcException(GrpcStatusCode.PermissionDenied, "the operation build.prune is not allowed by the policy of this socket");
-        }
-
+        Require(call, "build.prune");
         try
         {
             if (update.IsDeleted)

@@ -76,9 +76,9 @@ internal sealed partial class SolveService(IEngine engine, ClientSessions sessio
     private async Task<BuildResult> BuildAsync(BuildJob job, SolveRequest request, FrontendRequest frontend, GrpcCall call)
     {
         IBuilds builds = engine.Builds ?? throw new GrpcException(GrpcStatusCode.Unimplemented, "this engine does not build");
-        ClientSession? session = request.Session.Length == 0 ? null : await sessions.FindAsync(request.Session, call.Cancelled);
+        ClientSession? session = request.Session.Length == 0 ? null : await RecordedAsync(builds, job, frontend, () => sessions.FindAsync(request.Session, call.Cancelled));
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(call.Cancelled, session?.Ended ?? default);
-        (BuildRequest build, NotedDirectory? dockerfile) = await _translation.TranslateAsync(job, request, frontend, session, end.Token);
+        (BuildRequest build, NotedDirectory? dockerfile) = await RecordedAsync(builds, job, frontend, () => _translation.TranslateAsync(job, request, frontend, session, end.Token));
         bool isForOthers = job.IsForOthers && !build.Outputs.OfType<ImageOutput>().Any();
         try
         {
@@ -100,6 +100,21 @@ internal sealed partial class SolveService(IEngine engine, ClientSessions sessio
             {
                 await archive.DisposeAsync();
             }
+        }
+    }
+
+    /// <summary>What cannot be built as it is asked for is remembered too: its user looks for it there.</summary>
+    private static async Task<T> RecordedAsync<T>(IBuilds builds, BuildJob job, FrontendRequest frontend, Func<Task<T>> prepare)
+    {
+        try
+        {
+            return await prepare();
+        }
+        catch (Exception error) when (error is GrpcException or EngineException)
+        {
+            FrontendOptions options = new(frontend.Options);
+            await builds.History.RefuseAsync(new BuildRequest { Reference = job.Reference, Dockerfile = new DockerfileFile(options.Filename), Target = options.Target }, error.Message);
+            throw;
         }
     }
 

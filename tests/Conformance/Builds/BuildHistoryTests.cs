@@ -85,6 +85,16 @@ public sealed class BuildHistoryTests(SharedEngine engine) : BuildxTest(engine)
     }
 
     [Fact]
+    public async Task A_request_that_no_build_comes_of_is_remembered()
+    {
+        var mark = "t" + Guid.NewGuid().ToString("N");
+        (await Build($"FROM alpine AS {mark}\n", "--target", mark, "-o", $"type=docker,tar=false,dest={Folder()}/x")).Exited(1);
+        var record = await Inspect((await Slipway("build", "ls", "-q", "--no-trunc", "--filter", $"target={mark}")).Ok().Line);
+        Assert.Equal(("error", mark, 0), ((string?)record["Status"], (string?)record["Target"], (int)record["TotalSteps"]!));
+        Assert.Contains("without a tar is not supported", (string?)record["Error"], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task The_list_has_a_table_and_the_latest_comes_first()
     {
         var (one, two) = (Image("one"), Image("two"));

@@ -28,6 +28,16 @@ public sealed class BuildHistoryTests : IDisposable
     }
 
     [Fact]
+    public async Task What_is_refused_is_remembered_with_the_beginning_of_its_error()
+    {
+        await _history.RefuseAsync(Request("one", new() { ["A"] = "b" }), "refused: " + new string('x', 1 << 20));
+        BuildRecord record = (await _history.FindAsync("one", Cancellation))!;
+        Assert.Equal((BuildState.Error, true), (record.State, record.Completed is not null));
+        Assert.StartsWith("refused: xxx", record.Error, StringComparison.Ordinal);
+        Assert.InRange(record.Error.Length, 1000, 20_000);
+    }
+
+    [Fact]
     public async Task What_a_build_told_is_told_again()
     {
         Told live = new();

@@ -17,6 +17,9 @@ internal sealed class BuildHistory(IBuildHistoryStore store, HistoryLimits limit
     /// <summary>What is longer, or no word, is shown to nobody: such a build gets a name of the engine's.</summary>
     private const int MaxReference = 128;
 
+    /// <summary>Characters of an error, which may repeat what a client sent.</summary>
+    private const int MaxError = 16 << 10;
+
     /// <summary>Changes ahead of a watcher.</summary>
     private const int Ahead = 256;
 
@@ -175,10 +178,13 @@ internal sealed class BuildHistory(IBuildHistoryStore store, HistoryLimits limit
         return recorder ?? new BuildRecorder(record, progress, log: null, limits.LogBytes);
     }
 
+    public async Task RefuseAsync(BuildRequest request, string error) => await EndAsync(await BeginAsync(request, new Nobody()), BuildState.Error, result: null, error);
+
     /// <param name="result">Null: there is none.</param>
     /// <param name="error">Empty: it did not fail.</param>
     public async Task EndAsync(BuildRecorder recorder, BuildState state, BuildResult? result, string error)
     {
+        error = error.Length <= MaxError ? error : error[..MaxError] + "…";
         BuildRecord record = recorder.Record with { State = state, Error = error, Completed = time.GetUtcNow(), Result = result?.Metadata ?? new Dictionary<string, string>() };
         if (result is { ImageId.IsNone: false })
         {
@@ -350,5 +356,17 @@ internal sealed class BuildHistory(IBuildHistoryStore store, HistoryLimits limit
     private sealed record Entry(BuildRecorder? Running, BuildRecord Finished, long LogBytes)
     {
         public BuildRecord Record => Running?.Record ?? Finished;
+    }
+
+    /// <summary>Nobody watches.</summary>
+    private sealed class Nobody : IBuildProgress
+    {
+        public ValueTask VertexAsync(BuildVertex vertex) => ValueTask.CompletedTask;
+
+        public ValueTask LogAsync(BuildLog log) => ValueTask.CompletedTask;
+
+        public ValueTask StatusAsync(BuildStatus status) => ValueTask.CompletedTask;
+
+        public ValueTask WarningAsync(BuildWarning warning) => ValueTask.CompletedTask;
     }
 }

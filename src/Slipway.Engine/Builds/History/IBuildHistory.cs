@@ -16,6 +16,10 @@ public interface IBuildHistory
     /// <exception cref="EngineException">NotFound.</exception>
     Task ReplayAsync(string reference, IBuildProgress progress, CancellationToken cancellationToken);
 
+    /// <summary>Remembers a request that no build came of.</summary>
+    /// <param name="request">As far as it could be read.</param>
+    Task RefuseAsync(BuildRequest request, string error);
+
     /// <summary>Keeps a record from being forgotten, or no longer.</summary>
     /// <exception cref="EngineException">NotFound; Conflict: too many are kept.</exception>
     Task PinAsync(string reference, bool isPinned, CancellationToken cancellationToken);

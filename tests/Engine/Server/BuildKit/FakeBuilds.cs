@@ -78,9 +78,11 @@ internal sealed class FakeBuilds(Func<BuildRequest, IBuildProgress, Cancellation
 
         public Task<BuildRecord?> FindAsync(string reference, CancellationToken cancellationToken) => Task.FromResult<BuildRecord?>(null);
 
-        public IAsyncEnumerable<BuildRecordChange> WatchAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+        public IAsyncEnumerable<BuildRecordChange> WatchAsync(CancellationToken cancellationToken) => AsyncEnumerable.Empty<BuildRecordChange>();
 
         public Task ReplayAsync(string reference, IBuildProgress progress, CancellationToken cancellationToken) => throw new NotSupportedException();
+
+        public Task RefuseAsync(BuildRequest request, string error) => Task.CompletedTask;
 
         public Task PinAsync(string reference, bool isPinned, CancellationToken cancellationToken) => throw new NotSupportedException();
 
