@@ -23,7 +23,7 @@ public sealed class LayoutDirectory(string path)
 
     /// <summary>What has a name; null: nothing has.</summary>
     /// <exception cref="IOException">The index cannot be read, or is none.</exception>
-    public Descriptor? Find(string name) => Index().Manifests?.LastOrDefault(descriptor => descriptor.Annotations?.GetValueOrDefault(NameAnnotation) == name);
+    public Descriptor? Find(string name) => Index().Manifests?.LastOrDefault(descriptor => NameOf(descriptor) == name);
 
     /// <summary>Gives a blob a name, which what had it loses.</summary>
     /// <exception cref="IOException">The index cannot be read or written, or is none.</exception>
@@ -31,7 +31,7 @@ public sealed class LayoutDirectory(string path)
     {
         ImageIndex index = Index();
         Descriptor named = descriptor with { Annotations = new Dictionary<string, string>(descriptor.Annotations ?? new Dictionary<string, string>()) { [NameAnnotation] = name } };
-        index = index with { Manifests = [.. (index.Manifests ?? []).Where(other => other.Annotations?.GetValueOrDefault(NameAnnotation) != name), named] };
+        index = index with { Manifests = [.. (index.Manifests ?? []).Where(other => other is not null && NameOf(other) != name), named] };
         Write(IndexName, JsonSerializer.SerializeToUtf8Bytes(index, OciJson.Default.ImageIndex));
         Write(MarkerName, """{"imageLayoutVersion":"1.0.0"}"""u8);
     }
@@ -63,6 +63,9 @@ public sealed class LayoutDirectory(string path)
         File.WriteAllBytes(begun, content);
         File.Move(begun, whole, overwrite: true);
     }
+
+    /// <param name="descriptor">Null where the index says so.</param>
+    private static string? NameOf(Descriptor? descriptor) => descriptor?.Annotations?.GetValueOrDefault(NameAnnotation);
 
     private string PathOf(Digest digest) => Path.Combine(path, "blobs", digest.Algorithm, digest.Hex);
 }

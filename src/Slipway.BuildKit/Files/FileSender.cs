@@ -25,6 +25,7 @@ public sealed class FileSender : TreeWalk, IDisposable
     private readonly FileSelection _selection;
     private readonly Action<string, long> _sent;
     private readonly byte[] _folder;
+    private readonly bool _sendsAttributes;
     private readonly List<(byte[] Path, FileStat Stat)> _passed = [];
     private readonly List<byte[]> _paths = [];
     private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
@@ -32,10 +33,10 @@ public sealed class FileSender : TreeWalk, IDisposable
     private readonly SemaphoreSlim _room = new(Ahead);
     private readonly CancellationToken _cancellationToken;
 
-    private FileSender(SafeFileHandle root, string folder, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
+    private FileSender(SafeFileHandle root, string folder, bool sendsAttributes, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
         : base(MaxDepth)
     {
-        (_selection, _sent, _folder) = (selection, sent, Encoding.UTF8.GetBytes(folder));
+        (_selection, _sent, _folder, _sendsAttributes) = (selection, sent, Encoding.UTF8.GetBytes(folder), sendsAttributes);
         _root = new RootDirectory(Descriptors.Duplicate(root));
         _cancellationToken = cancellationToken;
     }
@@ -48,7 +49,7 @@ public sealed class FileSender : TreeWalk, IDisposable
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using GrpcStream<FilePacket> stream = await open(end.Token);
-        await SendAsync(new OwnCall(stream), root, folder, FileSelection.All, static (_, _) => { }, end);
+        await SendAsync(new OwnCall(stream), root, folder, sendsAttributes: false, FileSelection.All, static (_, _) => { }, end);
     }
 
     /// <summary>Sends files below a directory to who has called for them.</summary>
@@ -57,12 +58,12 @@ public sealed class FileSender : TreeWalk, IDisposable
     public static async Task SendAsync(GrpcCall call, SafeFileHandle root, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, call.Cancelled);
-        await SendAsync(new TakenCall(call), root, "", selection, sent, end);
+        await SendAsync(new TakenCall(call), root, "", sendsAttributes: true, selection, sent, end);
     }
 
-    private static async Task SendAsync(IPackets stream, SafeFileHandle root, string folder, FileSelection selection, Action<string, long> sent, CancellationTokenSource end)
+    private static async Task SendAsync(IPackets stream, SafeFileHandle root, string folder, bool sendsAttributes, FileSelection selection, Action<string, long> sent, CancellationTokenSource end)
     {
-        using FileSender sender = new(root, folder, selection, sent, end.Token);
+        using FileSender sender = new(root, folder, sendsAttributes, selection, sent, end.Token);
         Task writing = sender.WriteAsync(stream);
         _ = writing.ContinueWith(static (_, end) => ((CancellationTokenSource)end!).Cancel(), end, CancellationToken.None,
             TaskContinuationOptions.NotOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -154,16 +155,38 @@ public sealed class FileSender : TreeWalk, IDisposable
         Add(file, stat);
     }
 
-    private static FileStat StatOf(in WalkedFile file) => new()
+    private FileStat StatOf(in WalkedFile file)
     {
-        Mode = FileModes.Of(file.Status),
-        Uid = file.Status.UserId,
-        Gid = file.Status.GroupId,
-        Size = file.Status.IsRegularFile ? file.Status.Size : 0,
-        Modified = (file.Status.ModificationTime.Seconds * 1_000_000_000) + file.Status.ModificationTime.Nanoseconds,
-        DeviceMajor = file.Status.SpecialDevice.Major,
-        DeviceMinor = file.Status.SpecialDevice.Minor,
-    };
+        FileStat stat = new()
+        {
+            Mode = FileModes.Of(file.Status),
+            Uid = file.Status.UserId,
+            Gid = file.Status.GroupId,
+            Size = file.Status.IsRegularFile ? file.Status.Size : 0,
+            Modified = (file.Status.ModificationTime.Seconds * 1_000_000_000) + file.Status.ModificationTime.Nanoseconds,
+            DeviceMajor = file.Status.SpecialDevice.Major,
+            DeviceMinor = file.Status.SpecialDevice.Minor,
+        };
+        if (_sendsAttributes && !file.Status.IsSymbolicLink)
+        {
+            AddAttributes(file, stat);
+        }
+
+        return stat;
+    }
+
+    /// <summary>Those that a receiver takes.</summary>
+    private static void AddAttributes(in WalkedFile file, FileStat stat)
+    {
+        foreach (byte[] name in ExtendedAttributes.List(file.Directory, file.Name))
+        {
+            if ((name.AsSpan().StartsWith("user."u8) || name.AsSpan().SequenceEqual("security.capability"u8))
+                && ExtendedAttributes.Get(file.Directory, file.Name, name) is { } value)
+            {
+                stat.Attributes[Encoding.UTF8.GetString(name)] = ByteString.CopyFrom(value);
+            }
+        }
+    }
 
     private static Task<bool> RunAsync(string thread, Action work) => WorkerThread.RunAsync(thread, () =>
     {

@@ -88,10 +88,11 @@ public sealed class BuildHistoryTests(SharedEngine engine) : BuildxTest(engine)
     public async Task A_request_that_no_build_comes_of_is_remembered()
     {
         var mark = "t" + Guid.NewGuid().ToString("N");
-        (await Build($"FROM alpine AS {mark}\n", "--target", mark, "-o", $"type=docker,tar=false,dest={Folder()}/x")).Exited(1);
+        Put("Dockerfile", $"FROM alpine AS {mark}\n");
+        (await Slipway("build", "--target", mark, "-o", "type=nosuch", Context)).Exited(1).Says("exporter \"nosuch\" could not be found");
         var record = await Inspect((await Slipway("build", "ls", "-q", "--no-trunc", "--filter", $"target={mark}")).Ok().Line);
         Assert.Equal(("error", mark, 0), ((string?)record["Status"], (string?)record["Target"], (int)record["TotalSteps"]!));
-        Assert.Contains("without a tar is not supported", (string?)record["Error"], StringComparison.Ordinal);
+        Assert.Contains("exporter \"nosuch\" could not be found", (string?)record["Error"], StringComparison.Ordinal);
     }
 
     [Fact]
