@@ -169,6 +169,9 @@ public sealed record EndpointRequest
     /// <summary>Its IPv6 default route goes through this network.</summary>
     public bool IsIpv6DefaultRoute { get; init; } = true;
 
+    /// <summary>The container ends at once: it takes no address that the next one would get. Bridges only.</summary>
+    public bool IsMomentary { get; init; }
+
     /// <summary>The fixed hardware address, or null.</summary>
     /// <exception cref="NetworkException">It is none that an interface can have.</exception>
     internal Kernel.Netlink.MacAddress? ParseMacAddress() =>

@@ -41,6 +41,21 @@ public sealed class NetworkRestartTests
     }
 
     [Fact]
+    public async Task The_first_container_after_a_start_gets_the_first_address()
+    {
+        await using var engine = new Engine("nfst");
+        await engine.Start();
+        await AlpineImage.Import(engine.Docker);
+        for (var time = 1; time <= 4; time++)
+        {
+            await engine.Stop();
+            await engine.Start();
+            var address = await engine.Docker.Ok("run", "--rm", "alpine", "sh", "-c", "ip -4 -o addr show eth0 | awk '{print $4}'");
+            Assert.Equal($"{engine.Gateway[..^1]}2/{engine.PrefixLength}", address);
+        }
+    }
+
+    [Fact]
     public async Task Rules_that_another_program_takes_out_come_back()
     {
         await using var engine = new Engine("nrule") { OwnNetworkNamespace = true };

@@ -13,7 +13,8 @@ internal sealed partial class ContainerService
 
     /// <summary>
     /// Goes the whole way of a container once, so that the first one of a user does not pay for what is done for the first time:
-    /// compiled code, the seccomp program, prepared statements, opened hierarchies. Its program ends at once.
+    /// compiled code, the seccomp program, prepared statements, opened hierarchies. Its program ends at once. The address that it has meanwhile is one that no other container gets
+    /// before all below are given.
     /// </summary>
     internal async Task WarmUpAsync()
     {

@@ -264,6 +264,7 @@ internal sealed class ContainerNetworks(
             Ports = isDefaultRoute ? PortSpecs.Requests(container.Config, container.HostConfig) : [],
             IsDefaultRoute = isDefaultRoute,
             IsIpv6DefaultRoute = isIpv6Route,
+            IsMomentary = container.IsWarmUp,
         };
         if (name == NamespaceModes.Bridge)
         {

@@ -47,6 +47,9 @@ internal sealed class AddressPool
         }
     }
 
+    /// <summary>Free addresses of which one may be lent: a container that is started meanwhile finds another.</summary>
+    internal const int Spare = 8;
+
     public IPNetwork Subnet { get; }
 
     /// <summary>Gives an address to <paramref name="owner"/>.</summary>
@@ -72,6 +75,26 @@ internal sealed class AddressPool
         _lowestCandidate = _range.Last;
         string version = _family == AddressFamily.InterNetwork ? "IPv4" : "IPv6";
         throw new NetworkException(NetworkErrorKind.Exhausted, $"no available {version} addresses on this network's address pools: {Subnet}");
+    }
+
+    /// <summary>Gives the highest free address for a moment, which nobody gets that is given the lowest.</summary>
+    /// <exception cref="NetworkException">There are too few for that.</exception>
+    public IPAddress Lend(string owner)
+    {
+        UInt128 size = _range.Last >= _range.First ? _range.Last - _range.First + 1 : 0;
+        UInt128 given = (UInt128)_owners.Keys.Count(number => number >= _range.First && number <= _range.Last);
+        if (size - given < Spare)
+        {
+            throw new NetworkException(NetworkErrorKind.Exhausted, $"no address to spare in {Subnet}");
+        }
+
+        UInt128 candidate = _range.Last;
+        while (!_owners.TryAdd(candidate, owner))
+        {
+            candidate--;
+        }
+
+        return AddressNumber.ToAddress(candidate, _family);
     }
 
     /// <summary>Notes that <paramref name="owner"/> has an address; nothing happens if it is noted already.</summary>

@@ -69,8 +69,8 @@ internal sealed class BridgeHost : IRepairable, IRuleOwner
         IReadOnlyList<PortReservation> reservations = [];
         try
         {
-            ipv4 = BridgeSubnets.Allocate(_subnets.Ipv4, request.EndpointId, request.Address);
-            ipv6 = BridgeSubnets.Allocate(_subnets.Ipv6, request.EndpointId, request.Ipv6Address);
+            ipv4 = request.IsMomentary ? _subnets.Ipv4?.Lend(request.EndpointId) : BridgeSubnets.Allocate(_subnets.Ipv4, request.EndpointId, request.Address);
+            ipv6 = request.IsMomentary ? _subnets.Ipv6?.Lend(request.EndpointId) : BridgeSubnets.Allocate(_subnets.Ipv6, request.EndpointId, request.Ipv6Address);
             MacAddress mac = requestedMac ?? (ipv4 is null ? MacAddress.Random() : MacAddress.Of(ipv4.Address));
             EndpointInfo info = new(request.EndpointId, ipv4, ipv6, mac.ToString(), "", []);
             reservations = ReservePorts(request.Name, request.Ports, info);

@@ -23,6 +23,9 @@ internal sealed class BridgeSubnet(IPNetwork network, IPAddress bridge, IPAddres
     /// <inheritdoc cref="AddressPool.Allocate"/>
     public EndpointAddress Allocate(string endpointId, IPAddress? requested) => new(pool.Allocate(endpointId, requested), Network.PrefixLength, Gateway);
 
+    /// <inheritdoc cref="AddressPool.Lend"/>
+    public EndpointAddress Lend(string endpointId) => new(pool.Lend(endpointId), Network.PrefixLength, Gateway);
+
     /// <summary>Takes an address back that an endpoint has had; one of a subnet that the network had before is not given to others anyway.</summary>
     public void Reserve(EndpointAddress? address, string endpointId)
     {

@@ -48,9 +48,10 @@ internal sealed class HostSessions(string engine, PortAdmission admission) : IDi
     public bool RepairRules(IReadOnlySet<NfTablesDeletion> deleted)
     {
         bool repaired = false;
+        bool missed = deleted.Contains(NfTablesDeletion.Missed);
         foreach (FirewallTable table in _shared)
         {
-            bool damaged = deleted.Contains(new NfTablesDeletion(table.Session.Family, table.Name, IsWhole: false));
+            bool damaged = missed || deleted.Contains(new NfTablesDeletion(table.Session.Family, table.Name, IsWhole: false));
             repaired |= table.Repair(Watched.OfType<IRuleOwner>(), damaged);
         }
 

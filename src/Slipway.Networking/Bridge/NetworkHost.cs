@@ -94,19 +94,28 @@ public sealed class NetworkHost : IAsyncDisposable
     private HostSessions Open()
     {
         HostSessions sessions = new(_engine, _admission);
-        _repair = new RuleRepair(sessions.IsOwn, sessions.IsContentOurs, RepairAsync);
+        _repair = new RuleRepair(
+            sessions.IsOwn,
+            sessions.IsContentOurs,
+            RepairAsync,
+            () => _report($"another program deletes the rules of networks again and again: they are made again every {RepairBackOff.Longest.TotalSeconds:0} s at most, and that is not told any more", null),
+            TimeProvider.System);
         _ = RemoveLinksAsync(BridgeLink.Retired(sessions.Route), CancellationToken.None);
         return sessions;
     }
 
     /// <summary>Makes again what is missing of the rules, after somebody deleted it.</summary>
-    private async Task RepairAsync(IReadOnlySet<NfTablesDeletion> deleted)
+    private async Task RepairAsync(IReadOnlySet<NfTablesDeletion> deleted, bool isRepeated)
     {
         try
         {
-            if (await RunAsync(sessions => sessions.RepairRules(deleted), CancellationToken.None).ConfigureAwait(false))
+            if (await RunAsync(sessions => sessions.RepairRules(deleted), CancellationToken.None).ConfigureAwait(false) && !isRepeated)
             {
-                _report("rules of networks were deleted by another program, and made again", null);
+                _report(
+                    deleted.Contains(NfTablesDeletion.Missed)
+                        ? "more changed in the host's tables than could be told: rules of networks were made again, as they may have been deleted"
+                        : "rules of networks were deleted by another program, and made again",
+                    null);
             }
         }
         catch (Exception e) when (e is Kernel.KernelException or NetworkException)

@@ -45,6 +45,21 @@ public sealed class BridgeNetworkTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_container_of_a_moment_takes_no_address_that_the_next_one_would_get()
+    {
+        await using BridgeNetwork network = _lab.Network();
+        await network.EnsureAsync(None);
+        using Sandbox sandbox = await network.PrepareSandboxAsync(SandboxKind.Attached, None);
+        EndpointInfo moment = await network.AttachAsync(new EndpointRequest { EndpointId = "moment", Name = "moment", IsMomentary = true }, sandbox, None);
+        Assert.Equal("172.17.255.254", moment.Address.ToString());
+        (EndpointInfo first, _) = await _lab.RunAsync(network, "first");
+        Assert.Equal("172.17.0.2", first.Address.ToString());
+        await network.DetachAsync("moment", None);
+        (EndpointInfo second, _) = await _lab.RunAsync(network, "second");
+        Assert.Equal("172.17.0.3", second.Address.ToString());
+    }
+
+    [Fact]
     public async Task Inside_are_a_loopback_device_and_one_configured_link()
     {
         await using BridgeNetwork network = _lab.Network();

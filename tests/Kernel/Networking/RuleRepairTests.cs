@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Net;
+using Slipway.Kernel.Netlink;
 using Slipway.Networking;
 using Xunit;
 
@@ -127,6 +129,72 @@ public sealed class RuleRepairTests : IAsyncLifetime
             {
                 await network.DisposeAsync();
             }
+        }
+    }
+
+    [Fact]
+    public async Task A_program_that_undoes_every_repair_is_told_of_once_and_answered_more_and_more_slowly()
+    {
+        const int AtOnce = 10;
+        const int Times = AtOnce + 4;
+        string before = Rules();
+        TimeSpan last = default;
+        for (int time = 1; time <= Times; time++)
+        {
+            Stopwatch clock = Stopwatch.StartNew();
+            Lab.Run("nft", "delete table ip slipway-lab");
+            await UntilAsync(() => Lab.Run("nft", "list", "tables").Contains("ip slipway-lab", StringComparison.Ordinal) && Count() >= Math.Min(time, AtOnce));
+            last = clock.Elapsed;
+        }
+
+        // 0.1 s, 0.2 s, 0.4 s, 0.8 s: nobody is busy with it, and the rules are there at the end.
+        Assert.True(last > TimeSpan.FromSeconds(0.7), $"the last repair came after {last}");
+        Assert.Equal(before, Rules());
+        Assert.Equal(AtOnce + 1, Count());
+        Assert.StartsWith("another program deletes the rules of networks again and again", _reports[^1].Message, StringComparison.Ordinal);
+        Assert.All(_reports[..AtOnce], report => Assert.Equal("rules of networks were deleted by another program, and made again", report.Message));
+        Assert.Equal("8080 8081 5353 | 8080 8081 5353", await _ports.OpenAsync());
+    }
+
+    [Fact]
+    public async Task After_notifications_were_lost_emptied_chains_are_made_again()
+    {
+        string before = Rules();
+        (bool repaired, string flushed, string after) = await _ports.Engine.RunAsync(
+            sessions =>
+            {
+                // On the engine's own thread, where a repair because of the notification can only come later.
+                Lab.Run("nft", "flush chain ip slipway-lab forward; flush chain ip6 slipway-lab postrouting");
+                string flushed = Rules();
+                return (sessions.RepairRules(new HashSet<NfTablesDeletion> { NfTablesDeletion.Missed }), flushed, Rules());
+            },
+            Cancel);
+        Assert.NotEqual(before, flushed);
+        Assert.True(repaired);
+        Assert.Equal(before, after);
+    }
+
+    [Fact]
+    public async Task Notifications_that_are_too_many_for_the_backlog_are_told_as_missed()
+    {
+        using NfTablesMonitor monitor = await Lab.Host.RunAsync(() => new NfTablesMonitor(_ => false, backlog: 4096), Cancel);
+        Lab.Run("nft", "add table ip theirs; add chain ip theirs one");
+        Assert.Equal([new NfTablesDeletion(NfTablesFamily.Ipv4, "theirs", IsWhole: false)], await DeletedAsync("delete chain ip theirs one"));
+
+        // Nobody reads meanwhile.
+        string many = string.Concat(Enumerable.Range(0, 200).Select(i => $"add chain ip theirs c{i}; "));
+        for (int time = 0; time < 5; time++)
+        {
+            Lab.Run("nft", many);
+            Lab.Run("nft", "delete table ip theirs; add table ip theirs");
+        }
+
+        Assert.Contains(NfTablesDeletion.Missed, await DeletedAsync("delete table ip theirs"));
+
+        async Task<HashSet<NfTablesDeletion>> DeletedAsync(string command)
+        {
+            Lab.Run("nft", command);
+            return await Task.Run(monitor.Wait, Cancel) ?? [];
         }
     }
 

@@ -34,6 +34,24 @@ public sealed class AddressPoolTests
     }
 
     [Fact]
+    public void The_highest_free_address_is_lent_while_there_are_others()
+    {
+        AddressPool pool = new(IPNetwork.Parse("10.0.0.0/24"), IPAddress.Parse("10.0.0.1"), IPNetwork.Parse("10.0.0.16/28"), [IPAddress.Parse("10.0.0.31")]);
+        Assert.Equal("10.0.0.30", pool.Lend("moment").ToString());
+        Assert.Equal("10.0.0.16", pool.Allocate("a", null).ToString());
+        pool.Release(IPAddress.Parse("10.0.0.30"), "moment");
+        Assert.Equal("10.0.0.30", pool.Lend("again").ToString());
+
+        // Of fifteen three are given now, and at eight free ones the last is lent.
+        Assert.Equal(["10.0.0.17", "10.0.0.18", "10.0.0.19", "10.0.0.20", "10.0.0.21"], Enumerable.Range(0, 5).Select(i => pool.Allocate($"{i}", null).ToString()));
+        Assert.Equal("10.0.0.29", pool.Lend("last").ToString());
+        Assert.Equal(NetworkErrorKind.Exhausted, Assert.Throws<NetworkException>(() => pool.Lend("none")).Kind);
+        Assert.Equal("10.0.0.22", pool.Allocate("more", null).ToString());
+        Assert.Equal("fd00::ffff:ffff:ffff:ffff", Pool("fd00::/64", "fd00::1").Lend("six").ToString());
+        Assert.Throws<NetworkException>(() => Pool("10.0.0.8/30", "10.0.0.9").Lend("few"));
+    }
+
+    [Fact]
     public void The_end_of_the_address_space_is_no_wrap_around()
     {
         AddressPool pool = Pool("255.255.255.252/30", "255.255.255.253");

@@ -6,9 +6,12 @@ using static Slipway.Kernel.Netlink.NfTablesMessages;
 namespace Slipway.Kernel.Netlink;
 
 /// <summary>Something of a table was deleted.</summary>
-/// <param name="Table">Empty: some deletions were missed.</param>
 /// <param name="IsWhole">The table itself, not what is in it.</param>
-public readonly record struct NfTablesDeletion(NfTablesFamily Family, string Table, bool IsWhole);
+public readonly record struct NfTablesDeletion(NfTablesFamily Family, string Table, bool IsWhole)
+{
+    /// <summary>Some deletions were missed: any table may have lost anything.</summary>
+    public static NfTablesDeletion Missed { get; } = new(default, "", IsWhole: true);
+}
 
 /// <summary>
 /// Tells which tables are deleted, or lose rules, chains, sets or elements, of whatever family, in the network namespace of the thread that opens it (NFNLGRP_NFTABLES).
@@ -20,7 +23,7 @@ public sealed class NfTablesMonitor : IDisposable
     private const int BufferSize = 64 * 1024;
 
     /// <summary>A limit, like that of sessions: what a transaction changed arrives at once.</summary>
-    private const int Backlog = 32 << 20;
+    private const int DefaultBacklog = 32 << 20;
 
     private readonly SafeFileHandle _socket;
     private readonly EventDescriptor _stop = new();
@@ -28,8 +31,9 @@ public sealed class NfTablesMonitor : IDisposable
     private readonly Func<uint, bool> _isOwn;
 
     /// <param name="isOwn">Whether a port id is that of a session whose changes are not to be told.</param>
+    /// <param name="backlog">Bytes that wait to be read; the kernel counts twice as many, with what it keeps beside them.</param>
     /// <exception cref="KernelException">The socket could not be opened, or its group not joined.</exception>
-    public NfTablesMonitor(Func<uint, bool> isOwn)
+    public NfTablesMonitor(Func<uint, bool> isOwn, int backlog = DefaultBacklog)
     {
         _isOwn = isOwn;
         _socket = NetlinkNative.Socket(NetlinkNative.AF_NETLINK, NetlinkNative.SOCK_RAW | NetlinkNative.SOCK_CLOEXEC, NETLINK_NETFILTER);
@@ -41,12 +45,12 @@ public sealed class NfTablesMonitor : IDisposable
             throw new KernelException("join the notifications of nf_tables", errno);
         }
 
-        _ = NetlinkNative.SetSocketOption(_socket, NetlinkNative.SOL_SOCKET, NetlinkNative.SO_RCVBUFFORCE, Backlog, sizeof(int));
+        _ = NetlinkNative.SetSocketOption(_socket, NetlinkNative.SOL_SOCKET, NetlinkNative.SO_RCVBUFFORCE, backlog, sizeof(int));
     }
 
     /// <summary>Waits for the end of a transaction that deletes something.</summary>
     /// <returns>Null: <see cref="Stop"/> was called.</returns>
-    public IReadOnlySet<NfTablesDeletion>? Wait()
+    public HashSet<NfTablesDeletion>? Wait()
     {
         using Epoll epoll = new(2);
         epoll.Add(_stop.Handle, EpollEvents.In, 0);
@@ -62,22 +66,27 @@ public sealed class NfTablesMonitor : IDisposable
                 return null;
             }
 
-            int length;
-            while ((length = Receive()) != 0)
-            {
-                if (length < 0)
-                {
-                    deleted.Add(new NfTablesDeletion(default, "", IsWhole: true));
-                    ended = true;
-                }
-                else
-                {
-                    ended = Parse(_buffer.AsSpan(0, length), deleted);
-                }
-            }
+            ended = Drain(deleted) ?? ended;
         }
 
         return deleted;
+    }
+
+    /// <summary>Lets time pass, and adds what is deleted meanwhile.</summary>
+    /// <returns>False: <see cref="Stop"/> was called.</returns>
+    public bool Collect(HashSet<NfTablesDeletion> deleted, TimeSpan duration)
+    {
+        using Epoll epoll = new(1);
+        epoll.Add(_stop.Handle, EpollEvents.In, 0);
+        List<ReadyDescriptor> ready = [];
+        epoll.Wait(ready, (int)duration.TotalMilliseconds);
+        if (ready.Count > 0)
+        {
+            return false;
+        }
+
+        Drain(deleted);
+        return true;
     }
 
     /// <summary>Ends the waiting, for good.</summary>
@@ -87,6 +96,29 @@ public sealed class NfTablesMonitor : IDisposable
     {
         _socket.Dispose();
         _stop.Dispose();
+    }
+
+    /// <summary>Reads what has arrived.</summary>
+    /// <returns>Whether it ends with the end of a transaction, or that end may be among what was lost; null: nothing has arrived.</returns>
+    private bool? Drain(HashSet<NfTablesDeletion> deleted)
+    {
+        bool? ended = null;
+        bool missed = false;
+        int length;
+        while ((length = Receive()) != 0)
+        {
+            if (length < 0)
+            {
+                deleted.Add(NfTablesDeletion.Missed);
+                ended = missed = true;
+            }
+            else
+            {
+                ended = Parse(_buffer.AsSpan(0, length), deleted) || missed;
+            }
+        }
+
+        return ended;
     }
 
     /// <returns>Whether the last message ends a transaction (nf_tables_gen_notify).</returns>
