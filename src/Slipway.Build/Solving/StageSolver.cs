@@ -76,6 +76,7 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
                 Platform = found.Config?.Platform is { Os.Length: > 0 } platform ? platform : stage.Platform,
                 Config = found.Config?.Config ?? new ImageRunConfig(),
                 Layers = found.Layers,
+                BaseId = found.Id,
                 BaseLayers = found.Layers.Count,
                 History = found.Config?.History ?? [],
                 BaseHistory = found.Config?.History?.Count ?? 0,

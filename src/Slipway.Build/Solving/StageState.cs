@@ -32,6 +32,9 @@ public sealed record StageState
     /// <summary>The stage has a CMD of its own, which an ENTRYPOINT leaves.</summary>
     public bool HasOwnCommand { get; init; }
 
+    /// <summary>The image it starts from; none for <c>scratch</c>.</summary>
+    public Digest BaseId { get; init; }
+
     /// <summary>Layers of the image it starts from.</summary>
     public int BaseLayers { get; init; }
 

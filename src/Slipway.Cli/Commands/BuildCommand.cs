@@ -36,6 +36,7 @@ internal static class BuildCommand
         Option<string> progress = new("--progress") { Description = "How progress is shown: auto, plain, tty, rawjson, quiet", DefaultValueFactory = _ => "auto" };
         Option<bool> noCache = new("--no-cache") { Description = "Do every step anew" };
         Option<bool> pull = new("--pull") { Description = "Ask registries for the images that stages start from" };
+        Option<bool> squash = new("--squash") { Description = "Make one layer of those of the build" };
         Option<bool> quiet = new("--quiet", "-q") { Description = "Print the id of the image only" };
         Option<bool> debug = new("--debug") { Description = "Open a shell in a RUN that fails" };
         Option<string[]> breaks = new("--break") { Description = "Open a shell before a step: the line of an instruction, or a stage" };
@@ -43,7 +44,7 @@ internal static class BuildCommand
         Option<bool> check = new("--check") { Description = "Look at the Dockerfile by Docker's rules, and build nothing" };
         Command command = new("build", "Build an image from a Dockerfile")
         {
-            context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, attest, provenance, sbom, target, platform, network, idFile, progress, noCache, pull, quiet, debug, breaks, debugShell, check,
+            context, file, tags, arguments, labels, contexts, secrets, agents, outputs, cacheFrom, cacheTo, hosts, allowed, attest, provenance, sbom, target, platform, network, idFile, progress, noCache, pull, squash, quiet, debug, breaks, debugShell, check,
         };
         foreach (Command history in BuildHistoryCommands.Create())
         {
@@ -99,6 +100,7 @@ internal static class BuildCommand
                 request.FrontendAttributes["no-cache"] = "";
             }
 
+            Set(request, "slipway-squash", result.GetValue(squash) ? "true" : null);
             Set(request, "image-resolve-mode", result.GetValue(pull) ? "pull" : null);
             if (result.GetValue(check))
             {

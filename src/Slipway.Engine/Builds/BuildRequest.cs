@@ -68,6 +68,9 @@ public sealed record BuildRequest
     /// <summary>Where to put the cache of this build.</summary>
     public IReadOnlyList<CacheLocation> CacheExports { get; init; } = [];
 
+    /// <summary>The layers of the build become one.</summary>
+    public bool Squash { get; init; }
+
     /// <summary>What is told of the result in its index.</summary>
     public AttestationRequest Attestations { get; init; } = new();
 

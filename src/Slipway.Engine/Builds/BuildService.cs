@@ -94,6 +94,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         DateTimeOffset started = services.Time.GetUtcNow();
         ResultWriter.Check(request);
         CacheExchange.Check(request);
+        SquashedStage.Check(request);
         using BuildReport report = new(progress, services.Time, stop);
         using RemoteSources remotes = new();
         await using BuildContexts contexts = new(services, request, remotes, report);
@@ -114,6 +115,11 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
             }
 
             states = exchange.HasInlineExport ? [.. states.Select(state => state with { BuildCache = new CacheExport(steps).Inline(state.Layers) })] : states;
+            if (request.Squash)
+            {
+                states = await Task.WhenAll(states.Select(state => SquashedStage.MakeAsync(services, ingest, state, request.SourceDate, cancellationToken)));
+            }
+
             Attestor? attestor = request.Attestations.IsEmpty ? null : new Attestor(
                 services, request, new BuildFacts(name, text, started, services.Time.GetUtcNow(), executor.Materials),
                 graphs.ToDictionary(graph => graph.Platform, IReadOnlySet<Platform> (graph) => graph.Stages.Select(stage => stage.Platform).ToHashSet()));

@@ -79,6 +79,9 @@ internal sealed class FrontendOptions(IReadOnlyDictionary<string, string> option
     /// <summary>Lines and stages before which a client that debugs has a shell: of our own.</summary>
     public IReadOnlyList<string> Breakpoints => Commas("slipway-break");
 
+    /// <summary>The layers of the build become one: of our own.</summary>
+    public bool Squash => NonEmpty("slipway-squash") is not null;
+
     /// <summary>What is asked for instead of a build (<c>--call</c>); null: a build.</summary>
     public string? Subrequest => NonEmpty("requestid");
 

@@ -69,6 +69,7 @@ internal sealed class SolveTranslation(BuildJobs jobs, ContextStore contexts, Ti
             Stores = session is null ? null : new SessionStores(session),
             CacheImports = Imports(solve, frontend, options),
             CacheExports = Exports(solve, options),
+            Squash = options.Squash,
             Attestations = options.Attestations,
             Outputs = SolveOutputs.Translate(solve, session),
         };

@@ -84,7 +84,7 @@ internal static class BuildEndpoints
             throw new EngineException(ErrorKind.InvalidParameter, "BuildKit builds are asked for over /grpc; set DOCKER_BUILDKIT=0 for this one");
         }
 
-        if (query.Flag("squash"))
+        if (query.Flag("squash") && !request.Engine.Daemon.IsExperimental)
         {
             throw new EngineException(ErrorKind.InvalidParameter, "squash is only supported with experimental mode");
         }
@@ -113,6 +113,7 @@ internal static class BuildEndpoints
             Platforms = platform is null ? [] : [PlatformOf(platform)],
             NoCache = query.Flag("nocache"),
             Pull = query.Flag("pull"),
+            Squash = query.Flag("squash"),
             NetworkMode = query.Text("networkmode"),
             ExtraHosts = query.All("extrahosts"),
             Limits = new BuildLimits

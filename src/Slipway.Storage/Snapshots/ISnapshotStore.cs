@@ -60,6 +60,11 @@ public interface ISnapshotStore
     /// <summary>Writes several file systems as one tar, each in a folder of it.</summary>
     Task ExportImagesAsync(IReadOnlyList<(string Folder, IReadOnlyList<Digest> ChainIds)> images, Stream output, CancellationToken cancellationToken);
 
+    /// <summary>Writes what an image has otherwise than its lowest layers show, as the tar of the one layer that takes the place of the others.</summary>
+    /// <param name="lower">The lowest of <paramref name="chainIds"/>; may be empty.</param>
+    /// <param name="newest">No file is told to be newer; null: times are what they are.</param>
+    void WriteDifference(IReadOnlyList<Digest> lower, IReadOnlyList<Digest> chainIds, DateTimeOffset? newest, Stream output, CancellationToken cancellationToken);
+
     /// <summary>Removes the container's layer; nothing happens where there is none. The root file system must not be mounted any more.</summary>
     Task RemoveAsync(string containerId);
 

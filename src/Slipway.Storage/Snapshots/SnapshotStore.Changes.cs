@@ -155,6 +155,13 @@ internal sealed partial class SnapshotStore
             },
             cancellationToken);
 
+    public void WriteDifference(IReadOnlyList<Digest> lower, IReadOnlyList<Digest> chainIds, DateTimeOffset? newest, Stream output, CancellationToken cancellationToken)
+    {
+        using var view = new LowerView(MountImage(lower));
+        using var root = MountImage(chainIds);
+        TreeDifference.Write(root, view, output, newest, _limits.MaxDepth, cancellationToken);
+    }
+
     private async Task WriteLayerAsync(IReadOnlyList<Digest> chainIds, string containerId, DateTimeOffset? newest, PipeWriter writer, CancellationToken cancellationToken)
     {
         try

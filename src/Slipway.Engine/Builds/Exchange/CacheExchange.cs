@@ -13,13 +13,16 @@ internal sealed class CacheExchange(EngineServices services, BuildRequest reques
 
     private readonly List<CacheStore> _stores = [];
 
-    public bool HasInlineExport => request.CacheExports.Any(export => export.Type == "inline");
+    /// <summary>The kind of export that is part of the image.</summary>
+    public const string Inline = "inline";
+
+    public bool HasInlineExport => request.CacheExports.Any(export => export.Type == Inline);
 
     /// <summary>Whether there is an exporter of each kind that is asked for, before anything is built.</summary>
     /// <exception cref="EngineException">InvalidParameter.</exception>
     public static void Check(BuildRequest request)
     {
-        if (request.CacheExports.FirstOrDefault(export => export.Type is not ("inline" or "registry" or "local")) is { } unknown)
+        if (request.CacheExports.FirstOrDefault(export => export.Type is not (Inline or "registry" or "local")) is { } unknown)
         {
             throw new EngineException(ErrorKind.InvalidParameter, $"unknown cache exporter: \"{unknown.Type}\"; inline, registry and local are known");
         }
