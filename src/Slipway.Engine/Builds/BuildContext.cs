@@ -3,7 +3,7 @@ namespace Slipway.Engine.Builds;
 /// <summary>Where a build reads files from.</summary>
 public abstract record BuildContext;
 
-/// <summary>A tar, plain or compressed by gzip, xz or zstd. Read once, when the build begins; the caller disposes it.</summary>
+/// <summary>A tar, plain or compressed by gzip, bzip2, xz or zstd. Read once, when the build begins; the caller disposes it.</summary>
 public sealed record TarContext(Stream Archive) : BuildContext;
 
 /// <summary>A directory that a client has: files come when they are wanted.</summary>

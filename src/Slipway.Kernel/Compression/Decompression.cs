@@ -26,12 +26,12 @@ public static class Decompression
     /// <summary>Bytes that <see cref="Detect"/> looks at.</summary>
     public const int MagicLength = 6;
 
-    /// <summary>The format by its magic number (RFC 1952, RFC 8878, the .xz file format).</summary>
+    /// <summary>The format by its magic number (RFC 1952, RFC 8878, the .xz file format, bzip2's manual).</summary>
     public static CompressionFormat Detect(ReadOnlySpan<byte> head) =>
         head.StartsWith<byte>([0x1f, 0x8b, 0x08]) ? CompressionFormat.Gzip
         : head.StartsWith<byte>([0x28, 0xb5, 0x2f, 0xfd]) || IsSkippableFrame(head) ? CompressionFormat.Zstd
         : head.StartsWith<byte>([0xfd, (byte)'7', (byte)'z', (byte)'X', (byte)'Z', 0]) ? CompressionFormat.Xz
-        : head.StartsWith("BZh"u8) ? CompressionFormat.Bzip2
+        : head.StartsWith("BZh"u8) && head.Length > 3 && head[3] is >= (byte)'1' and <= (byte)'9' ? CompressionFormat.Bzip2
         : CompressionFormat.None;
 
     /// <summary>A stream of the decompressed data of <paramref name="source"/>, whatever its format.</summary>
@@ -53,7 +53,8 @@ public static class Decompression
             CompressionFormat.Gzip => new GZipStream(input, CompressionMode.Decompress),
             CompressionFormat.Zstd => new ZstdDecompressionStream(input),
             CompressionFormat.Xz => new XzDecompressionStream(input),
-            _ => throw new InvalidDataException("bzip2 compression is not supported"),
+            CompressionFormat.Bzip2 => new Bzip2DecompressionStream(input),
+            _ => throw new System.Diagnostics.UnreachableException(),
         };
         return limits is null || format == CompressionFormat.None ? output : new ExpansionGuardStream(output, input, limits);
     }

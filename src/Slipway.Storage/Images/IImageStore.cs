@@ -45,7 +45,7 @@ public interface IImageStore
     LayerTar? FindLayer(Digest diffId);
 
     /// <summary>
-    /// <c>docker load</c>: an archive of <c>docker save</c> or an OCI layout, as a tar, plain or compressed by gzip, xz or
+    /// <c>docker load</c>: an archive of <c>docker save</c> or an OCI layout, as a tar, plain or compressed by gzip, bzip2, xz or
     /// zstd. Read once, in bounded memory.
     /// </summary>
     /// <param name="platform">Which image of an index to load; null for all that are in the archive.</param>

@@ -139,12 +139,17 @@ public sealed class InstructionTests(SharedEngine engine) : BuildTest(engine)
         Assert.Equal("directory x\n", await Shown("FROM alpine\nRUN mkdir /real && ln -s /real /link\nCOPY --link x /link/", "echo $(stat -c %F /link) $(cat /link/x)"));
     }
 
-    [Fact]
-    public async Task ADD_unpacks_archives_and_COPY_does_not()
+    [Theory]
+    [InlineData("-z", "gzip", "1f8b")]
+    [InlineData("-j", "bzip2", "425a")]
+    [InlineData("-J", "xz-utils", "fd37")]
+    [InlineData("--zstd", "zstd", "28b5")]
+    public async Task ADD_unpacks_archives_and_COPY_does_not(string option, string package, string magic)
     {
+        Requirement.Program(package == "xz-utils" ? "xz" : package, package);
         Put("in/file", "inside");
-        await Programs.Run("tar", ["-C", Context, "-czf", $"{Context}/a.tgz", "in"]);
-        Assert.Equal("inside\n1f8b\n", await Shown("FROM alpine\nADD a.tgz /u/\nCOPY a.tgz /c", "cat /u/in/file; echo; head -c2 /c | od -An -tx1 | tr -d ' '"));
+        (await Programs.Run("tar", ["-C", Context, option, "-cf", $"{Context}/archive", "in"])).Ok();
+        Assert.Equal($"inside\n{magic}\n", await Shown("FROM alpine\nADD archive /u/\nCOPY archive /c", "cat /u/in/file; echo; head -c2 /c | od -An -tx1 | tr -d ' '"));
     }
 
     [Fact]

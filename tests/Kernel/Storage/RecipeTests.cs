@@ -147,15 +147,9 @@ public sealed class RecipeTests : IAsyncLifetime
     {
         await using var file = Samples.Open(sample);
         using var tar = new MemoryStream();
-        try
+        using (var plain = Decompression.Open(file, limits: null))
         {
-            using var plain = Decompression.Open(file, limits: null);
             await plain.CopyToAsync(tar, Cancellation);
-        }
-        catch (InvalidDataException)
-        {
-            // Compressed by bzip2.
-            return;
         }
 
         try

@@ -10,6 +10,13 @@ public sealed class DecompressionTests
     private const string HelloXz =
         "/Td6WFoAAATm1rRGAgAhARYAAAB0L+WjAQAIaGVsbG8geHoKAAAAAMFJOvpjUhRaAAEhCWwYxdUftvN9AQAAAAAEWVo=";
 
+    /// <summary>printf 'hello bz\n' | bzip2</summary>
+    private const string HelloBzip2 =
+        "QlpoOTFBWSZTWQ7qzPwAAAJRgAAQQAASRIAQIAAiGmjahDAgHNhR4u5IpwoSAd1Zn4A=";
+
+    /// <summary>"BZh" and the size of the blocks.</summary>
+    private const int MinimumBzip2 = 4;
+
     [Theory]
     [InlineData(CompressionFormat.None)]
     [InlineData(CompressionFormat.Gzip)]
@@ -66,6 +73,29 @@ public sealed class DecompressionTests
     {
         var data = Convert.FromBase64String(HelloXz);
         Assert.Throws<InvalidDataException>(() => ReadAll(Decompression.Open(new MemoryStream(data, 0, data.Length - 8), null)));
+        data[30] ^= 0xff;
+        Assert.Throws<InvalidDataException>(() => ReadAll(Decompression.Open(new MemoryStream(data), null)));
+    }
+
+    [Fact]
+    public void Bzip2_is_read_also_in_several_streams()
+    {
+        byte[] hello = Convert.FromBase64String(HelloBzip2);
+        using var stream = Decompression.Open(new MemoryStream([.. hello, .. hello]), null, out var found);
+        Assert.Equal(CompressionFormat.Bzip2, found);
+        Assert.Equal("hello bz\nhello bz\n"u8.ToArray(), ReadAll(stream));
+    }
+
+    [Fact]
+    public void Truncated_and_corrupt_bzip2_is_an_error()
+    {
+        var data = Convert.FromBase64String(HelloBzip2);
+        for (var length = MinimumBzip2; length < data.Length; length++)
+        {
+            Assert.Throws<InvalidDataException>(() => ReadAll(Decompression.Open(new MemoryStream(data, 0, length), null)));
+        }
+
+        Assert.Throws<InvalidDataException>(() => ReadAll(Decompression.Open(new MemoryStream([.. data, .. "no bzip2"u8]), null)));
         data[30] ^= 0xff;
         Assert.Throws<InvalidDataException>(() => ReadAll(Decompression.Open(new MemoryStream(data), null)));
     }
