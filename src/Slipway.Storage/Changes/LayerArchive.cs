@@ -8,7 +8,7 @@ namespace Slipway.Storage.Changes;
 /// A container's own layer as the tar of an image layer: overlay whiteouts become <c>.wh.</c> files, opaque directories get their
 /// marker. Left out are directories that are there only because something was mounted inside, and files whose names mean a whiteout.
 /// </summary>
-internal sealed class LayerArchive : TreeWalk
+internal sealed class LayerArchive : TreeWalk, IDisposable
 {
     private readonly LowerView _lower;
     private readonly FileArchiver _archiver;
@@ -25,14 +25,12 @@ internal sealed class LayerArchive : TreeWalk
     /// <param name="newest">No file is told to be newer; null: times are what they are.</param>
     public static void Write(SafeFileHandle upper, LowerView lower, Stream output, DateTimeOffset? newest, int maxDepth, CancellationToken cancellationToken)
     {
-        var archive = new LayerArchive(lower, output, newest, maxDepth, cancellationToken);
-        using (archive._pending)
-        {
-            archive.Walk(upper, cancellationToken);
-        }
-
+        using var archive = new LayerArchive(lower, output, newest, maxDepth, cancellationToken);
+        archive.Walk(upper, cancellationToken);
         archive._archiver.Finish();
     }
+
+    public void Dispose() => _pending.Dispose();
 
     protected override void Visit(in WalkedFile file)
     {

@@ -5,7 +5,7 @@ using Slipway.Storage.Layers;
 namespace Slipway.Storage.Changes;
 
 /// <summary>What one tree has otherwise than another, as the tar of a layer that makes the first of the second. Both are mounts of layers that nobody writes to.</summary>
-internal sealed class TreeDifference : TreeWalk
+internal sealed class TreeDifference : TreeWalk, IDisposable
 {
     private readonly LowerView _lower;
     private readonly FileArchiver _archiver;
@@ -25,16 +25,14 @@ internal sealed class TreeDifference : TreeWalk
     /// <param name="newest">No file is told to be newer; null: times are what they are.</param>
     public static void Write(SafeFileHandle root, LowerView lower, Stream output, DateTimeOffset? newest, int maxDepth, CancellationToken cancellationToken)
     {
-        var difference = new TreeDifference(lower, output, newest, maxDepth, cancellationToken);
-        using (difference._pending)
-        {
-            difference._missing.Push(difference.NamesBelow([]));
-            difference.Walk(root, cancellationToken);
-            difference.WriteMissing([], FileStatus.Of(root));
-        }
-
+        using var difference = new TreeDifference(lower, output, newest, maxDepth, cancellationToken);
+        difference._missing.Push(difference.NamesBelow([]));
+        difference.Walk(root, cancellationToken);
+        difference.WriteMissing([], FileStatus.Of(root));
         difference._archiver.Finish();
     }
+
+    public void Dispose() => _pending.Dispose();
 
     protected override void Visit(in WalkedFile file)
     {
