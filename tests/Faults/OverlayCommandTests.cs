@@ -51,7 +51,10 @@ public sealed class OverlayCommandTests(TwoHosts hosts) : IClassFixture<TwoHosts
 
     [Theory]
     [InlineData("option \"encrypted\" of the driver overlay is not supported", "--opt", "encrypted")]
-    [InlineData("networks of the driver overlay have IPv4 only", "--ipv6")]
+    [InlineData("networks of the driver overlay need IPv4, also beside IPv6", "--ipv4=false", "--ipv6")]
+    [InlineData("beside 10.99.9.0/24 it is at least a /120 of IPv6", "--ipv6", "--subnet", "10.99.9.0/24", "--subnet", "fd99:9::/121")]
+    [InlineData("fd99:9::1 belongs to the gateway 10.99.9.1", "--ipv6", "--subnet", "10.99.9.0/24", "--subnet", "fd99:9::/64", "--gateway", "fd99:9::7")]
+    [InlineData("invalid ip-range fd99:9::/80", "--ipv6", "--subnet", "10.99.9.0/24", "--subnet", "fd99:9::/64", "--ip-range", "fd99:9::/80")]
     [InlineData("failed to parse com.docker.network.driver.overlay.vxlanid_list value: 0", "-o", "com.docker.network.driver.overlay.vxlanid_list=0")]
     [InlineData("failed to parse com.docker.network.driver.overlay.vxlanid_list value: 4097,4098", "-o", "com.docker.network.driver.overlay.vxlanid_list=4097,4098")]
     [InlineData("more than the underlay leaves: 1450", "-o", "com.docker.network.driver.mtu=1500")]
@@ -81,6 +84,46 @@ public sealed class OverlayCommandTests(TwoHosts hosts) : IClassFixture<TwoHosts
             await First.Ok("run", "-d", "--name", name, "--network", "fixed", "--ip", address, "alpine", "sleep", "600");
             return await First.Inspect(name, "{{.NetworkSettings.Networks.fixed.IPAddress}}");
         }
+    }
+
+    [Fact]
+    public async Task Containers_have_the_same_place_in_both_families()
+    {
+        await Make("--ipv6", "--subnet", "10.99.6.0/24", "--subnet", "fd99:6::/64", "both");
+        (await Second.Run("network", "create", "-d", "overlay", "--ipv6", "--subnet", "fd99:6::/96", "overlaps")).Exited(1).Says("Pool overlaps with other one on this address space");
+        Assert.Equal("10.99.6.1 fd99:6::1", await Second.Ok("network", "inspect", "-f", "{{range $i, $c := .IPAM.Config}}{{if $i}} {{end}}{{$c.Gateway}}{{end}}", "both"));
+        const string Serve = "exec nc -l -k -p 80 -e hostname";
+        await First.Ok("run", "-d", "--name", "one", "--hostname", "one", "--network", "both", "alpine", "sh", "-c", Serve);
+        await Second.Ok("run", "-d", "--name", "two", "--hostname", "two", "--network", "both", "alpine", "sh", "-c", Serve);
+        Assert.Equal("10.99.6.2 fd99:6::2", await Addresses(First, "one"));
+        Assert.Equal("10.99.6.65 fd99:6::41", await Addresses(Second, "two"));
+        foreach (var (host, from, to, address) in new[] { (First, "one", "two", "fd99:6::41"), (Second, "two", "one", "fd99:6::2") })
+        {
+            await Until(async () => (await host.Run("exec", from, "nslookup", "-type=aaaa", to)).Output.Contains(address, StringComparison.Ordinal), $"{to} has an IPv6 address");
+            await Until(async () => (await host.Run("exec", from, "sh", "-c", $"nc -w 2 {address} 80 < /dev/null")).Line == to, $"{to} answers at {address}");
+            await Until(async () => (await host.Run("exec", from, "sh", "-c", $"nc -w 2 {to} 80 < /dev/null")).Line == to, $"{to} answers by its name");
+        }
+
+        // One of the two addresses says the other.
+        await First.Ok("run", "-d", "--name", "asked", "--network", "both", "--ip6", "fd99:6::9", "alpine", "sleep", "600");
+        Assert.Equal("10.99.6.9 fd99:6::9", await Addresses(First, "asked"));
+        (await First.Run("run", "-d", "--network", "both", "--ip", "10.99.6.10", "--ip6", "fd99:6::b", "alpine", "true")).Exited(125).Says("fd99:6::b belongs to 10.99.6.11, and 10.99.6.10 to fd99:6::a");
+        (await First.Run("run", "-d", "--network", "both", "--ip6", "fd99:6::1:0", "alpine", "true")).Exited(125).Says("fd99:6::1:0 is not among those of fd99:6::/64 that belong to 10.99.6.0/24");
+
+        // What an engine has told the kernel the next one knows.
+        await hosts.Lab.Engines[0].Kill();
+        await hosts.Lab.Engines[0].Start();
+        await Until(async () => (await First.Run("exec", "one", "sh", "-c", "nc -w 2 fd99:6::41 80 < /dev/null")).Line == "two", "two answers after a restart");
+        await Second.Ok("rm", "-f", "two");
+        await Until(async () => (await First.Run("exec", "one", "nslookup", "-type=aaaa", "two")).ExitCode != 0, "two is forgotten");
+        await Until(
+            async () => !(await Programs.Run("ip", ["-n", hosts.Lab.Engines[0].Namespace, "-6", "neigh", "show", "nud", "permanent"])).Output.Contains("fd99:6::41", StringComparison.Ordinal),
+            "the kernel has forgotten two");
+        await First.Run(["rm", "-f", .. (await First.Run("ps", "-aq")).Lines]);
+        await Remove(First, "both");
+
+        static async Task<string> Addresses(Docker docker, string container) =>
+            await docker.Inspect(container, "{{.NetworkSettings.Networks.both.IPAddress}} {{.NetworkSettings.Networks.both.GlobalIPv6Address}}");
     }
 
     /// <summary>Makes a network on the first host, and waits until the second has a block of it.</summary>

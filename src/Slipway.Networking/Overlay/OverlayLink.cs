@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using Slipway.Kernel;
 using Slipway.Kernel.Netlink;
 
@@ -65,7 +66,11 @@ internal sealed class OverlayLink(OverlayOptions options, RouteSession session)
             RouteBatch batch = session.Begin();
             foreach (OverlayPeer peer in chunk)
             {
-                batch.SetForwarding(_index, new ForwardingEntry(Hardware(peer), peer.Host)).SetNeighbour(_index, new Neighbour(peer.Address, Hardware(peer)));
+                batch.SetForwarding(_index, new ForwardingEntry(Hardware(peer), peer.Host));
+                foreach (IPAddress address in Addresses(peer))
+                {
+                    batch.SetNeighbour(_index, new Neighbour(address, Hardware(peer)));
+                }
             }
 
             batch.Execute();
@@ -118,10 +123,16 @@ internal sealed class OverlayLink(OverlayOptions options, RouteSession session)
     private Dictionary<IPAddress, OverlayPeer> Read()
     {
         Dictionary<MacAddress, IPAddress> hosts = session.Forwarding(_index).DistinctBy(entry => entry.Hardware).ToDictionary(entry => entry.Hardware, entry => entry.Host);
-        return session.Neighbours(_index)
+        Dictionary<MacAddress, IPAddress> ipv6 = session.Neighbours(_index, AddressFamily.InterNetworkV6).DistinctBy(neighbour => neighbour.Hardware)
+            .ToDictionary(neighbour => neighbour.Hardware, neighbour => neighbour.Address);
+        return session.Neighbours(_index, AddressFamily.InterNetwork)
             .Where(neighbour => hosts.ContainsKey(neighbour.Hardware))
-            .ToDictionary(neighbour => neighbour.Address, neighbour => new OverlayPeer(neighbour.Address, neighbour.Hardware.ToString(), hosts[neighbour.Hardware]));
+            .ToDictionary(
+                neighbour => neighbour.Address,
+                neighbour => new OverlayPeer(neighbour.Address, neighbour.Hardware.ToString(), hosts[neighbour.Hardware], ipv6.GetValueOrDefault(neighbour.Hardware)));
     }
+
+    private static IEnumerable<IPAddress> Addresses(OverlayPeer peer) => peer.Ipv6 is null ? [peer.Address] : [peer.Address, peer.Ipv6];
 
     private void Remove(IReadOnlyList<OverlayPeer> peers)
     {
@@ -130,7 +141,12 @@ internal sealed class OverlayLink(OverlayOptions options, RouteSession session)
             RouteBatch batch = session.Begin();
             foreach (OverlayPeer peer in chunk)
             {
-                batch.DeleteNeighbour(_index, new Neighbour(peer.Address, Hardware(peer))).DeleteForwarding(_index, Hardware(peer));
+                foreach (IPAddress address in Addresses(peer))
+                {
+                    batch.DeleteNeighbour(_index, new Neighbour(address, Hardware(peer)));
+                }
+
+                batch.DeleteForwarding(_index, Hardware(peer));
             }
 
             try

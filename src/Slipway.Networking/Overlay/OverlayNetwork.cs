@@ -21,7 +21,7 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
         ObjectDisposedException.ThrowIf(_disposed, this);
         _addresses.Use(options.Blocks.Owned);
         return _addresses.Bridge is null
-            ? new NetworkInfo(options.BridgeName, new SubnetInfo(options.Subnet, options.Gateway), Ipv6: null, options.Mtu, Adopted: false, EnabledForwarding: false)
+            ? new NetworkInfo(options.BridgeName, new SubnetInfo(options.Subnet, options.Gateway), Ipv6(options.Gateway), options.Mtu, Adopted: false, EnabledForwarding: false)
             : (await MakeAsync(_addresses.Bridge, cancellationToken).ConfigureAwait(false)).Info;
     }
 
@@ -41,24 +41,20 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
     /// <inheritdoc/>
     public async Task<EndpointInfo> AttachAsync(EndpointRequest request, Sandbox sandbox, CancellationToken cancellationToken)
     {
-        if (request.Address is { } requested && !options.Subnet.Contains(requested))
-        {
-            throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid config for network: user specified IP address {requested} is not in the subnet {options.Subnet}");
-        }
-
+        IPAddress? requested = Requested(request);
         await EnsureAsync(cancellationToken).ConfigureAwait(false);
-        IPAddress? address = _addresses.TryAllocate(request.EndpointId, request.Address);
+        IPAddress? address = _addresses.TryAllocate(request.EndpointId, requested);
         while (address is null)
         {
-            await options.Blocks.ClaimAsync(request.Address, cancellationToken).ConfigureAwait(false);
+            await options.Blocks.ClaimAsync(requested, cancellationToken).ConfigureAwait(false);
             await EnsureAsync(cancellationToken).ConfigureAwait(false);
-            address = _addresses.TryAllocate(request.EndpointId, request.Address);
+            address = _addresses.TryAllocate(request.EndpointId, requested);
         }
 
         try
         {
             Made made = await MakeAsync(_addresses.Bridge!, cancellationToken).ConfigureAwait(false);
-            EndpointInfo endpoint = await made.Bridge.AttachAsync(request with { Address = address }, sandbox, cancellationToken).ConfigureAwait(false);
+            EndpointInfo endpoint = await made.Bridge.AttachAsync(request with { Address = address, Ipv6Address = options.Pairing?.Ipv6Of(address) }, sandbox, cancellationToken).ConfigureAwait(false);
             Note(endpoint);
             return endpoint;
         }
@@ -89,6 +85,9 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
     /// <inheritdoc/>
     public Task<EndpointInfo> TakeDefaultRouteAsync(string endpointId, string name, IReadOnlyList<PortRequest> ports, Sandbox sandbox, CancellationToken cancellationToken) =>
         Bridge(endpointId).TakeDefaultRouteAsync(endpointId, name, ports, sandbox, cancellationToken);
+
+    /// <inheritdoc/>
+    public Task TakeIpv6RouteAsync(string endpointId, Sandbox sandbox, CancellationToken cancellationToken) => Bridge(endpointId).TakeIpv6RouteAsync(endpointId, sandbox, cancellationToken);
 
     /// <inheritdoc/>
     public Task<EndpointInfo?> GiveUpDefaultRouteAsync(string endpointId, CancellationToken cancellationToken) =>
@@ -161,6 +160,33 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
         }
     }
 
+    /// <returns>The IPv4 address that is asked for, also by the IPv6 address that goes with it; null: any.</returns>
+    /// <exception cref="NetworkException">InvalidParameter.</exception>
+    private IPAddress? Requested(EndpointRequest request)
+    {
+        if (request.Address is { } address && !options.Subnet.Contains(address))
+        {
+            throw new NetworkException(NetworkErrorKind.InvalidParameter, $"invalid config for network: user specified IP address {address} is not in the subnet {options.Subnet}");
+        }
+
+        if (request.Ipv6Address is not { } ipv6 || options.Pairing is not { } pairing)
+        {
+            return request.Address;
+        }
+
+        if (pairing.Ipv4Of(ipv6) is not { } paired)
+        {
+            throw new NetworkException(
+                NetworkErrorKind.InvalidParameter, $"invalid config for network: user specified IP address {ipv6} is not among those of {pairing.Ipv6} that belong to {options.Subnet}");
+        }
+
+        return request.Address is null || request.Address.Equals(paired) ? paired
+            : throw new NetworkException(
+                NetworkErrorKind.InvalidParameter, $"invalid config for network: {ipv6} belongs to {paired}, and {request.Address} to {pairing.Ipv6Of(request.Address)}, on a network that spans hosts");
+    }
+
+    private SubnetInfo? Ipv6(IPAddress bridge) => options.Pairing is { } pairing ? new SubnetInfo(pairing.Ipv6, pairing.Ipv6Of(bridge)) : null;
+
     private void Note(EndpointInfo endpoint)
     {
         lock (_endpoints)
@@ -195,6 +221,7 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
         BridgeName = options.BridgeName,
         Address = (address, options.Subnet.PrefixLength),
         ReservedAddresses = [.. options.ReservedAddresses],
+        Ipv6 = options.Pairing is { } pairing ? new Ipv6Options { Address = (pairing.Ipv6Of(address), pairing.Ipv6.PrefixLength) } : null,
         Internal = options.Internal,
         Mtu = mtu,
         PoolSize = 0,

@@ -30,6 +30,9 @@ public sealed record OverlayOptions
 
     public required IPNetwork Subnet { get; init; }
 
+    /// <summary>Its containers' IPv6 addresses; null: they have none.</summary>
+    public AddressPairing? Pairing { get; init; }
+
     /// <summary>The network's own address for a gateway: that of this host's bridge if it lies in a block of this host. No container gets it.</summary>
     public required IPAddress Gateway { get; init; }
 
@@ -61,4 +64,5 @@ public interface IOverlayBlocks
 /// <summary>A container on another host.</summary>
 /// <param name="Hardware">Its hardware address, as text.</param>
 /// <param name="Host">Where it runs: an address of the underlay.</param>
-public sealed record OverlayPeer(IPAddress Address, string Hardware, IPAddress Host);
+/// <param name="Ipv6">Null where the network has none.</param>
+public sealed record OverlayPeer(IPAddress Address, string Hardware, IPAddress Host, IPAddress? Ipv6 = null);

@@ -253,14 +253,17 @@ internal sealed class ClusterNetworks(ClusterNode node, NetworkHost host, IEngin
         try
         {
             NetworkDocument document = NetworkDocument.Parse(System.Text.Encoding.UTF8.GetBytes(record.Document!.Value.GetRawText()));
-            if (document is not { Driver: NetworkTypes.Overlay, Overlay: not null, Ipv4: { } subnet, Ipv6: null })
+            if (document is not { Driver: NetworkTypes.Overlay, Overlay: not null, Ipv4: not null })
             {
                 throw NetworkErrors.Invalid("it is no network that spans hosts");
             }
 
-            if (await host.IsOccupiedAsync(subnet.Range, cancellationToken))
+            foreach (NetworkSubnet subnet in document.Subnets)
             {
-                throw NetworkErrors.Invalid($"{subnet.Subnet} is, or overlaps, a network of this host");
+                if (await host.IsOccupiedAsync(subnet.Range, cancellationToken))
+                {
+                    throw NetworkErrors.Invalid($"{subnet.Subnet} is, or overlaps, a network of this host");
+                }
             }
 
             await catalog.AdoptAsync(record.Id, record.Name, record.Created, document, cancellationToken);

@@ -29,8 +29,9 @@ internal sealed class NetworkAgreement(ClusterNode node, NetworkHost host, strin
             int first = await node.UseAsync(state => state.Members.ToList().IndexOf(state.Self), cancellationToken);
             try
             {
+                Claim[] ipv6 = document.Ipv6 is { } further ? [Claim.Subnet(id, further.Range)] : [];
                 await node.ClaimAsync(
-                    [Claim.Name(id, name), Claim.Number(id, overlay.Number), Claim.Subnet(id, subnet.Range), Claim.Block(id, first)], $"network {name}", cancellationToken);
+                    [Claim.Name(id, name), Claim.Number(id, overlay.Number), Claim.Subnet(id, subnet.Range), Claim.Block(id, first), .. ipv6], $"network {name}", cancellationToken);
                 return document with { Options = new Dictionary<string, string>(document.Options) { [OverlayType.NumberOption] = $"{overlay.Number}" } };
             }
             catch (ClaimRefusedException error)
@@ -52,6 +53,12 @@ internal sealed class NetworkAgreement(ClusterNode node, NetworkHost host, strin
     {
         Claim refused = new(refusal.Key, refusal.Network);
         NetworkSubnet subnet = document.Ipv4!;
+        if (document.Ipv6 is { } ipv6 && refused.Key == Claim.Subnet(id, ipv6.Range).Key)
+        {
+            // What is not asked for is of a range that no other host chooses (RFC 4193).
+            throw NetworkErrors.Overlaps();
+        }
+
         if (refused.IsSubnet)
         {
             _taken.Add(new OccupiedRange(subnet.Range, "another network of the cluster"));

@@ -10,6 +10,9 @@ internal sealed class RemoteContainers(UserNetwork network)
 {
     private readonly Dictionary<string, EndpointRecord> _named = new(StringComparer.Ordinal);
 
+    private readonly AddressPairing? _pairing =
+        network.Document is { Ipv4: { } ipv4, Ipv6: { } ipv6 } ? new AddressPairing(ipv4.Range, ipv6.Range) : null;
+
     public UserNetwork Network => network;
 
     /// <summary>
@@ -44,7 +47,7 @@ internal sealed class RemoteContainers(UserNetwork network)
     /// <summary>Makes them known here.</summary>
     public async Task ApplyAsync(IReadOnlyList<(string Member, EndpointRecord Endpoint)> containers, Func<IPAddress, bool> isUncertain, CancellationToken cancellationToken)
     {
-        OverlayPeer[] peers = [.. containers.Select(known => new OverlayPeer(IPAddress.Parse(known.Endpoint.Address), Normal(known.Endpoint.Hardware), IPAddress.Parse(known.Member)))];
+        OverlayPeer[] peers = [.. containers.Select(known => PeerOf(known.Member, known.Endpoint))];
         await ((OverlayNetwork)network.Driver).SetPeersAsync(peers, isUncertain, cancellationToken);
 
         // By member and id: an id alone could be that of a container here.
@@ -58,8 +61,15 @@ internal sealed class RemoteContainers(UserNetwork network)
         foreach ((string key, EndpointRecord endpoint) in wanted.Where(known => _named.GetValueOrDefault(known.Key) != known.Value))
         {
             _named[key] = endpoint;
-            network.Names.Set(key, endpoint.Names, IPAddress.Parse(endpoint.Address));
+            IPAddress address = IPAddress.Parse(endpoint.Address);
+            network.Names.Set(key, endpoint.Names, [address, .. _pairing is null ? (IPAddress[])[] : [_pairing.Ipv6Of(address)]]);
         }
+    }
+
+    private OverlayPeer PeerOf(string member, EndpointRecord endpoint)
+    {
+        IPAddress address = IPAddress.Parse(endpoint.Address);
+        return new OverlayPeer(address, Normal(endpoint.Hardware), IPAddress.Parse(member), _pairing?.Ipv6Of(address));
     }
 
     private static string Normal(string hardware) => hardware.Replace('-', ':').ToLowerInvariant();

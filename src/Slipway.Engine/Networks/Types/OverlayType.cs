@@ -38,10 +38,12 @@ internal sealed class OverlayType(NetworkHost host, TimeProvider time, ClusterNe
             throw new EngineException(ErrorKind.Unavailable, NoCluster);
         }
 
-        if (network is not { Ipv4: { } subnet, Ipv6: null })
+        if (network.Ipv4 is not { } subnet)
         {
-            throw new EngineException(ErrorKind.NotImplemented, "networks of the driver overlay have IPv4 only");
+            throw new EngineException(ErrorKind.NotImplemented, "networks of the driver overlay need IPv4, also beside IPv6");
         }
+
+        network = network with { Ipv6 = network.Ipv6 is { } ipv6 ? Paired(subnet, ipv6) : null };
 
         if (network.Options.TryGetValue(EncryptedOption, out string? encrypted) && BridgeSettings.ParseFlag(encrypted) != false)
         {
@@ -66,6 +68,7 @@ internal sealed class OverlayType(NetworkHost host, TimeProvider time, ClusterNe
         }
 
         Check(subnet.Range, overlay);
+        AddressPairing? pairing = network.Ipv6 is { } ipv6 ? new AddressPairing(subnet.Range, ipv6.Range) : null;
         IPAddress local = cluster?.Configuration.Advertise ?? IPAddress.None;
         return new OverlayNetwork(
             new OverlayOptions
@@ -77,14 +80,36 @@ internal sealed class OverlayType(NetworkHost host, TimeProvider time, ClusterNe
                 Local = local,
                 Hosts = [.. (cluster?.Configuration.Members ?? []).Select(member => member.Address).Where(address => !address.Equals(local))],
                 Subnet = subnet.Range,
+                Pairing = pairing,
                 Gateway = subnet.Address.Address,
-                ReservedAddresses = [.. subnet.Reserved],
+                ReservedAddresses = [.. subnet.Reserved, .. (network.Ipv6?.Reserved ?? []).Select(reserved => pairing!.Ipv4Of(reserved)).OfType<IPAddress>()],
                 Internal = network.Internal,
                 Mtu = BridgeSettings.Parse(network.Options, network.Internal).Mtu,
                 Blocks = cluster?.BlocksOf(id, subnet.Range, overlay.BlockPrefix) ?? (IOverlayBlocks)new NoBlocks(),
             },
             time,
             host);
+    }
+
+    /// <returns>The IPv6 subnet with the gateway that belongs to the one of IPv4.</returns>
+    /// <exception cref="EngineException">InvalidParameter: what is asked for of IPv6 does not go with IPv4.</exception>
+    private static NetworkSubnet Paired(NetworkSubnet ipv4, NetworkSubnet ipv6)
+    {
+        try
+        {
+            IPAddress gateway = new AddressPairing(ipv4.Range, ipv6.Range).Ipv6Of(ipv4.Address.Address);
+            if (ipv6.AddressRange is { } range)
+            {
+                throw NetworkErrors.Invalid($"invalid ip-range {range}: on a network that spans hosts the IPv6 addresses of containers belong to those of IPv4");
+            }
+
+            return ipv6.Address.Address.Equals(gateway) || ipv6.Address.Address.Equals(DefaultSubnets.FirstAddress(ipv6.Range)) ? ipv6 with { Gateway = gateway.ToString() }
+                : throw NetworkErrors.Invalid($"invalid gateway {ipv6.Gateway}: on a network that spans hosts {gateway} belongs to the gateway {ipv4.Gateway}");
+        }
+        catch (NetworkException exception)
+        {
+            throw NetworkErrors.Invalid(exception.Message);
+        }
     }
 
     /// <summary>The bits of a block's prefix: such that each member may have two blocks at least, where the subnet has room for that.</summary>

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using static Slipway.Kernel.Netlink.NeighbourMessages;
 using static Slipway.Kernel.Netlink.RouteMessages;
 
@@ -18,14 +19,15 @@ public sealed partial class RouteSession
                 : null);
     }
 
-    /// <summary>The IPv4 neighbours that a link was told for good.</summary>
+    /// <summary>The neighbours of one family that a link was told for good.</summary>
     /// <param name="link">Index.</param>
-    public IReadOnlyList<Neighbour> Neighbours(int link)
+    public IReadOnlyList<Neighbour> Neighbours(int link, AddressFamily family)
     {
-        WriteNeighbourDump(NetlinkNative.AF_INET);
+        int length = family == AddressFamily.InterNetwork ? 4 : 16;
+        WriteNeighbourDump((byte)(family == AddressFamily.InterNetwork ? NetlinkNative.AF_INET : NetlinkNative.AF_INET6));
         return Query(Writer, "list neighbours", message =>
             message.Type == RTM_NEWNEIGH && message.TryFixed(out NeighbourInfo info, out AttributeReader attributes) && info.Index == link && (info.State & NUD_PERMANENT) != 0
-            && attributes.Find(NDA_LLADDR, out ReadOnlySpan<byte> hardware) && hardware.Length == 6 && attributes.Find(NDA_DST, out ReadOnlySpan<byte> address) && address.Length == 4
+            && attributes.Find(NDA_LLADDR, out ReadOnlySpan<byte> hardware) && hardware.Length == 6 && attributes.Find(NDA_DST, out ReadOnlySpan<byte> address) && address.Length == length
                 ? new Neighbour(new IPAddress(address), MacAddress.FromBytes(hardware))
                 : null);
     }
