@@ -93,6 +93,14 @@ public sealed partial class EngineJson : JsonSerializerContext
     {
         PropertyNameCaseInsensitive = true,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new NullAsZeroInt64(), new NullAsZeroInt32(), new NullAsZeroUInt64(), new NullAsZeroUInt32(), new NullAsZeroUInt16(), new NullAsFalse() },
+        Converters =
+        {
+            new NullAsDefault<long>((ref reader) => reader.GetInt64(), (writer, value) => writer.WriteNumberValue(value)),
+            new NullAsDefault<int>((ref reader) => reader.GetInt32(), (writer, value) => writer.WriteNumberValue(value)),
+            new NullAsDefault<ulong>((ref reader) => reader.GetUInt64(), (writer, value) => writer.WriteNumberValue(value)),
+            new NullAsDefault<uint>((ref reader) => reader.GetUInt32(), (writer, value) => writer.WriteNumberValue(value)),
+            new NullAsDefault<ushort>((ref reader) => reader.GetUInt16(), (writer, value) => writer.WriteNumberValue(value)),
+            new NullAsDefault<bool>((ref reader) => reader.GetBoolean(), (writer, value) => writer.WriteBooleanValue(value)),
+        },
     });
 }

@@ -1,4 +1,5 @@
 using System.Formats.Tar;
+using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
@@ -31,6 +32,35 @@ public static class Archive
     public static PaxTarEntry HardLink(string name, string target) => new(TarEntryType.HardLink, name) { LinkName = target };
 
     public static PaxTarEntry Folder(string name) => new(TarEntryType.Directory, name) { Mode = (UnixFileMode)0x1ED };
+
+    /// <summary>The layers of the first image of a `docker save` archive as tars that are not compressed, lowest first.</summary>
+    public static async Task<List<byte[]>> Layers(string file, CancellationToken cancellationToken)
+    {
+        Dictionary<string, byte[]> files = new(StringComparer.Ordinal);
+        await using (TarReader reader = new(File.OpenRead(file)))
+        {
+            while (await reader.GetNextEntryAsync(copyData: true, cancellationToken) is { } entry)
+            {
+                files[entry.Name] = await Whole(entry.DataStream ?? Stream.Null, cancellationToken);
+            }
+        }
+
+        List<byte[]> layers = [];
+        foreach (var layer in JsonNode.Parse(files["manifest.json"])![0]!["Layers"]!.AsArray())
+        {
+            var bytes = files[(string)layer!];
+            layers.Add(bytes is [0x1f, 0x8b, ..] ? await Whole(new GZipStream(new MemoryStream(bytes), CompressionMode.Decompress), cancellationToken) : bytes);
+        }
+
+        return layers;
+    }
+
+    private static async Task<byte[]> Whole(Stream stream, CancellationToken cancellationToken)
+    {
+        using MemoryStream content = new();
+        await stream.CopyToAsync(content, cancellationToken);
+        return content.ToArray();
+    }
 
     /// <summary>A `docker save` archive of one image with the given uncompressed layers.</summary>
     /// <param name="change">Changes the image's configuration before it is written.</param>

@@ -23,7 +23,7 @@ public sealed record FileChange(ChangeKind Kind, string Path);
 internal sealed class ChangeList(LowerView lower, int maxDepth) : TreeWalk(maxDepth)
 {
     private readonly List<FileChange> _changes = [];
-    private readonly Stack<Level> _levels = new([new Level(0, true)]);
+    private readonly Stack<Level> _levels = new([new Level(0, true, [])]);
 
     public static IReadOnlyList<FileChange> Of(SafeFileHandle upper, LowerView lower, int maxDepth, CancellationToken cancellationToken)
     {
@@ -52,16 +52,7 @@ internal sealed class ChangeList(LowerView lower, int maxDepth) : TreeWalk(maxDe
     {
         var start = _changes.Count;
         var below = Compare(directory);
-        var level = new Level(start, _changes.Count > start);
-        if (below is { IsDirectory: true } && UpperTree.IsOpaque(directory))
-        {
-            foreach (var name in lower.Names(directory.Path))
-            {
-                level.Hidden.Add(name);
-            }
-        }
-
-        _levels.Push(level);
+        _levels.Push(new Level(start, _changes.Count > start, below is { IsDirectory: true } && UpperTree.IsOpaque(directory) ? lower.Names(directory.Path) : []));
         return true;
     }
 
@@ -108,11 +99,9 @@ internal sealed class ChangeList(LowerView lower, int maxDepth) : TreeWalk(maxDe
 
     /// <param name="Start">Where the directory's lines begin.</param>
     /// <param name="Listed">It has one of its own.</param>
-    private sealed record Level(int Start, bool Listed)
+    /// <param name="Hidden">Names of the image's that an opaque directory does not show, until the walk meets one of the same name.</param>
+    private sealed record Level(int Start, bool Listed, SortedSet<byte[]> Hidden)
     {
         public List<byte[]> Deleted { get; } = [];
-
-        /// <summary>Names of the image's that an opaque directory does not show, until the walk meets one of the same name.</summary>
-        public SortedSet<byte[]> Hidden { get; } = new(Comparer<byte[]>.Create((left, right) => left.AsSpan().SequenceCompareTo(right)));
     }
 }

@@ -26,18 +26,18 @@ internal sealed class LowerView(SafeFileHandle root) : IDisposable
         }
     }
 
-    /// <summary>The names in a directory, in byte order; none where there is no directory.</summary>
-    public List<byte[]> Names(ReadOnlySpan<byte> path)
+    /// <summary>The names in a directory, in byte order, for the caller to change; none where there is no directory.</summary>
+    public SortedSet<byte[]> Names(ReadOnlySpan<byte> path)
     {
+        SortedSet<byte[]> names = new(Comparer<byte[]>.Create((left, right) => left.AsSpan().SequenceCompareTo(right)));
         if (_root.TryOpen(path, OpenFlags.Path | OpenFlags.Directory | OpenFlags.NoFollow, out var directory, resolution: Resolution.Canonical) != 0)
         {
-            return [];
+            return names;
         }
 
         using (directory)
         {
-            var names = new DirectoryListing(directory!).Select(entry => entry.Name).ToList();
-            names.Sort((left, right) => left.AsSpan().SequenceCompareTo(right));
+            names.UnionWith(new DirectoryListing(directory!).Select(entry => entry.Name));
             return names;
         }
     }

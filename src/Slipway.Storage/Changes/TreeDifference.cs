@@ -13,7 +13,7 @@ internal sealed class TreeDifference : TreeWalk, IDisposable
     private readonly CancellationToken _cancellationToken;
 
     /// <summary>For each directory that the walk is in: the names that the other tree has there, and this one has not shown yet.</summary>
-    private readonly Stack<HashSet<string>> _missing = [];
+    private readonly Stack<SortedSet<byte[]>> _missing = [];
 
     private TreeDifference(LowerView lower, Stream output, DateTimeOffset? newest, int maxDepth, CancellationToken cancellationToken)
         : base(maxDepth)
@@ -26,7 +26,7 @@ internal sealed class TreeDifference : TreeWalk, IDisposable
     public static void Write(SafeFileHandle root, LowerView lower, Stream output, DateTimeOffset? newest, int maxDepth, CancellationToken cancellationToken)
     {
         using var difference = new TreeDifference(lower, output, newest, maxDepth, cancellationToken);
-        difference._missing.Push(difference.NamesBelow([]));
+        difference._missing.Push(lower.Names([]));
         difference.Walk(root, cancellationToken);
         difference.WriteMissing([], FileStatus.Of(root));
         difference._archiver.Finish();
@@ -36,7 +36,7 @@ internal sealed class TreeDifference : TreeWalk, IDisposable
 
     protected override void Visit(in WalkedFile file)
     {
-        _missing.Peek().Remove(Key(file.Name));
+        _missing.Peek().Remove(file.Name.ToArray());
         if (!LayerArchive.IsUnwritable(file.Name) && (_lower.Find(file.Path) is not { } below || IsOther(file, below)))
         {
             _pending.Write();
@@ -46,7 +46,7 @@ internal sealed class TreeDifference : TreeWalk, IDisposable
 
     protected override bool Enter(in WalkedFile directory)
     {
-        _missing.Peek().Remove(Key(directory.Name));
+        _missing.Peek().Remove(directory.Name.ToArray());
         if (LayerArchive.IsUnwritable(directory.Name))
         {
             return false;
@@ -59,7 +59,7 @@ internal sealed class TreeDifference : TreeWalk, IDisposable
             _pending.Write();
         }
 
-        _missing.Push(below is { IsDirectory: true } ? NamesBelow(directory.Path) : []);
+        _missing.Push(below is { IsDirectory: true } ? _lower.Names(directory.Path) : []);
         return true;
     }
 
@@ -85,16 +85,9 @@ internal sealed class TreeDifference : TreeWalk, IDisposable
 
         _pending.Write();
         byte[] prefix = directory.Length == 0 ? [] : [.. directory, (byte)'/'];
-        foreach (var name in missing.Order(StringComparer.Ordinal))
+        foreach (var name in missing)
         {
-            _archiver.AddMarker([.. prefix, .. Whiteout.Prefix, .. Bytes(name)], status);
+            _archiver.AddMarker([.. prefix, .. Whiteout.Prefix, .. name], status);
         }
     }
-
-    private HashSet<string> NamesBelow(ReadOnlySpan<byte> path) => [.. _lower.Names(path).Select(name => Key(name))];
-
-    // A name is bytes: one character each keeps them all, and their order.
-    private static string Key(ReadOnlySpan<byte> name) => System.Text.Encoding.Latin1.GetString(name);
-
-    private static byte[] Bytes(string key) => System.Text.Encoding.Latin1.GetBytes(key);
 }

@@ -1,5 +1,4 @@
 using System.Formats.Tar;
-using System.Text.Json.Nodes;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Conformance.Builds;
@@ -108,10 +107,8 @@ public sealed class SquashTests(SharedEngine engine) : BuildTest(engine)
     {
         var archive = $"{Folder()}/image.tar";
         await docker.Ok("save", "-o", archive, image);
-        (await Programs.Run("tar", ["-C", Path.GetDirectoryName(archive)!, "-xf", archive])).Ok();
-        var last = (string)JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(Path.GetDirectoryName(archive)!, "manifest.json"), Cancellation))![0]!["Layers"]!.AsArray()[^1]!;
         List<string> names = [];
-        using TarReader reader = new(File.OpenRead(Path.Combine(Path.GetDirectoryName(archive)!, last)));
+        using TarReader reader = new(new MemoryStream((await Archive.Layers(archive, Cancellation))[^1]));
         while (await reader.GetNextEntryAsync(copyData: false, Cancellation) is { } entry)
         {
             names.Add(entry.Name);

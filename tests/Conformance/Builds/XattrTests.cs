@@ -1,6 +1,4 @@
 using System.Formats.Tar;
-using System.IO.Compression;
-using System.Text.Json.Nodes;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Conformance.Builds;
@@ -90,22 +88,10 @@ public sealed class XattrTests(SharedEngine engine) : BuildxTest(engine)
 
     private static async Task<string[]> AttributesIn(string archive)
     {
-        Dictionary<string, byte[]> blobs = new(StringComparer.Ordinal);
-        using (TarReader reader = new(File.OpenRead(archive)))
-        {
-            while (await reader.GetNextEntryAsync(copyData: true, Cancellation) is { } entry)
-            {
-                using MemoryStream content = new();
-                await (entry.DataStream ?? Stream.Null).CopyToAsync(content, Cancellation);
-                blobs[entry.Name] = content.ToArray();
-            }
-        }
-
         SortedDictionary<string, string[]> files = new(StringComparer.Ordinal);
-        foreach (var layer in JsonNode.Parse(blobs["manifest.json"])![0]!["Layers"]!.AsArray())
+        foreach (var layer in await Archive.Layers(archive, Cancellation))
         {
-            var bytes = blobs[(string)layer!];
-            using TarReader reader = new(bytes is [0x1f, 0x8b, ..] ? new GZipStream(new MemoryStream(bytes), CompressionMode.Decompress) : new MemoryStream(bytes));
+            using TarReader reader = new(new MemoryStream(layer));
             while (await reader.GetNextEntryAsync(copyData: false, Cancellation) is { } entry)
             {
                 var values = (entry as PaxTarEntry)?.ExtendedAttributes ?? new Dictionary<string, string>();

@@ -37,6 +37,21 @@ public sealed class BuildHistoryTests : IDisposable
         Assert.InRange(record.Error.Length, 1000, 20_000);
     }
 
+    [Theory]
+    [InlineData("{")]
+    [InlineData("{}")]
+    [InlineData("null")]
+    public async Task A_record_that_cannot_be_read_is_removed_and_ends_nothing(string document)
+    {
+        await _history.RefuseAsync(Request("whole", []), "refused");
+        await _history.RefuseAsync(Request("broken", []), "refused");
+        _store.Rows["broken"] = _store.Rows["broken"] with { Document = Encoding.UTF8.GetBytes(document) };
+        using BuildHistory again = Open();
+        await again.RefuseAsync(Request("next", []), "refused");
+        Assert.Equal(["next", "whole"], (await again.ListAsync(Cancellation)).Select(record => record.Reference).Order(StringComparer.Ordinal));
+        Assert.DoesNotContain("broken", _store.Rows.Keys);
+    }
+
     [Fact]
     public async Task What_a_build_told_is_told_again()
     {

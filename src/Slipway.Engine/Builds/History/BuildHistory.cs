@@ -257,8 +257,11 @@ internal sealed class BuildHistory(IBuildHistoryStore store, HistoryLimits limit
     {
         foreach (BuildHistoryRow row in await store.OpenAsync(CancellationToken.None))
         {
-            if (JsonSerializer.Deserialize(row.Document, HistoryJson.Default.BuildRecord) is not { } record)
+            if (Parse(row) is not { } record)
             {
+                // One that cannot be read is of no use to anybody, and must not end what is built now.
+                log.Write(EngineLogLevel.Warning, $"the record of build {row.Reference} cannot be read, and is removed");
+                await store.DeleteAsync([row.Reference], CancellationToken.None);
                 continue;
             }
 
@@ -276,6 +279,18 @@ internal sealed class BuildHistory(IBuildHistoryStore store, HistoryLimits limit
                     _entries[record.Reference] = new Entry(null, record, row.LogBytes);
                 }
             }
+        }
+    }
+
+    private static BuildRecord? Parse(BuildHistoryRow row)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(row.Document, HistoryJson.Default.BuildRecord);
+        }
+        catch (JsonException)
+        {
+            return null;
         }
     }
 
