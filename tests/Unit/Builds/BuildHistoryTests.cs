@@ -46,10 +46,12 @@ public sealed class BuildHistoryTests : IDisposable
         await _history.RefuseAsync(Request("whole", []), "refused");
         await _history.RefuseAsync(Request("broken", []), "refused");
         _store.Rows["broken"] = _store.Rows["broken"] with { Document = Encoding.UTF8.GetBytes(document) };
-        using BuildHistory again = Open();
+        Warnings log = new();
+        using BuildHistory again = Open(log);
         await again.RefuseAsync(Request("next", []), "refused");
         Assert.Equal(["next", "whole"], (await again.ListAsync(Cancellation)).Select(record => record.Reference).Order(StringComparer.Ordinal));
         Assert.DoesNotContain("broken", _store.Rows.Keys);
+        Assert.Contains("build broken cannot be read", Assert.Single(log.Messages), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -225,7 +227,7 @@ public sealed class BuildHistoryTests : IDisposable
         Assert.DoesNotContain("secret", Encoding.UTF8.GetString(_store.Rows["one"].Document), StringComparison.Ordinal);
     }
 
-    private BuildHistory Open() => new(_store, s_limits, _clock, new NoLog());
+    private BuildHistory Open(IEngineLog? log = null) => new(_store, s_limits, _clock, log ?? new NoLog());
 
     private static BuildRequest Request(string reference, Dictionary<string, string?>? arguments = null) =>
         new() { Reference = reference, Dockerfile = new DockerfileFile("Dockerfile"), Arguments = arguments ?? [] };
@@ -269,6 +271,17 @@ public sealed class BuildHistoryTests : IDisposable
     private sealed class NoLog : IEngineLog
     {
         public void Write(EngineLogLevel level, string message, Exception? exception) => Assert.Fail($"{message}: {exception}");
+    }
+
+    private sealed class Warnings : IEngineLog
+    {
+        public List<string> Messages { get; } = [];
+
+        public void Write(EngineLogLevel level, string message, Exception? exception)
+        {
+            Assert.Equal(EngineLogLevel.Warning, level);
+            Messages.Add(message);
+        }
     }
 
     /// <summary>What was told, as lines to compare.</summary>
