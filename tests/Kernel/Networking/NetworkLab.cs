@@ -201,23 +201,21 @@ internal sealed class NetworkLab : IAsyncDisposable
     /// <summary>Runs a program in the host's namespace; its output.</summary>
     public string Run(string program, params string[] arguments)
     {
-        ProcessStartInfo start = new("nsenter")
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        foreach (string argument in (string[])[$"--net=/proc/{Environment.ProcessId}/fd/{HostNamespace.Descriptor.DangerousGetHandle()}", program, .. arguments])
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(start) ?? throw new InvalidOperationException("install util-linux");
+        using System.Diagnostics.Process process = System.Diagnostics.Process.Start(Enter(program, arguments)) ?? throw new InvalidOperationException("install util-linux");
         string output = process.StandardOutput.ReadToEnd();
         string errors = process.StandardError.ReadToEnd();
         process.WaitForExit();
         Assert.True(process.ExitCode == 0, $"{program} (install nftables, iproute2, util-linux): {errors}");
         return output;
     }
+
+    /// <summary>How a program is started in the host's namespace.</summary>
+    public ProcessStartInfo Enter(string program, params string[] arguments) => new(
+        "nsenter", [$"--net=/proc/{Environment.ProcessId}/fd/{HostNamespace.Descriptor.DangerousGetHandle()}", program, .. arguments])
+    {
+        RedirectStandardOutput = true,
+        RedirectStandardError = true,
+    };
 
     /// <summary>Links, addresses, routes, rules and settings of the host, as text to compare.</summary>
     public async Task<string> SnapshotAsync() => await Host.RunAsync(
