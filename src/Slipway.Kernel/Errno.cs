@@ -47,6 +47,7 @@ public static class Errno
     public const int ERESTART = 85;
     public const int ENOTSOCK = 88;
     public const int EMSGSIZE = 90;
+    public const int EPROTONOSUPPORT = 93;
     public const int EOPNOTSUPP = 95;
     public const int EADDRINUSE = 98;
     public const int EADDRNOTAVAIL = 99;
@@ -73,7 +74,7 @@ public static class Errno
         EFBIG => nameof(EFBIG), ENOSPC => nameof(ENOSPC), ESPIPE => nameof(ESPIPE), EROFS => nameof(EROFS), EMLINK => nameof(EMLINK),
         EPIPE => nameof(EPIPE), ERANGE => nameof(ERANGE), ENAMETOOLONG => nameof(ENAMETOOLONG), ENOSYS => nameof(ENOSYS),
         ENOTEMPTY => nameof(ENOTEMPTY), ELOOP => nameof(ELOOP), ENODATA => nameof(ENODATA), EPROTO => nameof(EPROTO),
-        EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), ENOBUFS => nameof(ENOBUFS), EMSGSIZE => nameof(EMSGSIZE), EOPNOTSUPP => nameof(EOPNOTSUPP),
+        EOVERFLOW => nameof(EOVERFLOW), ERESTART => nameof(ERESTART), ENOTSOCK => nameof(ENOTSOCK), ENOBUFS => nameof(ENOBUFS), EMSGSIZE => nameof(EMSGSIZE), EPROTONOSUPPORT => nameof(EPROTONOSUPPORT), EOPNOTSUPP => nameof(EOPNOTSUPP),
         EADDRINUSE => nameof(EADDRINUSE), EADDRNOTAVAIL => nameof(EADDRNOTAVAIL), ENETUNREACH => nameof(ENETUNREACH),
         ECONNABORTED => nameof(ECONNABORTED), ECONNRESET => nameof(ECONNRESET), ENOTCONN => nameof(ENOTCONN), ETIMEDOUT => nameof(ETIMEDOUT), ECONNREFUSED => nameof(ECONNREFUSED),
         EHOSTUNREACH => nameof(EHOSTUNREACH), EINPROGRESS => nameof(EINPROGRESS), ESTALE => nameof(ESTALE), EDQUOT => nameof(EDQUOT),

@@ -50,7 +50,6 @@ public sealed class OverlayCommandTests(TwoHosts hosts) : IClassFixture<TwoHosts
     }
 
     [Theory]
-    [InlineData("option \"encrypted\" of the driver overlay is not supported", "--opt", "encrypted")]
     [InlineData("networks of the driver overlay need IPv4, also beside IPv6", "--ipv4=false", "--ipv6")]
     [InlineData("beside 10.99.9.0/24 it is at least a /120 of IPv6", "--ipv6", "--subnet", "10.99.9.0/24", "--subnet", "fd99:9::/121")]
     [InlineData("fd99:9::1 belongs to the gateway 10.99.9.1", "--ipv6", "--subnet", "10.99.9.0/24", "--subnet", "fd99:9::/64", "--gateway", "fd99:9::7")]
@@ -65,6 +64,28 @@ public sealed class OverlayCommandTests(TwoHosts hosts) : IClassFixture<TwoHosts
         Assert.NotEqual(0, (await First.Run("network", "inspect", "wrong")).ExitCode);
         await Make("wrong");
         await Remove(Second, "wrong");
+    }
+
+    /// <summary>On a kernel that can encrypt, tests/vm/ipsec-tests goes on from here.</summary>
+    [Fact]
+    public async Task An_encrypted_network_is_refused_by_name_where_the_kernel_cannot_encrypt()
+    {
+        string[] state = ["src", ClusterLab.Address(0), "dst", "192.0.2.99", "proto", "esp", "spi", "0x1001"];
+        var added = await Programs.Run("ip", ["-n", hosts.Lab.Engines[0].Namespace, "xfrm", "state", "add", .. state, "mode", "transport", "aead", "rfc4106(gcm(aes))", $"0x{new string('0', 72)}", "128"]);
+        if (added.ExitCode == 0)
+        {
+            (await Programs.Run("ip", ["-n", hosts.Lab.Engines[0].Namespace, "xfrm", "state", "delete", .. state])).Ok();
+            await Make("--opt", "encrypted", "secret");
+            await Remove(Second, "secret");
+            return;
+        }
+
+        await Until(async () => (await First.Run("network", "create", "-d", "overlay", "--opt", "encrypted", "secret")).Error.Contains("this host's kernel cannot encrypt networks, which takes IPsec's ESP with AES-GCM", StringComparison.Ordinal), "it is refused");
+        Assert.NotEqual(0, (await First.Run("network", "inspect", "secret")).ExitCode);
+        Assert.NotEqual(0, (await Second.Run("network", "inspect", "secret")).ExitCode);
+        Assert.Equal("", (await Programs.Run("ip", ["-n", hosts.Lab.Engines[0].Namespace, "xfrm", "policy"])).Ok().Output.Trim());
+        await Make("secret"); // its name is nobody's
+        await Remove(Second, "secret");
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text.Json.Serialization;
+using Slipway.Cli.Options;
 using Slipway.Engine;
 using Slipway.Engine.Cluster;
 using Slipway.Networking;
@@ -34,6 +35,10 @@ internal sealed record ClusterDirectives
     [JsonPropertyName("data-port")]
     public int? DataPort { get; init; }
 
+    /// <summary>How long packets of encrypted networks are encrypted with the same key: <c>1h</c>.</summary>
+    [JsonPropertyName("key-lifetime")]
+    public string? KeyLifetime { get; init; }
+
     /// <exception cref="CommandException">A value that cannot be meant.</exception>
     public static EngineOptions Apply(DaemonConfiguration configuration, EngineOptions options)
     {
@@ -59,12 +64,17 @@ internal sealed record ClusterDirectives
             Tls = Tls is { } tls ? new PeerTls { CertificateAuthority = tls.CertificateAuthority, Certificate = tls.Certificate, Key = tls.Key }
                 : throw new FormatException("a cluster needs cluster.tls: engines know each other by certificates"),
             DataPort = DataPort is null ? OverlayOptions.DefaultPort
-                : DataPort is >= 1024 and <= ushort.MaxValue ? (ushort)DataPort : throw new FormatException($"invalid cluster.data-port {DataPort}: it must be 1024 to 65535"),
+                : DataPort is >= 1024 and < ushort.MaxValue ? (ushort)DataPort : throw new FormatException($"invalid cluster.data-port {DataPort}: it must be 1024 to 65534"),
         };
         made = AddressPool is { } pool ? made with { AddressPool = NetworkDirectives.Pool("cluster.address-pool", pool) } : made;
+        made = KeyLifetime is { } lifetime ? made with { KeyLifetime = Lifetime(lifetime) } : made;
         made.Validate();
         return made;
     }
+
+    /// <summary>Long enough for what is on the way by the key before, and not for ever.</summary>
+    private static TimeSpan Lifetime(string text) => Quantities.Duration(text) is var lifetime && lifetime >= TimeSpan.FromSeconds(10) && lifetime <= TimeSpan.FromDays(1) ? lifetime
+        : throw new FormatException($"invalid cluster.key-lifetime {text}: it must be between 10s and 24h");
 
     private static IPEndPoint EndPoint(string name, string text) =>
         text.Contains(':', StringComparison.Ordinal) && IPEndPoint.TryParse(text, out IPEndPoint? parsed) && parsed.Port != 0 ? parsed

@@ -20,8 +20,14 @@ public sealed record ClusterConfiguration
     /// <summary>Who this engine is, and whom it believes. A certificate must be for the address of its member.</summary>
     public required PeerTls Tls { get; init; }
 
-    /// <summary>UDP port of VXLAN.</summary>
+    /// <summary>UDP port of VXLAN, below the highest.</summary>
     public ushort DataPort { get; init; } = OverlayOptions.DefaultPort;
+
+    /// <summary>UDP port of VXLAN of encrypted networks: by it the kernel knows what is to be encrypted.</summary>
+    public ushort EncryptedPort => (ushort)(DataPort + 1);
+
+    /// <summary>How long packets between two hosts are encrypted with the same key.</summary>
+    public TimeSpan KeyLifetime { get; init; } = TimeSpan.FromHours(1);
 
     /// <summary>What overlay networks without a subnet of their own are cut from.</summary>
     public AddressPoolSource AddressPool { get; init; } = new(IPNetwork.Parse("10.0.0.0/8"), 20);

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Slipway.Engine.Cluster.Keys;
 using Slipway.Engine.Cluster.Records;
 using Slipway.Engine.Cluster.Votes;
 using Slipway.Kernel.Netlink;
@@ -103,6 +104,8 @@ internal sealed record MemoryDocument
 [JsonSourceGenerationOptions(DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull, IgnoreReadOnlyProperties = true, MaxDepth = 16)]
 [JsonSerializable(typeof(Push))]
 [JsonSerializable(typeof(PushAnswer))]
+[JsonSerializable(typeof(KeyRequest))]
+[JsonSerializable(typeof(KeyAnswer))]
 [JsonSerializable(typeof(VoterDocument))]
 [JsonSerializable(typeof(ClaimsDocument))]
 [JsonSerializable(typeof(MemoryDocument))]

@@ -1,14 +1,16 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using Slipway.Engine.Cluster.Keys;
 using Slipway.Engine.Cluster.Links;
 using Slipway.Engine.Cluster.Votes;
+using Slipway.Networking;
 using Slipway.Registry.Peers;
 using Slipway.Storage.State;
 
 namespace Slipway.Engine.Cluster;
 
 /// <summary>This engine as a member of a cluster: its state, what of it is stored, and its links to the other members.</summary>
-internal sealed class ClusterNode : IAsyncDisposable
+internal sealed class ClusterNode : IClusterMember, IAsyncDisposable
 {
     private const string VotesKey = "cluster/votes";
     private const string ClaimsKey = "cluster/claims";
@@ -31,6 +33,8 @@ internal sealed class ClusterNode : IAsyncDisposable
     private volatile IReadOnlyList<Claim>? _owned;
     private PeerServer? _server;
     private ClusterClient? _client;
+    private ClusterClient? _keyClient;
+    private KeyExchange? _keys;
 
     private ClusterNode(ClusterConfiguration configuration, ClusterMemory memory, IKeyValueTable values, IEngineLog log, TimeProvider time)
     {
@@ -69,10 +73,12 @@ internal sealed class ClusterNode : IAsyncDisposable
     }
 
     /// <summary>Listens to the other members, and speaks to them.</summary>
+    /// <param name="pairs">What packets of encrypted networks are encrypted with; null: there are no such networks.</param>
     /// <exception cref="EngineException">InvalidParameter: the certificates cannot be read, or the address cannot be listened on.</exception>
-    public async Task StartAsync(CancellationToken cancellationToken)
+    public async Task StartAsync(IEspPairs? pairs, CancellationToken cancellationToken)
     {
-        _server = await ClusterServer.StartAsync(Configuration, (push, token) => ReceiveAsync(push, token), _log, cancellationToken);
+        _keys = pairs is null ? null : new KeyExchange(Configuration, pairs, _log, _time);
+        _server = await ClusterServer.StartAsync(Configuration, this, _log, cancellationToken);
         _client = new ClusterClient(Configuration.Tls);
         foreach (ClusterPeer peer in _state.Peers)
         {
@@ -80,6 +86,11 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
 
         _running.AddRange(_links.Select(link => link.RunAsync(_ending.Token)));
+        if (_keys is not null)
+        {
+            _keyClient = new ClusterClient(Configuration.Tls); // its own connections: neither waits for the other's answers
+            _running.Add(_keys.RunAsync(_keyClient, _ending.Token));
+        }
     }
 
     /// <summary>
@@ -160,6 +171,27 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
     }
 
+    public async Task<PushAnswer> ReceiveAsync(Push push, CancellationToken cancellationToken)
+    {
+        bool behind = false;
+        PushAnswer answer = await UseAsync(
+            state =>
+            {
+                PushAnswer made = state.Receive(push);
+                behind = push.Have.Incarnation != state.Own.Position.Incarnation;
+                return made;
+            },
+            cancellationToken);
+        if (behind)
+        {
+            _links.Find(link => link.Name == push.From)?.Wake(); // it has just begun and knows nothing of this member
+        }
+
+        return answer;
+    }
+
+    public Task<KeyAnswer> ReceiveAsync(KeyRequest request, CancellationToken cancellationToken) => _keys?.AnswerAsync(request, cancellationToken) ?? Task.FromResult(new KeyAnswer());
+
     public async ValueTask DisposeAsync()
     {
         await TellAllAsync();
@@ -171,6 +203,7 @@ internal sealed class ClusterNode : IAsyncDisposable
         }
 
         _client?.Dispose();
+        _keyClient?.Dispose();
         _links.ForEach(link => link.Dispose());
         _ending.Dispose();
         _gate.Dispose();
@@ -214,25 +247,6 @@ internal sealed class ClusterNode : IAsyncDisposable
             1 + state.Peers.Count(peer => peer.IsAlive),
             string.Join(", ", state.Peers.Where(peer => peer.Failure is not null).Select(peer => $"{peer.Name}: {peer.Failure}")),
             !state.Voter.IsExperienced);
-    }
-
-    private async Task<PushAnswer> ReceiveAsync(Push push, CancellationToken cancellationToken)
-    {
-        bool behind = false;
-        PushAnswer answer = await UseAsync(
-            state =>
-            {
-                PushAnswer made = state.Receive(push);
-                behind = push.Have.Incarnation != state.Own.Position.Incarnation;
-                return made;
-            },
-            cancellationToken);
-        if (behind)
-        {
-            _links.Find(link => link.Name == push.From)?.Wake(); // it has just begun and knows nothing of this member
-        }
-
-        return answer;
     }
 
     private async Task SaveAsync()

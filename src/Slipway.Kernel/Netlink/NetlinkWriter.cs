@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace Slipway.Kernel.Netlink;
@@ -36,6 +37,13 @@ public sealed class NetlinkWriter
         _messageStart = -1;
         _messages.Clear();
         FirstSequence = _sequence + 1;
+    }
+
+    /// <summary>Overwrites what was written, which holds a secret, and forgets it.</summary>
+    internal void Erase()
+    {
+        CryptographicOperations.ZeroMemory(_buffer.AsSpan(0, _length));
+        Reset();
     }
 
     /// <summary>Starts a message; it ends at <see cref="Message.Dispose"/>.</summary>

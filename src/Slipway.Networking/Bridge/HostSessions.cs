@@ -31,6 +31,8 @@ internal sealed class HostSessions(string engine, PortAdmission admission) : IDi
 
     public HostForwarding Forwarding6 => field ??= new HostForwarding(NfTables6, Route);
 
+    public HostEncryption Encryption { get; } = new();
+
     public PortAllocator Ports { get; } = new(HostSettings.HasIpv6, HostSettings.EphemeralPorts);
 
     /// <summary>What is to be there as long as networks are.</summary>
@@ -40,7 +42,7 @@ internal sealed class HostSessions(string engine, PortAdmission admission) : IDi
     public bool IsOwn(uint port) => _own.ContainsKey(port);
 
     /// <summary>Whether what a table loses is repaired here: other engines have tables of their own. May be called by any thread.</summary>
-    public bool IsContentOurs(NfTablesDeletion deletion) => deletion.Table == FirewallTable.NameOf(engine) || deletion.Table == OverlayFirewall.Table;
+    public bool IsContentOurs(NfTablesDeletion deletion) => deletion.Table == FirewallTable.NameOf(engine) || OverlayFirewall.IsTable(deletion.Table);
 
     /// <summary>Makes what is missing again.</summary>
     /// <param name="deleted">By others.</param>
@@ -96,6 +98,7 @@ internal sealed class HostSessions(string engine, PortAdmission admission) : IDi
             session.Dispose();
         }
 
+        Encryption.Dispose();
         Route.Dispose();
     }
 }

@@ -10,21 +10,28 @@ namespace Slipway.Networking;
 /// <summary>
 /// The nf_tables table that says whose VXLAN packets are believed: a packet with the number of one of our networks passes only if it comes from another host of
 /// the cluster, by the way that leads to it. The kernel itself would take one from anybody, a container included; and one that a container sends to another host
-/// would there be this host's, whose address it gets on the way. Used by the host's thread.
+/// would there be this host's, whose address it gets on the way. Those of encrypted networks, which have a port and a table of their own, pass only if they
+/// were, or will be, in packets of IPsec: also when its policies are deleted. Used by the host's thread.
 /// </summary>
-internal sealed class OverlayFirewall(NfTablesSession session)
+internal sealed class OverlayFirewall(NfTablesSession session, bool encrypted)
 {
-    public const string Table = "slipway.vxlan";
+    private const string Plain = "slipway.vxlan";
+    private const string Encrypted = "slipway.vxlan.esp";
     private const string Members = "members";
     private const string Numbers = "numbers";
     private const string Incoming = "incoming";
     private const string Outgoing = "outgoing";
+    private const string Leaving = "leaving";
 
     /// <summary>Changes with the rules: a table of another version is replaced.</summary>
     private const int Version = 1;
 
+    public string Table { get; } = encrypted ? Encrypted : Plain;
+
     /// <summary>Of all chains.</summary>
-    private const int RuleCount = 3;
+    private int RuleCount { get; } = encrypted ? 4 : 3;
+
+    public static bool IsTable(string name) => name is Plain or Encrypted;
 
     /// <summary>Admits a network's packets between this host and others.</summary>
     public void Ensure(OverlayOptions options)
@@ -57,6 +64,9 @@ internal sealed class OverlayFirewall(NfTablesSession session)
 
     /// <summary>Whether the rules are there, and admit a network's packets.</summary>
     public bool IsIntact(OverlayOptions options) => IsComplete(options) && Elements(Numbers).Any(element => element.Key.SequenceEqual(Number(options.Number).Key));
+
+    /// <summary>Whether no other network is in the table.</summary>
+    public bool IsLast(int number) => Elements(Numbers).All(element => element.Key.SequenceEqual(Number(number).Key));
 
     /// <summary>Takes a network out, and with the last the table.</summary>
     public void Remove(int number)
@@ -97,15 +107,27 @@ internal sealed class OverlayFirewall(NfTablesSession session)
         }
     }
 
-    private static void AddRules(NfTablesBatch batch, OverlayOptions options) => batch
-        .AddMap(Table, new NfTablesMap(Members, [SetType.Ipv4Address], [SetType.Integer]))
-        .AddMap(Table, new NfTablesMap(Numbers, [SetType.Integer], [SetType.Integer]))
-        .AddElements(Table, Members, [.. options.Hosts.Distinct().Select(host => new MapElement(host.GetAddressBytes(), new byte[4]))])
-        .AddChain(Table, new BaseChain(Incoming, ChainType.Filter, NetfilterHook.Prerouting, ChainPriority.Raw))
-        .AddRule(Table, Incoming, new Rule().UdpDestinationPort(options.Port).SourceOf(Members).SourceIsRoutedBack().Return())
-        .AddRule(Table, Incoming, new Rule().UdpDestinationPort(options.Port).VxlanNumberOf(Numbers).Drop().Because("not from a member, or not by the way to it"))
-        .AddChain(Table, new BaseChain(Outgoing, ChainType.Filter, NetfilterHook.Output, ChainPriority.Raw))
-        .AddRule(Table, Outgoing, new Rule().UdpDestinationPort(options.Port).FromProgram().VxlanNumberOf(Numbers).Drop().Because("only the kernel speaks for this host"));
+    private void AddRules(NfTablesBatch batch, OverlayOptions options)
+    {
+        Rule fromMember = new Rule().UdpDestinationPort(options.Port);
+        fromMember = (encrypted ? fromMember.WasDecrypted() : fromMember).SourceOf(Members).SourceIsRoutedBack().Return();
+        batch
+            .AddMap(Table, new NfTablesMap(Members, [SetType.Ipv4Address], [SetType.Integer]))
+            .AddMap(Table, new NfTablesMap(Numbers, [SetType.Integer], [SetType.Integer]))
+            .AddElements(Table, Members, [.. options.Hosts.Distinct().Select(host => new MapElement(host.GetAddressBytes(), new byte[4]))])
+            .AddChain(Table, new BaseChain(Incoming, ChainType.Filter, NetfilterHook.Prerouting, ChainPriority.Raw))
+            .AddRule(Table, Incoming, fromMember)
+            .AddRule(Table, Incoming, new Rule().UdpDestinationPort(options.Port).VxlanNumberOf(Numbers).Drop().Because(encrypted ? "not from a member, not by the way to it, or in clear text" : "not from a member, or not by the way to it"))
+            .AddChain(Table, new BaseChain(Outgoing, ChainType.Filter, NetfilterHook.Output, ChainPriority.Raw))
+            .AddRule(Table, Outgoing, new Rule().UdpDestinationPort(options.Port).FromProgram().VxlanNumberOf(Numbers).Drop().Because("only the kernel speaks for this host"));
+        if (encrypted)
+        {
+            // After everybody who may send a packet another way.
+            batch
+                .AddChain(Table, new BaseChain(Leaving, ChainType.Filter, NetfilterHook.Postrouting, ChainPriority.BeforeConfirmation))
+                .AddRule(Table, Leaving, new Rule().UdpDestinationPort(options.Port).VxlanNumberOf(Numbers).IsToBeEncrypted(negate: true).Drop().Because("in clear text"));
+        }
+    }
 
     private static string Comment(OverlayOptions options) =>
         $"slipway vxlan {Version} on {options.Port}, members {Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Join(' ', options.Hosts)))[..8])}";
@@ -122,7 +144,7 @@ internal sealed class OverlayFirewall(NfTablesSession session)
 /// <summary>What a network has of the table.</summary>
 internal sealed record OverlayRules(NfTablesSession Session, OverlayOptions Options) : IRepairable
 {
-    public bool IsIntact => new OverlayFirewall(Session).IsIntact(Options);
+    public bool IsIntact => new OverlayFirewall(Session, Options.Encrypted).IsIntact(Options);
 
-    public void Repair() => new OverlayFirewall(Session).Ensure(Options);
+    public void Repair() => new OverlayFirewall(Session, Options.Encrypted).Ensure(Options);
 }

@@ -26,7 +26,7 @@ internal sealed class OverlayLink(OverlayOptions options, RouteSession session)
         InterfaceAddress own = session.Addresses().FirstOrDefault(address => address.Address.Equals(options.Local))
             ?? throw new NetworkException(NetworkErrorKind.InvalidParameter, $"{options.Local} is no address of this host, but the cluster knows it by that (\"advertise\")");
         int underlay = session.Links().First(link => link.Index == own.LinkIndex).Mtu;
-        int most = underlay - OverlayOptions.HeaderLength;
+        int most = options.Encrypted ? EncryptedMtu(underlay) : underlay - OverlayOptions.HeaderLength;
         return options.Mtu == 0 ? most
             : options.Mtu <= most ? options.Mtu
             : throw new NetworkException(NetworkErrorKind.InvalidParameter, $"an MTU of {options.Mtu} bytes is more than the underlay leaves: {most}");
@@ -37,7 +37,7 @@ internal sealed class OverlayLink(OverlayOptions options, RouteSession session)
     public void Ensure(int bridge, int mtu)
     {
         Link? existing = session.FindLink(options.LinkName);
-        if (existing is { Kind: "vxlan" } && existing.Master == bridge)
+        if (existing is { Kind: "vxlan" } && existing.Master == bridge && existing.VxlanPort == options.Port)
         {
             _index = existing.Index;
             return;
@@ -90,6 +90,14 @@ internal sealed class OverlayLink(OverlayOptions options, RouteSession session)
     }
 
     public void Delete() => BridgeLink.Remove(session, [options.LinkName]);
+
+    /// <summary>What ESP in transport mode leaves (RFC 4303 section 2): its header with the counter and its tag are around a multiple of four bytes, of which the last two are its own.</summary>
+    private static int EncryptedMtu(int underlay)
+    {
+        const int Ipv4 = 20, Header = 8, Counter = 8, Tag = 16, Trailer = 2;
+        int covered = (underlay - Ipv4 - Header - Counter - Tag) & ~3;
+        return covered - Trailer - (OverlayOptions.HeaderLength - Ipv4);
+    }
 
     private void Create(int bridge, int mtu)
     {

@@ -139,7 +139,13 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
             {
                 new OverlayLink(options, sessions.Route).Delete();
                 sessions.Watched.Remove(new OverlayRules(sessions.NfTables, options));
-                new OverlayFirewall(sessions.NfTables).Remove(options.Number);
+                OverlayFirewall firewall = new(sessions.NfTables, options.Encrypted);
+                if (options.Encrypted)
+                {
+                    sessions.Encryption.Remove(options.Number, firewall.IsLast(options.Number));
+                }
+
+                firewall.Remove(options.Number);
                 return true;
             },
             cancellationToken).ConfigureAwait(false);
@@ -230,7 +236,18 @@ public sealed class OverlayNetwork(OverlayOptions options, TimeProvider time, Ne
 
     private async Task<Made> MakeOnceAsync(IPAddress address, CancellationToken cancellationToken)
     {
-        int mtu = await host.RunAsync(sessions => OverlayLink.Mtu(options, sessions.Route), cancellationToken).ConfigureAwait(false);
+        int mtu = await host.RunAsync(
+            sessions =>
+            {
+                int most = OverlayLink.Mtu(options, sessions.Route);
+                if (options.Encrypted)
+                {
+                    sessions.Encryption.Add(options);
+                }
+
+                return most;
+            },
+            cancellationToken).ConfigureAwait(false);
         BridgeNetwork bridge = new(Bridge(address, mtu), time, host);
         NetworkInfo? info = null;
         try

@@ -22,6 +22,9 @@ public sealed record OverlayOptions
 
     public ushort Port { get; init; } = DefaultPort;
 
+    /// <summary>Packets between hosts are those of IPsec. Encrypted networks have a <see cref="Port"/> of their own.</summary>
+    public bool Encrypted { get; init; }
+
     /// <summary>This host's address on the underlay.</summary>
     public required IPAddress Local { get; init; }
 

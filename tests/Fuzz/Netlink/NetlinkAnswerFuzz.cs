@@ -14,10 +14,10 @@ namespace Slipway.Tests.Fuzz.Netlink;
 /// </summary>
 public sealed class NetlinkAnswerFuzz : IDisposable
 {
-    private const ushort NewLink = 16, NewAddress = 20, NewRoute = 24, NfTables = 10 << 8, Conntrack = 1 << 8;
+    private const ushort NewLink = 16, NewAddress = 20, NewRoute = 24, NfTables = 10 << 8, Conntrack = 1 << 8, NewPolicy = 0x13;
     private const int MaxQueued = 8;
 
-    private static readonly ushort[] s_types = [NetlinkMessage.Error, NetlinkMessage.Done, NewLink, NewAddress, NewRoute, NfTables, NfTables | 12, NfTables | 15, Conntrack, 0, ushort.MaxValue];
+    private static readonly ushort[] s_types = [NetlinkMessage.Error, NetlinkMessage.Done, NewLink, NewAddress, NewRoute, NfTables, NfTables | 12, NfTables | 15, Conntrack, NewPolicy, 0, ushort.MaxValue];
 
     private static readonly (string Name, Action<SafeFileHandle> Run)[] s_requests =
     [
@@ -29,6 +29,8 @@ public sealed class NetlinkAnswerFuzz : IDisposable
         ("tables", socket => _ = new NfTablesSession(socket).Tables()),
         ("elements", socket => _ = new NfTablesSession(socket).Elements("slipway", "ports")),
         ("connections", socket => _ = new ConntrackSession(socket).Delete(NfTablesFamily.Ipv4, _ => true)),
+        ("states", socket => _ = new XfrmSession(socket).States(requestId: 0)),
+        ("policies", socket => _ = new XfrmSession(socket).Policies(requestId: 0)),
     ];
 
     private readonly string _directory = Directory.CreateTempSubdirectory("slipway-netlink-").FullName;

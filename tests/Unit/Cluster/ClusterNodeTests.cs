@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using Slipway.Engine;
 using Slipway.Engine.Cluster;
+using Slipway.Engine.Cluster.Keys;
 using Slipway.Engine.Cluster.Links;
 using Slipway.Engine.Cluster.Votes;
 using Slipway.Registry.Peers;
@@ -37,14 +38,14 @@ public sealed class ClusterNodeTests : IAsyncDisposable
     public async Task Members_agree_and_what_one_has_the_other_is_refused()
     {
         (ClusterNode first, ClusterNode second) = (await OpenAsync(0), await OpenAsync(1));
-        await first.StartAsync(Cancellation);
+        await first.StartAsync(pairs: null, Cancellation);
         Claim name = Claim.Name(TestCluster.Id(1), "backend");
         EngineException alone = await Assert.ThrowsAsync<EngineException>(() => first.ClaimAsync([name], "network backend", Cancellation));
         Assert.Equal(ErrorKind.Unavailable, alone.Kind);
         Assert.StartsWith("network backend: more than half of the cluster's members must agree, and of 2 1 answer (127.0.0.2: ", alone.Message, StringComparison.Ordinal);
         Assert.Empty(await first.UseAsync(state => state.Claims.All, Cancellation)); // nothing is left claimed
 
-        await second.StartAsync(Cancellation);
+        await second.StartAsync(pairs: null, Cancellation);
         await UntilAsync(() => first.UseAsync(state => state.Voter.IsExperienced && state.Peers[0].IsAlive, Cancellation));
         await UntilAsync(() => second.UseAsync(state => state.Voter.IsExperienced && state.Peers[0].IsAlive, Cancellation));
         await first.ClaimAsync([name], "network backend", Cancellation);
@@ -60,8 +61,8 @@ public sealed class ClusterNodeTests : IAsyncDisposable
         FakeValues values = new();
         ClusterNode first = await OpenAsync(0, values: values);
         ClusterNode second = await OpenAsync(1);
-        await first.StartAsync(Cancellation);
-        await second.StartAsync(Cancellation);
+        await first.StartAsync(pairs: null, Cancellation);
+        await second.StartAsync(pairs: null, Cancellation);
         Claim name = Claim.Name(TestCluster.Id(1), "backend");
         await UntilAsync(async () =>
         {
@@ -84,7 +85,7 @@ public sealed class ClusterNodeTests : IAsyncDisposable
     {
         using PeerAuthority stranger = new();
         ClusterNode node = await OpenAsync(0);
-        await node.StartAsync(Cancellation);
+        await node.StartAsync(pairs: null, Cancellation);
         PeerTls tls = stranger.Issue("stranger", authority: _authority, address: s_second);
         await AssertRefusedAsync(node, tls);
     }
@@ -93,16 +94,37 @@ public sealed class ClusterNodeTests : IAsyncDisposable
     public async Task A_member_speaks_for_its_own_address_alone()
     {
         ClusterNode node = await OpenAsync(0);
-        await node.StartAsync(Cancellation);
+        await node.StartAsync(pairs: null, Cancellation);
         PeerTls tls = _authority.Issue("third", address: IPAddress.Parse("127.0.0.3")); // of the cluster's authority, for another address
         await AssertRefusedAsync(node, tls);
+    }
+
+    [Fact]
+    public async Task Members_give_each_other_keys_and_nobody_else_any()
+    {
+        FakeEspPairs[] pairs = [new(TimeProvider.System), new(TimeProvider.System)];
+        await (await OpenAsync(0)).StartAsync(pairs[0], Cancellation);
+        PeerTls third = _authority.Issue("third", address: IPAddress.Parse("127.0.0.3")); // of the cluster's authority, for another address
+        using ClusterClient stranger = new(third);
+        KeyRequest lie = new() { From = s_second.ToString(), Wants = true };
+        await Assert.ThrowsAsync<ClusterConnectionException>(() => stranger.AskAsync(_members[0], lie, Cancellation));
+        await Assert.ThrowsAsync<ClusterConnectionException>(() => stranger.AskAsync(_members[0], lie with { From = "127.0.0.3" }, Cancellation));
+        Assert.Empty(pairs[0].Receiving);
+
+        await (await OpenAsync(1)).StartAsync(pairs[1], Cancellation);
+        await UntilAsync(() => Task.FromResult(Array.TrueForAll(pairs, pair => pair.Sending.Count == 1)));
+        for (int i = 0; i < 2; i++)
+        {
+            uint spi = pairs[i].Sending[0].Spi;
+            Assert.Equal(pairs[1 - i].Secrets[spi], pairs[i].Secrets[spi]);
+        }
     }
 
     [Fact]
     public async Task A_message_that_is_too_long_is_refused()
     {
         ClusterNode node = await OpenAsync(0);
-        await node.StartAsync(Cancellation);
+        await node.StartAsync(pairs: null, Cancellation);
         using HttpMessageInvoker http = PeerConnections.Open(_authority.Issue("second", address: s_second), TimeSpan.FromSeconds(10));
         using HttpRequestMessage request = new(HttpMethod.Post, new Uri($"https://{_members[0]}{ClusterServer.PushPath}")) { Content = new ByteArrayContent(new byte[ClusterServer.MaxMessage + 1]) };
         try
@@ -124,7 +146,7 @@ public sealed class ClusterNodeTests : IAsyncDisposable
     public async Task Nothing_else_is_served(string method, string path)
     {
         ClusterNode node = await OpenAsync(0);
-        await node.StartAsync(Cancellation);
+        await node.StartAsync(pairs: null, Cancellation);
         using HttpMessageInvoker http = PeerConnections.Open(_authority.Issue("second", address: s_second), TimeSpan.FromSeconds(10));
         using HttpRequestMessage request = new(new HttpMethod(method), new Uri($"https://{_members[0]}{path}"));
         using HttpResponseMessage response = await http.SendAsync(request, Cancellation);
@@ -135,10 +157,10 @@ public sealed class ClusterNodeTests : IAsyncDisposable
     public async Task Certificates_that_cannot_be_read_and_an_address_of_another_host_are_refused()
     {
         ClusterNode node = await OpenAsync(0, tls: new PeerTls { CertificateAuthority = "/nonexistent/ca.pem", Certificate = "/nonexistent/cert.pem", Key = "/nonexistent/key.pem" });
-        EngineException unreadable = await Assert.ThrowsAsync<EngineException>(() => node.StartAsync(Cancellation));
+        EngineException unreadable = await Assert.ThrowsAsync<EngineException>(() => node.StartAsync(pairs: null, Cancellation));
         Assert.StartsWith("cluster: cluster.tls: ", unreadable.Message, StringComparison.Ordinal);
         ClusterNode elsewhere = await OpenAsync(0, listen: new IPEndPoint(IPAddress.Parse("203.0.113.1"), 2377));
-        Assert.StartsWith("cluster: cannot listen on 203.0.113.1:2377", (await Assert.ThrowsAsync<EngineException>(() => elsewhere.StartAsync(Cancellation))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("cluster: cannot listen on 203.0.113.1:2377", (await Assert.ThrowsAsync<EngineException>(() => elsewhere.StartAsync(pairs: null, Cancellation))).Message, StringComparison.Ordinal);
     }
 
     private static int FreePort(IPAddress address)

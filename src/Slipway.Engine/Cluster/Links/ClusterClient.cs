@@ -3,6 +3,8 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Slipway.Engine.Cluster.Keys;
 using Slipway.Registry.Peers;
 
 namespace Slipway.Engine.Cluster.Links;
@@ -21,10 +23,18 @@ internal sealed class ClusterClient : IDisposable
     public ClusterClient(PeerTls tls) => _http = PeerConnections.Open(tls, s_connect);
 
     /// <exception cref="ClusterConnectionException">There is no answer.</exception>
-    public async Task<PushAnswer> SendAsync(IPEndPoint member, Push push, CancellationToken cancellationToken)
+    public Task<PushAnswer> SendAsync(IPEndPoint member, Push push, CancellationToken cancellationToken) =>
+        AskAsync(member, ClusterServer.PushPath, push, ClusterJson.Default.Push, ClusterJson.Default.PushAnswer, cancellationToken);
+
+    /// <exception cref="ClusterConnectionException">There is no answer.</exception>
+    public Task<KeyAnswer> AskAsync(IPEndPoint member, KeyRequest request, CancellationToken cancellationToken) =>
+        AskAsync(member, ClusterServer.KeyPath, request, ClusterJson.Default.KeyRequest, ClusterJson.Default.KeyAnswer, cancellationToken);
+
+    private async Task<TAnswer> AskAsync<TMessage, TAnswer>(
+        IPEndPoint member, string path, TMessage message, JsonTypeInfo<TMessage> messageType, JsonTypeInfo<TAnswer> answerType, CancellationToken cancellationToken)
     {
-        using HttpRequestMessage request = new(HttpMethod.Post, new Uri($"https://{member}{ClusterServer.PushPath}"));
-        request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(push, ClusterJson.Default.Push));
+        using HttpRequestMessage request = new(HttpMethod.Post, new Uri($"https://{member}{path}"));
+        request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(message, messageType));
         request.Content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
         using CancellationTokenSource limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(s_exchange);
@@ -42,7 +52,7 @@ internal sealed class ClusterClient : IDisposable
             }
 
             await using Stream body = await response.Content.ReadAsStreamAsync(limit.Token);
-            return await JsonSerializer.DeserializeAsync(body, ClusterJson.Default.PushAnswer, limit.Token) ?? throw new JsonException("no answer");
+            return await JsonSerializer.DeserializeAsync(body, answerType, limit.Token) ?? throw new JsonException("no answer");
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {

@@ -54,7 +54,7 @@ internal sealed class ClusterNetworks(ClusterNode node, NetworkHost host, IEngin
             cancellationToken);
         _running.Add(TellAsync());
         await DrainAsync(cancellationToken);
-        await node.StartAsync(cancellationToken);
+        await node.StartAsync(new EspPairs(host), cancellationToken);
         _running.Add(FollowAsync(catalog));
         _running.Add(ClaimBlocksAsync(catalog));
     }

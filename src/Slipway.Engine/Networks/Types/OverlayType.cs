@@ -45,12 +45,6 @@ internal sealed class OverlayType(NetworkHost host, TimeProvider time, ClusterNe
 
         network = network with { Ipv6 = network.Ipv6 is { } ipv6 ? Paired(subnet, ipv6) : null };
 
-        if (network.Options.TryGetValue(EncryptedOption, out string? encrypted) && BridgeSettings.ParseFlag(encrypted) != false)
-        {
-            throw new EngineException(
-                ErrorKind.NotImplemented, "option \"encrypted\" of the driver overlay is not supported: neither IPsec nor WireGuard is set up between hosts; put the cluster on an encrypted underlay");
-        }
-
         int number = network.Options.GetValueOrDefault(NumberOption) is { Length: > 0 } text ? ParseNumber(text) : ChooseNumber();
         NetworkDocument complete = network with
         {
@@ -70,13 +64,15 @@ internal sealed class OverlayType(NetworkHost host, TimeProvider time, ClusterNe
         Check(subnet.Range, overlay);
         AddressPairing? pairing = network.Ipv6 is { } ipv6 ? new AddressPairing(subnet.Range, ipv6.Range) : null;
         IPAddress local = cluster?.Configuration.Advertise ?? IPAddress.None;
+        bool encrypted = IsEncrypted(network);
         return new OverlayNetwork(
             new OverlayOptions
             {
                 BridgeName = "ov-" + id[..IdDigits],
                 LinkName = "vx-" + id[..IdDigits],
                 Number = overlay.Number,
-                Port = cluster?.Configuration.DataPort ?? OverlayOptions.DefaultPort,
+                Port = (encrypted ? cluster?.Configuration.EncryptedPort : cluster?.Configuration.DataPort) ?? OverlayOptions.DefaultPort,
+                Encrypted = encrypted,
                 Local = local,
                 Hosts = [.. (cluster?.Configuration.Members ?? []).Select(member => member.Address).Where(address => !address.Equals(local))],
                 Subnet = subnet.Range,
@@ -90,6 +86,9 @@ internal sealed class OverlayType(NetworkHost host, TimeProvider time, ClusterNe
             time,
             host);
     }
+
+    /// <summary>As for Docker, who names the option means it.</summary>
+    private static bool IsEncrypted(NetworkDocument network) => network.Options.TryGetValue(EncryptedOption, out string? encrypted) && BridgeSettings.ParseFlag(encrypted) != false;
 
     /// <returns>The IPv6 subnet with the gateway that belongs to the one of IPv4.</returns>
     /// <exception cref="EngineException">InvalidParameter: what is asked for of IPv6 does not go with IPv4.</exception>

@@ -24,6 +24,9 @@ public enum MetaKey : uint
     OutputInterfaceName = 7,
     SocketUser = 10,
     TransportProtocol = 16,
+
+    /// <summary>One byte: whether the packet came in one of IPsec.</summary>
+    SecurityPath = 25,
 }
 
 /// <summary>NFT_CT_*.</summary>

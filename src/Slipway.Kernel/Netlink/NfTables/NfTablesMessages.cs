@@ -92,6 +92,9 @@ internal static class NfTablesMessages
     public const ushort NFTA_PAYLOAD_LEN = 4;
     public const ushort NFTA_META_DREG = 1;
     public const ushort NFTA_META_KEY = 2;
+    public const ushort NFTA_RT_DREG = 1;
+    public const ushort NFTA_RT_KEY = 2;
+    public const uint NFT_RT_XFRM = 4;
     public const ushort NFTA_CT_DREG = 1;
     public const ushort NFTA_CT_KEY = 2;
     public const ushort NFTA_CT_SREG = 4;

@@ -27,5 +27,11 @@ public sealed partial class Rule
     /// <summary><c>meta skuid</c> has a value: a program of this host sends the packet, not the kernel.</summary>
     public Rule FromProgram() => Add(new MetaExpression(MetaKey.SocketUser), new CompareExpression([0xff, 0xff, 0xff, 0xff], Negate: true));
 
+    /// <summary><c>meta ipsec exists</c>, <c>missing</c>: the packet was in one of IPsec when it came.</summary>
+    public Rule WasDecrypted(bool negate = false) => Add(new MetaExpression(MetaKey.SecurityPath), new CompareExpression([0], Negate: !negate));
+
+    /// <summary><c>rt ipsec exists</c>, <c>missing</c>: the packet will leave in one of IPsec.</summary>
+    public Rule IsToBeEncrypted(bool negate = false) => Add(new RouteIpsecExpression(), new CompareExpression([0], Negate: !negate));
+
     public Rule Return() => Add(new VerdictExpression(-5));
 }

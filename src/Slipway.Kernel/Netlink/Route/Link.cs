@@ -7,7 +7,11 @@ namespace Slipway.Kernel.Netlink;
 /// <param name="Master">Index of the bridge it is enslaved to, or 0.</param>
 /// <param name="IsUp">Administratively up.</param>
 /// <param name="Mtu">Bytes.</param>
-public sealed record Link(int Index, string Name, string? Kind, string? Alias, int Master, bool IsUp, int Mtu, MacAddress? Address);
+public sealed record Link(int Index, string Name, string? Kind, string? Alias, int Master, bool IsUp, int Mtu, MacAddress? Address)
+{
+    /// <summary>UDP; 0 of other kinds.</summary>
+    public ushort VxlanPort { get; init; }
+}
 
 /// <summary>What to change at an interface. Null: leave it as it is.</summary>
 public sealed record LinkChange

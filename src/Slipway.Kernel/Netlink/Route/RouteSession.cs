@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Net;
 using Microsoft.Win32.SafeHandles;
 using static Slipway.Kernel.Netlink.RouteMessages;
@@ -101,7 +102,11 @@ public sealed partial class RouteSession : NetlinkSession
             (int)(attributes.UInt32(IFLA_MASTER) ?? 0),
             (info.Flags & IFF_UP) != 0,
             (int)(attributes.UInt32(IFLA_MTU) ?? 0),
-            attributes.Find(IFLA_ADDRESS, out ReadOnlySpan<byte> address) && address.Length == 6 ? MacAddress.FromBytes(address) : null);
+            attributes.Find(IFLA_ADDRESS, out ReadOnlySpan<byte> address) && address.Length == 6 ? MacAddress.FromBytes(address) : null)
+        {
+            VxlanPort = attributes.Nested(IFLA_LINKINFO) is var kind && kind.Text(IFLA_INFO_KIND) == "vxlan"
+                && kind.Nested(IFLA_INFO_DATA).Find(NeighbourMessages.IFLA_VXLAN_PORT, out ReadOnlySpan<byte> port) && port.Length == 2 ? BinaryPrimitives.ReadUInt16BigEndian(port) : (ushort)0,
+        };
     }
 
     private static InterfaceAddress? ParseAddress(NetlinkMessage message)
