@@ -93,7 +93,7 @@ public sealed class EspTests
 
     /// <summary>Without any policy, as after <c>ip xfrm policy flush</c>.</summary>
     [Fact]
-    public async Task The_rules_let_no_clear_text_of_an_encrypted_network_out_or_in()
+    public async Task CVE_2023_28841_and_2023_28842_the_rules_let_no_clear_text_of_an_encrypted_network_out_or_in()
     {
         await using NetworkLab lab = await NetworkLab.CreateAsync();
         using UdpClient outside = await lab.Outside.RunAsync(() => new UdpClient(Port), Cancel);
