@@ -5,6 +5,7 @@ using Slipway.Engine.Cluster;
 using Slipway.Engine.Cluster.Keys;
 using Slipway.Engine.Cluster.Links;
 using Slipway.Engine.Cluster.Votes;
+using Slipway.Networking;
 using Slipway.Registry.Peers;
 using Slipway.Storage.State;
 using Slipway.Tests.Unit.Registry.Peers;
@@ -118,6 +119,32 @@ public sealed class ClusterNodeTests : IAsyncDisposable
             uint spi = pairs[i].Sending[0].Spi;
             Assert.Equal(pairs[1 - i].Secrets[spi], pairs[i].Secrets[spi]);
         }
+    }
+
+    [Fact]
+    public async Task A_member_whose_kernel_refuses_gives_no_key_until_it_does_not()
+    {
+        FakeEspPairs[] pairs = [new(TimeProvider.System), new(TimeProvider.System)];
+        pairs[0].Failure = new NetworkException(NetworkErrorKind.Conflict, "another program has a policy");
+        await (await OpenAsync(0)).StartAsync(pairs[0], Cancellation);
+        using (ClusterClient second = new(_authority.Issue("second", address: s_second)))
+        {
+            ClusterConnectionException refused = await Assert.ThrowsAsync<ClusterConnectionException>(() => second.AskAsync(_members[0], new KeyRequest { From = s_second.ToString(), Wants = true }, Cancellation));
+            Assert.Equal("it answers 503", refused.Message);
+        }
+
+        await (await OpenAsync(1)).StartAsync(pairs[1], Cancellation);
+        pairs[0].Failure = null;
+        await UntilAsync(() => Task.FromResult(Array.TrueForAll(pairs, pair => pair.Sending.Count == 1)));
+    }
+
+    [Fact]
+    public async Task A_member_without_encrypted_networks_gives_no_key()
+    {
+        await (await OpenAsync(0)).StartAsync(pairs: null, Cancellation);
+        using ClusterClient second = new(_authority.Issue("second", address: s_second));
+        KeyAnswer answer = await second.AskAsync(_members[0], new KeyRequest { From = s_second.ToString(), Wants = true }, Cancellation);
+        Assert.Equal((null, 0u, null), (answer.Receiving, answer.Spi, answer.Secret));
     }
 
     [Fact]

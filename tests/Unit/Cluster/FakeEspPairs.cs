@@ -26,7 +26,11 @@ internal sealed class FakeEspPairs(TimeProvider time) : IEspPairs
     /// <summary>Another program has the next number.</summary>
     public bool IsNextTaken { get; set; }
 
-    public Task<EspPair?> ReadAsync(IPAddress peer, CancellationToken cancellationToken) => Task.FromResult(HasNetworks ? new EspPair([.. Sending], [.. Receiving]) : null);
+    /// <summary>What the kernel says to everything.</summary>
+    public Exception? Failure { get; set; }
+
+    public Task<EspPair?> ReadAsync(IPAddress peer, CancellationToken cancellationToken) =>
+        Failure is null ? Task.FromResult(HasNetworks ? new EspPair([.. Sending], [.. Receiving]) : null) : Task.FromException<EspPair?>(Failure);
 
     public Task<EspKey?> ReceiveAsync(IPAddress peer, CancellationToken cancellationToken)
     {
