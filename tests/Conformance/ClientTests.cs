@@ -5,36 +5,23 @@ namespace Slipway.Tests.Conformance;
 /// <summary>Other people's clients, unmodified.</summary>
 public sealed class ClientTests(SharedEngine engine) : EngineTest(engine)
 {
-    private static readonly string Clients = Path.Combine(Repository.Root, "tests/Conformance/clients");
-
     [Fact]
     public async Task Python_sdk()
     {
         var python = await FindPython();
         Cleanup(() => Docker.Run("network", "rm", "sdk-python-net"));
         Cleanup(() => Docker.Run("rm", "-f", "sdk-python", "sdk-python-server"));
-        var result = (await Programs.Run(python, [Path.Combine(Clients, "python_docker.py")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
+        var result = (await Programs.Run(python, [Path.Combine(NodeClients.Sources, "python_docker.py")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
         Assert.Equal("ok", result.Line);
     }
 
     [Fact]
     public async Task Dockerode()
     {
-        Requirement.Check(await Works("npm", "--version"), "needs node and npm: apt-get install npm");
-        // Below artifacts/, so that the checkout stays as it is and later runs find it. The registry is the machine's own setting: the
-        // lock names none.
-        var folder = Directory.CreateDirectory(Path.Combine(Repository.Root, "artifacts/clients")).FullName;
-        foreach (var file in new[] { "package.json", "package-lock.json", "dockerode.mjs" })
-        {
-            File.Copy(Path.Combine(Clients, file), Path.Combine(folder, file), overwrite: true);
-        }
-        if (!Directory.Exists(Path.Combine(folder, "node_modules/dockerode")))
-        {
-            (await Programs.Run("npm", ["ci", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund"], limit: Programs.Limit(120))).Ok();
-        }
+        await NodeClients.RequireAsync(version: 18);
         Cleanup(() => Docker.Run("network", "rm", "sdk-node-net"));
         Cleanup(() => Docker.Run("rm", "-f", "sdk-node", "sdk-node-member"));
-        var result = (await Programs.Run("node", [Path.Combine(folder, "dockerode.mjs")], limit: Programs.Limit(120), environment: Docker.Variables)).Ok();
+        var result = (await NodeClients.Run("dockerode.mjs", [], Docker.Variables)).Ok();
         Assert.Equal("ok", result.Line);
     }
 

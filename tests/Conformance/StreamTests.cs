@@ -1,5 +1,8 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json.Nodes;
 using Slipway.Tests.Harness;
 
 namespace Slipway.Tests.Conformance;
@@ -37,6 +40,42 @@ public sealed class StreamTests(SharedEngine engine) : EngineTest(engine)
         var result = (await Docker.Run("run", "--rm", "alpine", "sh", "-c", "for i in 1 2 3; do echo out$i; echo err$i >&2; done")).Ok();
         Assert.Equal("out1\nout2\nout3\n", result.Output);
         Assert.Equal("err1\nerr2\nerr3\n", result.Error);
+    }
+
+    /// <summary>Docker's Python SDK reads the answer into a buffer and the stream from the socket behind it: what came with the answer it has lost.</summary>
+    [Theory]
+    [InlineData("exec")]
+    [InlineData("exec of nothing")]
+    [InlineData("attach")]
+    public async Task Output_comes_when_a_client_of_this_host_has_read_the_answer(string what)
+    {
+        var container = Container("unread");
+        await Docker.Ok("run", "-d", "--name", container, "alpine", "sh", "-c", "echo output; exec sleep 1000");
+        await Docker.Until(output => output.StartsWith("output", StringComparison.Ordinal), ["logs", container]);
+        var path = $"/containers/{container}/attach?logs=1&stream=1&stdout=1";
+        var body = "";
+        if (what != "attach")
+        {
+            using EngineHttp http = new(Docker.Socket);
+            string[] command = what == "exec" ? ["echo", "output"] : ["/no/such/program"];
+            var exec = (await http.Post($"/containers/{container}/exec", new JsonObject { ["AttachStdout"] = true, ["Cmd"] = new JsonArray([.. command.Select(part => JsonValue.Create(part))]) }.ToJsonString())).Body;
+            path = $"/exec/{(string)JsonNode.Parse(exec)!["Id"]!}/start";
+            body = "{}";
+        }
+
+        using Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(Docker.Socket), Cancellation);
+        var request = $"POST {path} HTTP/1.1\r\nHost: engine\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n{body}";
+        await socket.SendAsync(Encoding.ASCII.GetBytes(request), Cancellation);
+
+        // The output is there by now.
+        await Task.Delay(500, Cancellation);
+        var buffer = new byte[8192];
+        var answer = Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer, Cancellation));
+        Assert.StartsWith("HTTP/1.1 101 ", answer, StringComparison.Ordinal);
+        Assert.EndsWith("\r\n\r\n", answer, StringComparison.Ordinal);
+        var received = Encoding.UTF8.GetString(buffer, 0, await socket.ReceiveAsync(buffer, Cancellation));
+        Assert.Contains(what == "exec of nothing" ? "no such file or directory" : "output\n", received, StringComparison.Ordinal);
     }
 
     [Fact]

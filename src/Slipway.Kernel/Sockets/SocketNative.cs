@@ -22,6 +22,10 @@ internal static unsafe partial class SocketNative
     public const int MSG_NOSIGNAL = 0x4000;
     public const int MSG_CMSG_CLOEXEC = 0x40000000;
     public const int SHUT_RDWR = 2;
+    public const uint SIOCOUTQ = 0x5411;
+
+    [LibraryImport("libc", SetLastError = true)]
+    public static partial int ioctl(SafeHandle socket, nuint request, int* value);
 
     [LibraryImport("libc", SetLastError = true)]
     public static partial int socket(int domain, int type, int protocol);

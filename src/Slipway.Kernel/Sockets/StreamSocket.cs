@@ -36,6 +36,14 @@ public static unsafe class StreamSocket
         }
     }
 
+    /// <summary>Whether the peer of a unix socket has read all that was sent to it (unix(7), SIOCOUTQ).</summary>
+    /// <exception cref="KernelException">It is no such socket.</exception>
+    public static bool IsAllRead(SafeHandle socket)
+    {
+        int memory;
+        return SocketNative.ioctl(socket, SocketNative.SIOCOUTQ, &memory) == 0 ? memory == 0 : throw new KernelException("ioctl SIOCOUTQ", Marshal.GetLastPInvokeError());
+    }
+
     /// <returns>Bytes taken by the kernel, or a negated errno: -EAGAIN where its buffer is full.</returns>
     public static int TrySend(SafeHandle socket, ReadOnlySpan<byte> bytes)
     {

@@ -44,8 +44,7 @@ internal static class ExecEndpoints
             return;
         }
 
-        // The answer goes out before the process starts, as Docker's does: clients that read it through a buffer of their own and the streams
-        // from the bare socket (docker-py) lose output that arrives in one piece with it.
+        // The answer goes out before the process starts, as Docker's does; its output waits until the client has read that.
         HijackedStream stream = await HijackedStream.OpenAsync(request, terminal);
         StreamSession? session;
         try

@@ -20,6 +20,11 @@ internal sealed class HijackedStream
 
     private const int BufferSize = 64 * 1024;
 
+    /// <summary>How long output waits for a client that does not read.</summary>
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(1);
+
     private readonly HttpContext _http;
     private readonly IRawConnection _connection;
     private readonly IDuplexPipe _pipe;
@@ -89,17 +94,36 @@ internal sealed class HijackedStream
             LogFrames.WriteHeader(_pipe.Output, stderr: false, text.Length);
         }
 
+        await UntilAnswerIsReadAsync(_connection.Closed);
         await _pipe.Output.WriteAsync(text);
         await CloseAsync();
+    }
+
+    /// <summary>
+    /// Clients that read the answer through a buffer of their own and the streams from the bare socket (docker-py) lose what arrives in one piece with it, as it does where
+    /// the machine has much to do.
+    /// </summary>
+    private async Task UntilAnswerIsReadAsync(CancellationToken cancellationToken)
+    {
+        long begin = Environment.TickCount64;
+        while (_connection.IsUnread && !cancellationToken.IsCancellationRequested && Environment.TickCount64 - begin < s_patience.TotalMilliseconds)
+        {
+            await Task.Delay(s_pause, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
     }
 
     private async Task CopyOutputAsync(Stream output, CancellationToken cancellationToken)
     {
         try
         {
-            while (true)
+            for (bool first = true; ; first = false)
             {
                 int count = await output.ReadAsync(_pipe.Output.GetMemory(BufferSize), cancellationToken);
+                if (first)
+                {
+                    await UntilAnswerIsReadAsync(cancellationToken);
+                }
+
                 if (count == 0)
                 {
                     return;

@@ -26,6 +26,9 @@ internal interface IRawConnection
     /// <summary>Whether what the HTTP server sends and receives is what goes over the socket: no TLS between.</summary>
     bool IsPlain { get; }
 
+    /// <summary>What was sent lies in the kernel: a client of this host has not read it yet. Of other clients that is not known, and it is false.</summary>
+    bool IsUnread { get; }
+
     /// <summary>The socket, for who has borrowed a direction of it.</summary>
     SafeHandle Handle { get; }
 

@@ -113,6 +113,8 @@ internal sealed class SocketConnection : ConnectionContext, IRawConnection, ICon
 
     public bool IsPlain => ReferenceEquals(Transport, _own);
 
+    public bool IsUnread => IsPlain && LocalEndPoint is UnixDomainSocketEndPoint && !StreamSocket.IsAllRead(_socket.Handle);
+
     public SafeHandle Handle => _socket.Handle;
 
     public void Fail() => Close();
