@@ -24,6 +24,9 @@ public enum ErrorKind
     /// <summary>500: the engine or the host failed.</summary>
     System,
 
+    /// <summary>500 too: what somebody else was asked, a registry, is not to be had. Neither the engine nor the host failed.</summary>
+    Remote,
+
     /// <summary>501.</summary>
     NotImplemented,
 

@@ -97,6 +97,9 @@ public sealed class BadInputTests : EngineTest
     [InlineData("GET", "v1.45/events?until=1&filters=x", 400)]
     [InlineData("GET", "v1.45/swarm", 503)]
     [InlineData("GET", "v1.45/services", 503)]
+    [InlineData("POST", "v1.45/images/create?fromImage=localhost%3A1/none&tag=x", 500)]
+    [InlineData("GET", "v1.45/distribution/localhost:1/none:x/json", 500)]
+    [InlineData("POST", "v1.45/auth", 500, "{\"serveraddress\":\"localhost:1\",\"username\":\"u\",\"password\":\"p\"}")]
     [InlineData("POST", "v1.45/images/alpine/tag?repo=A&tag=x", 400)]
     [InlineData("POST", "v1.45/images/alpine/tag?repo=a&tag=x%20y", 400)]
     public async Task Request_that_cannot_be_met(string method, string path, int status, string? body = null) =>

@@ -45,7 +45,7 @@ internal static class SolveErrors
             ErrorKind.NotFound => GrpcStatusCode.NotFound,
             ErrorKind.Conflict => GrpcStatusCode.FailedPrecondition,
             ErrorKind.NotImplemented => GrpcStatusCode.Unimplemented,
-            ErrorKind.Unavailable => GrpcStatusCode.Unavailable,
+            ErrorKind.Unavailable or ErrorKind.Remote => GrpcStatusCode.Unavailable,
             _ => GrpcStatusCode.Unknown,
         },
         error.Message,

@@ -283,6 +283,7 @@ public sealed class RequestTests
     [InlineData(ErrorKind.System, 500)]
     [InlineData(ErrorKind.NotImplemented, 501)]
     [InlineData(ErrorKind.Unavailable, 503)]
+    [InlineData(ErrorKind.Remote, 500)]
     public async Task Each_kind_of_error_has_its_status(ErrorKind kind, int status)
     {
         await using ServerUnderTest server = await ServerUnderTest.StartAsync();

@@ -57,7 +57,7 @@ public sealed class ImageIndexTests : IDisposable
     {
         _ = AnswerAsync(status, body);
         EngineException error = await Assert.ThrowsAsync<EngineException>(() => _index.SearchAsync($"{Host}/x", null, Slipway.Engine.Filters.None, Cancellation));
-        Assert.Equal(ErrorKind.Unavailable, error.Kind);
+        Assert.Equal(ErrorKind.Remote, error.Kind);
         Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
     }
 
@@ -67,7 +67,7 @@ public sealed class ImageIndexTests : IDisposable
         string host = Host;
         _listener.Stop();
         EngineException error = await Assert.ThrowsAsync<EngineException>(() => _index.SearchAsync($"{host}/x", null, Slipway.Engine.Filters.None, Cancellation));
-        Assert.Equal(ErrorKind.Unavailable, error.Kind);
+        Assert.Equal(ErrorKind.Remote, error.Kind);
         Assert.StartsWith($"Get \"http://{host}/v1/search?q=x&n=25\": ", error.Message, StringComparison.Ordinal);
     }
 

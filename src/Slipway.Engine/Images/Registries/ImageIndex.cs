@@ -90,7 +90,7 @@ internal sealed class ImageIndex : IDisposable
             using HttpResponseMessage answer = await _http.GetAsync(address, cancellationToken);
             if (answer.StatusCode != HttpStatusCode.OK)
             {
-                throw new EngineException(ErrorKind.Unavailable, $"Unexpected status code {(int)answer.StatusCode}");
+                throw new EngineException(ErrorKind.Remote, $"Unexpected status code {(int)answer.StatusCode}");
             }
 
             byte[] body = await answer.Content.ReadAsByteArrayAsync(cancellationToken);
@@ -98,7 +98,7 @@ internal sealed class ImageIndex : IDisposable
         }
         catch (Exception error) when (error is HttpRequestException or JsonException || (error is TaskCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            throw new EngineException(ErrorKind.Unavailable, $"Get \"{address.AbsoluteUri}\": {error.Message}", error);
+            throw new EngineException(ErrorKind.Remote, $"Get \"{address.AbsoluteUri}\": {error.Message}", error);
         }
     }
 }

@@ -29,7 +29,7 @@ internal static class RegistryErrors
 
         // Not "unauthorized": the docker CLI takes that for a question, and asks its user for a password.
         RegistryErrorKind.Unauthorized or RegistryErrorKind.Denied => ErrorKind.Forbidden,
-        RegistryErrorKind.Unavailable => ErrorKind.Unavailable,
+        RegistryErrorKind.Unavailable => ErrorKind.Remote,
         _ => ErrorKind.System,
     };
 }
