@@ -111,6 +111,9 @@ public sealed class BadInputTests : EngineTest
         var name = await Sleeper();
         (await _http.Post($"v1.45/containers/{name}/kill?signal=ZZZ")).Refused(400, "invalid signal: ZZZ");
         (await _http.Post($"v1.45/containers/{name}/resize?h=x&w=1")).Refused(400);
+        (await _http.Post("v1.45/networks/host/connect", $$"""{"Container":"{{name}}"}""")).Refused(400, "or connected to host network");
+        (await _http.Post("v1.45/networks/none/connect", $$"""{"Container":"{{name}}"}""")).Refused(400, "private (none) mode");
+        (await _http.Post("v1.45/networks/host/disconnect", $$"""{"Container":"{{name}}"}""")).Refused(500, "is not connected to network host");
         (await _http.Post($"v1.45/containers/{name}/wait?condition=bogus")).Refused(400, "invalid condition");
         (await _http.Get($"v1.45/containers/{name}/logs")).Refused(400, "you must choose at least one stream");
         (await _http.Post($"v1.45/containers/{name}/exec", "{}")).Refused(400, "No exec command specified");
@@ -118,6 +121,12 @@ public sealed class BadInputTests : EngineTest
         (await _http.Post($"v1.45/containers/{name}/start")).Is(304);
         (await _http.Send(HttpMethod.Delete, $"v1.45/containers/{name}")).Refused(409, "container is running");
         Assert.Equal("true", await Docker.Inspect(name, "{{.State.Running}}"));
+
+        // Without a terminal there is nothing to do, which is no error.
+        (await _http.Post($"v1.45/containers/{name}/resize?h=10&w=10")).Is(200);
+        var exec = (string)(await _http.Post($"v1.45/containers/{name}/exec", """{"Cmd":["sleep","1000"]}""")).Is(201).Json["Id"]!;
+        (await _http.Post($"v1.45/exec/{exec}/start", """{"Detach":true}""")).Is(200);
+        (await _http.Post($"v1.45/exec/{exec}/resize?h=10&w=10")).Is(200);
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Text;
 using System.Text.Json.Nodes;
 using Slipway.Tests.Harness;
 
@@ -24,6 +26,68 @@ public sealed class ImageTests(SharedEngine engine) : EngineTest(engine)
         Assert.Matches("^sha256:[0-9a-f]{64}$", id);
         Assert.Equal($"{id} [/bin/x] [A=b] made by a test", await Docker.Inspect(image, "{{.Id}} {{.Config.Cmd}} {{.Config.Env}} {{.Comment}}"));
         Assert.Equal("1", await Docker.Inspect(image, "{{len .RootFS.Layers}}"));
+    }
+
+    [Fact]
+    public async Task Import_from_an_address()
+    {
+        var image = Image();
+        var address = Serve(path => path switch
+        {
+            "/rootfs.tar" => (200, Archive.Of(Archive.Folder("etc/"), Archive.Text("etc/mark", "imported\n"))),
+            "/text" => (200, Encoding.ASCII.GetBytes(new string('x', 2000))),
+            _ => (404, "nothing here\n"u8.ToArray()),
+        });
+        var lines = (await Docker.Run("import", "-c", "ENV A=b", $"{address}/rootfs.tar", image)).Ok().Lines;
+        Assert.Equal(2, lines.Length);
+        Assert.Equal($"Downloading from {address}/rootfs.tar", lines[0]);
+        Assert.Equal($"{lines[1]} [A=b] Imported from {address}/rootfs.tar", await Docker.Inspect(image, "{{.Id}} {{.Config.Env}} {{.Comment}}"));
+        Assert.Equal("1", await Docker.Inspect(image, "{{len .RootFS.Layers}}"));
+
+        var before = await Docker.Ok("images", "-aq");
+        (await Docker.Run("import", $"{address}/nothing")).Exited(1).Says($"failed to GET {address}/nothing with status 404 Not Found: nothing here");
+        (await Docker.Run("import", $"{address}/text")).Exited(1).Says("archive/tar: invalid tar header");
+        (await Docker.Run("import", "http://127.0.0.1:1/x")).Exited(1).Says("Get \"http://127.0.0.1:1/x\": ");
+        (await Docker.Run("import", "ftp://127.0.0.1/x")).Exited(1);
+        Assert.Equal(before, await Docker.Ok("images", "-aq"));
+    }
+
+    /// <summary>A web server of this host that ends with the test; its address.</summary>
+    private string Serve(Func<string, (int Status, byte[] Body)> answer)
+    {
+        HttpListener listener = new();
+        for (var port = 20000 + Random.Shared.Next(10000); ; port++)
+        {
+            listener.Prefixes.Clear();
+            listener.Prefixes.Add($"http://127.0.0.1:{port}/");
+            try
+            {
+                listener.Start();
+                Cleanup(() =>
+                {
+                    listener.Close();
+                    return Task.CompletedTask;
+                });
+                _ = AnswerAsync();
+                return $"http://127.0.0.1:{port}";
+            }
+            catch (HttpListenerException)
+            {
+                // Somebody has the port.
+                listener = new HttpListener();
+            }
+        }
+
+        async Task AnswerAsync()
+        {
+            while (listener.IsListening)
+            {
+                var context = await listener.GetContextAsync();
+                (context.Response.StatusCode, var body) = answer(context.Request.Url!.AbsolutePath);
+                await context.Response.OutputStream.WriteAsync(body);
+                context.Response.Close();
+            }
+        }
     }
 
     [Fact]

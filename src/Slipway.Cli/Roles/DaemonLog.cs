@@ -57,11 +57,14 @@ internal sealed class DaemonLog(EngineLogLevel lowest, bool json = false) : IEng
     {
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
 
+        /// <summary>A request was answered before all of its body was read: the HTTP server then ends the connection, which is right.</summary>
+        private const string UnreadBody = "RequestBodyDrainBodyReaderInvalidState";
+
         public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
-            if (IsEnabled(logLevel))
+            if (IsEnabled(logLevel) && eventId.Name != UnreadBody)
             {
                 log.Write(logLevel == LogLevel.Warning ? EngineLogLevel.Warning : EngineLogLevel.Error, formatter(state, exception), exception);
             }

@@ -12,8 +12,7 @@ internal sealed partial class BuildService
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using BuildReport report = new(progress, services.Time, stop);
-        using RemoteSources remotes = new();
-        await using BuildContexts contexts = new(services, request, remotes, report);
+        await using BuildContexts contexts = new(services, request, report);
         (string text, string name) = await contexts.DockerfileAsync(stop.Token);
         return DockerfileChecker.Check(name, text, Checks(request, contexts.Ignored));
     }

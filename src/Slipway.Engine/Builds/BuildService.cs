@@ -96,8 +96,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         CacheExchange.Check(request);
         SquashedStage.Check(request);
         using BuildReport report = new(progress, services.Time, stop);
-        using RemoteSources remotes = new();
-        await using BuildContexts contexts = new(services, request, remotes, report);
+        await using BuildContexts contexts = new(services, request, report);
         await using IImageIngest ingest = services.Data.Images.BeginIngest();
         (string text, string name) = await contexts.DockerfileAsync(cancellationToken);
         await using CacheExchange exchange = new(services, request, report);
@@ -106,7 +105,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         {
             IReadOnlyList<StageGraph> graphs = await GraphsAsync(request, text, name, contexts.Ignored, report);
             using DebugShells? shells = request.Debugger is null ? null : new DebugShells(request.Debugger, report, name, services.Time);
-            StepExecutor executor = new(services, _launcher, services.Steps, registries, request, contexts, remotes, ingest, report, shells);
+            StepExecutor executor = new(services, _launcher, services.Steps, registries, request, contexts, ingest, report, shells);
             SolveOptions options = Options(request) with { Breakpoints = Breakpoints.Find(graphs, request.Debugger?.Breakpoints ?? []) };
             (IReadOnlyList<StageState> states, IReadOnlyList<SolvedStep> steps) = await SolveAsync(options, graphs, executor, cache, report, cancellationToken);
             if (request.Style == BuildStyle.Classic && states is [{ Layers.Count: 0, History.Count: 0 }])

@@ -59,12 +59,13 @@ internal sealed partial class ContainerService
     public async Task ResizeAsync(string reference, ushort rows, ushort columns, CancellationToken cancellationToken)
     {
         Container container = _index.Resolve(reference);
-        if (!container.Snapshot.State.IsLive || !await Supervisor.ResizeAsync(container.Id, new TerminalSize(rows, columns), cancellationToken))
+        ContainerSnapshot snapshot = container.Snapshot;
+        if (!snapshot.State.IsLive || (snapshot.Config.Tty && !await Supervisor.ResizeAsync(container.Id, new TerminalSize(rows, columns), cancellationToken)))
         {
             throw ContainerErrors.NotRunning(container.Id);
         }
 
-        _events.Publish(container.Snapshot, "resize", ("height", $"{rows}"), ("width", $"{columns}"));
+        _events.Publish(snapshot, "resize", ("height", $"{rows}"), ("width", $"{columns}"));
     }
 
     /// <summary>Log lines as the stream carries them: framed, but for a terminal (API, "Stream format").</summary>

@@ -21,17 +21,17 @@ internal sealed partial class ContainerService
         string mode = before.HostConfig.NetworkMode;
         if (network == NamespaceModes.Host)
         {
-            throw new EngineException(ErrorKind.Forbidden, "container cannot be disconnected from host network or connected to host network");
+            throw new EngineException(ErrorKind.InvalidParameter, "container cannot be disconnected from host network or connected to host network");
         }
 
         if (mode == NamespaceModes.Host || NamespaceModes.SharedWith(mode) is not null)
         {
-            throw new EngineException(ErrorKind.Forbidden, "container sharing network namespace with another container or host cannot be connected to any other network");
+            throw new EngineException(ErrorKind.InvalidParameter, "container sharing network namespace with another container or host cannot be connected to any other network");
         }
 
         if ((network == NamespaceModes.None) != before.RequestedEndpoints.ContainsKey(NamespaceModes.None) && before.RequestedEndpoints.Count > 0)
         {
-            throw new EngineException(ErrorKind.Forbidden, "container cannot be connected to multiple networks with one of the networks in private (none) mode");
+            throw new EngineException(ErrorKind.InvalidParameter, "container cannot be connected to multiple networks with one of the networks in private (none) mode");
         }
 
         bool connected = before.State.IsLive ? before.State.Attached.Find(network) is not null : before.RequestedEndpoints.ContainsKey(network) && before.State.IsRunning;
@@ -66,9 +66,9 @@ internal sealed partial class ContainerService
         using AsyncLock.Holder holder = await container.LockAsync(cancellationToken);
         ContainerSnapshot before = container.Snapshot;
         RefuseRemoved(before);
-        if (network == NamespaceModes.Host && before.State.IsRunning)
+        if (network == NamespaceModes.Host && before.HostConfig.NetworkMode == NamespaceModes.Host && before.State.IsRunning)
         {
-            throw new EngineException(ErrorKind.Forbidden, "container cannot be disconnected from host network or connected to host network");
+            throw new EngineException(ErrorKind.InvalidParameter, "container cannot be disconnected from host network or connected to host network");
         }
 
         if (!before.RequestedEndpoints.ContainsKey(network))

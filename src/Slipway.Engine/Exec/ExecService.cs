@@ -123,7 +123,7 @@ internal sealed partial class ExecService : IExecs
     public async Task ResizeAsync(string execId, ushort rows, ushort columns, CancellationToken cancellationToken)
     {
         ExecProcess exec = Find(execId);
-        if (!exec.Running || !await _services.Supervisor.Current.ResizeAsync(exec.Id, new TerminalSize(rows, columns), cancellationToken))
+        if (!exec.Running || (exec.Request.Tty && !await _services.Supervisor.Current.ResizeAsync(exec.Id, new TerminalSize(rows, columns), cancellationToken)))
         {
             throw new EngineException(ErrorKind.NotFound, $"process does not exist {execId}: not found");
         }

@@ -34,6 +34,10 @@ public interface IImages
     Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, Platform? platform, CancellationToken cancellationToken);
 }
 
+/// <param name="Source">An address; <see cref="Given"/> for what the client sends.</param>
 /// <param name="Repository">May carry a tag; empty for no name.</param>
 /// <param name="Changes">Dockerfile instructions (<c>docker import --change</c>).</param>
-public sealed record ImageImport(string Repository, string? Tag, string? Message, IReadOnlyList<string> Changes, string? Platform);
+public sealed record ImageImport(string Source, string Repository, string? Tag, string? Message, IReadOnlyList<string> Changes, string? Platform)
+{
+    public const string Given = "-";
+}

@@ -90,12 +90,13 @@ internal sealed partial class ImageService(
         {
             Reference = ImageNames.Target(import.Repository, import.Tag),
             Config = ConfigChanges.Apply(new ImageRunConfig(), import.Changes),
-            Message = import.Message ?? "Imported from -",
+            Message = import.Message ?? $"Imported from {import.Source}",
             Platform = import.Platform is { } platform ? StorageErrors.Of(() => Platform.Parse(platform)) : null,
         };
+        await using RemoteFile? remote = import.Source == ImageImport.Given ? null : await DownloadAsync(import.Source, progress, cancellationToken);
         Image image = await ProgressPump.RunAsync(
             progress,
-            (reports, end) => StorageErrors.OfAsync(() => store.ImportAsync(archive, options, reports, end)),
+            (reports, end) => StorageErrors.OfAsync(() => store.ImportAsync(remote?.Content ?? archive, options, reports, end)),
             cancellationToken);
         if (options.Reference is { } name)
         {
@@ -105,6 +106,14 @@ internal sealed partial class ImageService(
         ledger.Touch(image.Id);
         Publish("import", image, image.Id.ToString());
         await progress(new ProgressMessage { Status = image.Id.ToString() });
+    }
+
+    private static async Task<RemoteFile> DownloadAsync(string source, Func<ProgressMessage, ValueTask> progress, CancellationToken cancellationToken)
+    {
+        string address = source.Contains("://", StringComparison.Ordinal) ? source : $"http://{source}";
+        RemoteFile file = await RemoteFile.OpenAsync(address, cancellationToken);
+        await progress(new ProgressMessage { Status = $"Downloading from {address}" });
+        return file;
     }
 
     public Task<Func<Stream, CancellationToken, Task>> SaveAsync(IReadOnlyList<string> references, Platform? platform, CancellationToken cancellationToken)

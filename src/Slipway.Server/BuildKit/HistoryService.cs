@@ -4,6 +4,7 @@ using Slipway.Engine.Builds;
 using Slipway.Engine.Builds.History;
 using Slipway.Grpc;
 using Slipway.Server.Authorization;
+using Slipway.Server.Streams;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.BuildKit;
@@ -41,7 +42,7 @@ internal sealed class HistoryService(IEngine engine, TimeProvider time)
         HistoryFilter filter = HistoryFilter.Parse(request.Filters, time.GetUtcNow());
         IBuildHistory history = History;
         await call.StartAsync();
-        await using IAsyncEnumerator<BuildRecordChange> changes = history.WatchAsync(call.Cancelled).GetAsyncEnumerator(call.Cancelled);
+        await using LookAhead<BuildRecordChange> changes = new(history.WatchAsync(call.Cancelled), call.Cancelled);
 
         // Watched before it is listed, so that nothing is missed between.
         ValueTask<bool> next = request.EarlyExit ? ValueTask.FromResult(false) : changes.MoveNextAsync();

@@ -128,7 +128,7 @@ internal static class ContainerStreamEndpoints
 
     private static async Task WriteLinesAsync(ApiRequest request, LogSession session, CancellationToken cancellationToken)
     {
-        await using IAsyncEnumerator<LogLine> lines = session.Lines.GetAsyncEnumerator(cancellationToken);
+        await using LookAhead<LogLine> lines = new(session.Lines, cancellationToken);
         int unsent = 0;
         while (true)
         {

@@ -56,15 +56,8 @@ internal static class ImageEndpoints
             return RegistryEndpoints.Pull(request);
         }
 
-        string source = query["fromSrc"];
-        if (source != "-")
-        {
-            throw source.Length == 0
-                ? new EngineException(ErrorKind.InvalidParameter, "one of fromImage and fromSrc must be given")
-                : new EngineException(ErrorKind.NotImplemented, $"importing from {source} is not implemented by this version of Slipway: send the archive as the body (fromSrc=-)");
-        }
-
-        ImageImport import = new(query["repo"], query.Text("tag"), query.Text("message"), query.All("changes"), query.Text("platform"));
+        string source = query.Text("fromSrc") ?? throw new EngineException(ErrorKind.InvalidParameter, "one of fromImage and fromSrc must be given");
+        ImageImport import = new(source, query["repo"], query.Text("tag"), query.Text("message"), query.All("changes"), query.Text("platform"));
         return new JsonLines(request).RunAsync(progress =>
             request.Engine.Images.ImportAsync(import, request.Http.Request.Body, progress, request.Http.RequestAborted));
     }

@@ -39,7 +39,7 @@ internal static class BusyboxImage
         }
 
         archive.Position = 0;
-        await engine.Images.ImportAsync(new ImageImport(Name, tag, null, changes, null), archive, _ => ValueTask.CompletedTask, cancellationToken);
+        await engine.Images.ImportAsync(new ImageImport(ImageImport.Given, Name, tag, null, changes, null), archive, _ => ValueTask.CompletedTask, cancellationToken);
     }
 
     private static void Text(TarWriter tar, string name, string text) =>

@@ -172,11 +172,11 @@ public sealed class StreamingTests
         server.Engine.OnImport = async (import, archive, progress) =>
         {
             using StreamReader reader = new(archive);
-            await progress(new ProgressMessage { Status = $"{import.Repository}:{import.Tag} {import.Message} {string.Join('|', import.Changes)} {await reader.ReadToEndAsync()}" });
+            await progress(new ProgressMessage { Status = $"{import.Source} {import.Repository}:{import.Tag} {import.Message} {string.Join('|', import.Changes)} {await reader.ReadToEndAsync()}" });
         };
 
         Assert.Equal(
-            (200, "{\"status\":\"r:t m CMD a|ENV b=c tar\"}\r\n"),
+            (200, "{\"status\":\"- r:t m CMD a|ENV b=c tar\"}\r\n"),
             await server.SendAsync("POST", "/images/create?fromSrc=-&repo=r&tag=t&message=m&changes=CMD%20a&changes=ENV%20b%3Dc", "tar", "application/x-tar"));
     }
 

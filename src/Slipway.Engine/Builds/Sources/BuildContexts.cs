@@ -10,7 +10,7 @@ using Slipway.Storage.Threading;
 namespace Slipway.Engine.Builds.Sources;
 
 /// <summary>The contexts of a build, each opened once, when it is wanted first.</summary>
-internal sealed class BuildContexts(EngineServices services, BuildRequest request, RemoteSources remotes, BuildReport report) : IAsyncDisposable
+internal sealed class BuildContexts(EngineServices services, BuildRequest request, BuildReport report) : IAsyncDisposable
 {
     /// <summary>Bytes of a Dockerfile, or of a list of what is ignored.</summary>
     public const int MaximumDockerfile = 64 << 20;
@@ -106,7 +106,7 @@ internal sealed class BuildContexts(EngineServices services, BuildRequest reques
             case SyncedContext synced:
                 return await OpenSyncedAsync(synced, name, cancellationToken);
             case RemoteContext remote:
-                (SourceTree? tree, _inlineDockerfile) = await remotes.OpenAsync(remote.Address, _spools, cancellationToken);
+                (SourceTree? tree, _inlineDockerfile) = await RemoteSources.OpenAsync(remote.Address, _spools, cancellationToken);
                 return tree ?? ArchiveTree.Read(_spools.Create(), _spools, cancellationToken);
             case ImageContext image:
                 Image found = services.Data.Images.Get(image.Reference);

@@ -1,4 +1,3 @@
-using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using Slipway.Kernel.Compression;
@@ -9,38 +8,29 @@ using Slipway.Storage.Threading;
 namespace Slipway.Engine.Builds.Sources;
 
 /// <summary>What a build takes from addresses: contexts, and the files of ADD.</summary>
-internal sealed class RemoteSources : IDisposable
+internal static class RemoteSources
 {
-    private const int MaximumRedirects = 10;
     private const long MaximumBytes = 16L << 30;
-    private const int MaximumRefusal = 1024;
     private const uint FileMode = 0x180; // 0600
-
-    private readonly HttpClient _client = new(new SocketsHttpHandler { MaxAutomaticRedirections = MaximumRedirects, AutomaticDecompression = DecompressionMethods.None })
-    {
-        Timeout = Timeout.InfiniteTimeSpan,
-    };
-
-    public static bool IsAddress(string text) => text.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || text.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>As Docker tells a repository from an archive (docs.docker.com, "docker build", "Git repositories").</summary>
     public static bool IsRepository(string text)
     {
         string address = text.Split('#')[0];
         return address.StartsWith("git://", StringComparison.Ordinal) || address.StartsWith("git@", StringComparison.Ordinal) || address.StartsWith("github.com/", StringComparison.Ordinal)
-            || ((IsAddress(address) || address.StartsWith("ssh://", StringComparison.Ordinal)) && address.EndsWith(".git", StringComparison.Ordinal));
+            || ((RemoteFile.IsAddress(address) || address.StartsWith("ssh://", StringComparison.Ordinal)) && address.EndsWith(".git", StringComparison.Ordinal));
     }
 
     /// <summary>A context: an archive, or a Dockerfile alone.</summary>
     /// <exception cref="EngineException">It cannot be had.</exception>
-    public async Task<(SourceTree? Tree, string? Dockerfile)> OpenAsync(string address, SpoolDirectory spools, CancellationToken cancellationToken)
+    public static async Task<(SourceTree? Tree, string? Dockerfile)> OpenAsync(string address, SpoolDirectory spools, CancellationToken cancellationToken)
     {
         if (IsRepository(address))
         {
             return (await GitRepository.CloneAsync(address, keepGitDirectory: false, spools, cancellationToken), null);
         }
 
-        if (!IsAddress(address))
+        if (!RemoteFile.IsAddress(address))
         {
             throw new EngineException(ErrorKind.InvalidParameter, $"remoteURL ({address}) could not be recognized as URL");
         }
@@ -67,7 +57,7 @@ internal sealed class RemoteSources : IDisposable
 
     /// <summary>A file of ADD, as a tree of that one file.</summary>
     /// <param name="checksum">What it must have; null: anything.</param>
-    public async Task<SourceTree> FetchFileAsync(string address, string? checksum, SpoolDirectory spools, CancellationToken cancellationToken)
+    public static async Task<SourceTree> FetchFileAsync(string address, string? checksum, SpoolDirectory spools, CancellationToken cancellationToken)
     {
         (Spool spool, DateTimeOffset? modified) = await FetchAsync(address, spools, cancellationToken);
         try
@@ -93,8 +83,6 @@ internal sealed class RemoteSources : IDisposable
         }
     }
 
-    public void Dispose() => _client.Dispose();
-
     private static async Task RequireAsync(Spool spool, string checksum, CancellationToken cancellationToken)
     {
         Digest wanted = Digest.TryParse(checksum, out Digest parsed) ? parsed : throw new EngineException(ErrorKind.InvalidParameter, $"invalid checksum: {checksum}");
@@ -106,7 +94,7 @@ internal sealed class RemoteSources : IDisposable
         }
     }
 
-    private async Task<Spool> ContextAsync(string address, SpoolDirectory spools, CancellationToken cancellationToken)
+    private static async Task<Spool> ContextAsync(string address, SpoolDirectory spools, CancellationToken cancellationToken)
     {
         try
         {
@@ -118,36 +106,21 @@ internal sealed class RemoteSources : IDisposable
         }
     }
 
-    private async Task<(Spool Spool, DateTimeOffset? Modified)> FetchAsync(string address, SpoolDirectory spools, CancellationToken cancellationToken)
+    private static async Task<(Spool Spool, DateTimeOffset? Modified)> FetchAsync(string address, SpoolDirectory spools, CancellationToken cancellationToken)
     {
+        await using RemoteFile file = await RemoteFile.OpenAsync(address, cancellationToken);
         try
         {
-            using HttpResponseMessage response = await _client.GetAsync(new Uri(address), HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-            if (!response.IsSuccessStatusCode)
-            {
-                throw new EngineException(ErrorKind.InvalidParameter, $"failed to GET {address} with status {(int)response.StatusCode} {response.ReasonPhrase}: {await BeginningAsync(response, cancellationToken)}");
-            }
-
-            await using Stream body = await response.Content.ReadAsStreamAsync(cancellationToken);
             Spool spool = await spools.ReceiveAsync(
-                body,
+                file.Content,
                 length => length <= MaximumBytes ? ValueTask.CompletedTask : throw new EngineException(ErrorKind.InvalidParameter, $"{address} has more than {MaximumBytes} bytes"),
                 cancellationToken);
-            return (spool, response.Content.Headers.LastModified);
+            return (spool, file.Modified);
         }
-        catch (Exception error) when (error is HttpRequestException or UriFormatException or NotSupportedException)
+        catch (HttpRequestException error)
         {
-            throw new EngineException(ErrorKind.InvalidParameter, $"Get \"{address}\": {error.Message}", error);
+            throw new EngineException(ErrorKind.Remote, $"Get \"{address}\": {error.Message}", error);
         }
-    }
-
-    /// <summary>What a server says to its refusal, as far as it is worth reading.</summary>
-    private static async Task<string> BeginningAsync(HttpResponseMessage response, CancellationToken cancellationToken)
-    {
-        await using Stream body = await response.Content.ReadAsStreamAsync(cancellationToken);
-        byte[] text = new byte[MaximumRefusal];
-        int length = await body.ReadAtLeastAsync(text, text.Length, throwOnEndOfStream: false, cancellationToken);
-        return Encoding.UTF8.GetString(text, 0, length);
     }
 
     private sealed class Download(string name, Spool spool, DateTimeOffset? modified) : SourceNode(null, name)

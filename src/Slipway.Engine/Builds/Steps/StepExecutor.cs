@@ -25,7 +25,6 @@ internal sealed class StepExecutor(
     IRegistries registries,
     BuildRequest request,
     BuildContexts contexts,
-    RemoteSources remotes,
     IImageIngest ingest,
     BuildReport report,
     DebugShells? shells) : IStepExecutor, IMountSources
@@ -47,7 +46,7 @@ internal sealed class StepExecutor(
         switch (operation)
         {
             case TransferOperation transfer:
-                TransferSources sources = new(services, contexts, remotes, _spools, request.Style);
+                TransferSources sources = new(services, contexts, _spools, request.Style);
                 return await sources.OpenAsync(transfer, cancellationToken);
             case RunOperation run:
                 using (KeyBuilder key = new("mounts"))

@@ -9,7 +9,7 @@ using Slipway.Storage.Threading;
 namespace Slipway.Engine.Builds.Steps;
 
 /// <summary>Finds what COPY and ADD name: files of a context, of a stage or an image, addresses, repositories.</summary>
-internal sealed class TransferSources(EngineServices services, BuildContexts contexts, RemoteSources remotes, SpoolDirectory spools, BuildStyle style)
+internal sealed class TransferSources(EngineServices services, BuildContexts contexts, SpoolDirectory spools, BuildStyle style)
 {
     private const int BlockSize = 512;
 
@@ -30,7 +30,7 @@ internal sealed class TransferSources(EngineServices services, BuildContexts con
                     owned.Add(repository);
                     items.Add(new TransferItem(repository.Root, "", ""));
                 }
-                else if (transfer.IsAdd && RemoteSources.IsAddress(path))
+                else if (transfer.IsAdd && RemoteFile.IsAddress(path))
                 {
                     SourceTree file = await FetchAsync(path, transfer, cancellationToken);
                     owned.Add(file);
@@ -68,7 +68,7 @@ internal sealed class TransferSources(EngineServices services, BuildContexts con
     {
         try
         {
-            return await remotes.FetchFileAsync(address, transfer.Checksum, spools, cancellationToken);
+            return await RemoteSources.FetchFileAsync(address, transfer.Checksum, spools, cancellationToken);
         }
         catch (EngineException error) when (style == BuildStyle.Classic)
         {
