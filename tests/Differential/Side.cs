@@ -6,7 +6,8 @@ namespace Slipway.Tests.Differential;
 /// <param name="docker">The client, pointed at the engine.</param>
 /// <param name="folder">Where the cases have their folders; deleted with the side.</param>
 /// <param name="dataRoot">The engine's data root, which some outputs name.</param>
-internal sealed class Side(Docker docker, string folder, string dataRoot)
+/// <param name="buildx">The plugin, which is called by itself: a client that has it would send other commands through it, too.</param>
+internal sealed class Side(Docker docker, string folder, string dataRoot, string buildx)
 {
     /// <summary>The older of both engines' versions: what an answer holds depends on it.</summary>
     private const string ApiVersion = "1.45";
@@ -24,6 +25,9 @@ internal sealed class Side(Docker docker, string folder, string dataRoot)
             ["DOCKER_API_VERSION"] = ApiVersion,
             ["PATH"] = $"{Path.Combine(folder, "bin")}:{Environment.GetEnvironmentVariable("PATH")}",
             ["HOME"] = place,
+            ["BUILT_WITH"] = buildx,
+            ["BUILDX_CONFIG"] = Path.Combine(folder, "buildx"),
+            ["BUILDX_GIT_INFO"] = "false",
             ["TZ"] = "UTC",
         };
         var normalisation = new Normalisation(place, dataRoot);
@@ -38,14 +42,15 @@ internal sealed class Side(Docker docker, string folder, string dataRoot)
         return transcript;
     }
 
-    /// <summary>The client by the name the script uses.</summary>
-    public void LinkClient()
+    /// <summary>The client by the name the script uses, and what tells of builds.</summary>
+    public void LinkPrograms()
     {
         var bin = Directory.CreateDirectory(Path.Combine(folder, "bin")).FullName;
         var program = Docker.Path.Contains('/', StringComparison.Ordinal)
             ? Docker.Path
             : (Environment.GetEnvironmentVariable("PATH") ?? "").Split(':').Select(directory => Path.Combine(directory, Docker.Path)).First(File.Exists);
         File.CreateSymbolicLink(Path.Combine(bin, "docker"), Path.GetFullPath(program));
+        File.CreateSymbolicLink(Path.Combine(bin, "built"), Path.Combine(Script.Folder, "script", "built"));
     }
 
     private static async Task<string> Run(string command, string place, Dictionary<string, string> environment)

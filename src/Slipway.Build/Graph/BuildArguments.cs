@@ -18,6 +18,7 @@ public sealed class BuildArguments
     private readonly IReadOnlyDictionary<string, string> _platform;
     private readonly IReadOnlyDictionary<string, string?> _global;
     private readonly IReadOnlyDictionary<string, string?> _declared;
+    private readonly IReadOnlyList<string> _order;
     private readonly SubstitutionBudget _budget;
 
     private BuildArguments(
@@ -25,13 +26,14 @@ public sealed class BuildArguments
         IReadOnlyDictionary<string, string> platform,
         IReadOnlyDictionary<string, string?> global,
         IReadOnlyDictionary<string, string?> declared,
+        IReadOnlyList<string> order,
         SubstitutionBudget budget) =>
-        (_given, _platform, _global, _declared, _budget) = (given, platform, global, declared, budget);
+        (_given, _platform, _global, _declared, _order, _budget) = (given, platform, global, declared, order, budget);
 
     /// <summary>Before the first stage.</summary>
     /// <param name="given">What the build was asked with; null: what the Dockerfile says.</param>
     public static BuildArguments Global(IReadOnlyDictionary<string, string?> given, Platform build, Platform target, string targetStage) =>
-        new(given, PlatformArguments(build, target, targetStage), new Dictionary<string, string?>(), new Dictionary<string, string?>(), new SubstitutionBudget());
+        new(given, PlatformArguments(build, target, targetStage), new Dictionary<string, string?>(), new Dictionary<string, string?>(), [], new SubstitutionBudget());
 
     /// <summary>Those declared, with their values; null: it has none.</summary>
     public IReadOnlyDictionary<string, string?> Declared => _declared;
@@ -55,16 +57,17 @@ public sealed class BuildArguments
     /// <summary>The arguments before the first stage, after an instruction there.</summary>
     /// <exception cref="DockerfileException">A default cannot be meant.</exception>
     public BuildArguments DeclareGlobal(ArgInstruction instruction, char escape) =>
-        new(_given, _platform, With(_global, instruction, escape, _platform.GetValueOrDefault, _platform.GetValueOrDefault), _declared, _budget);
+        new(_given, _platform, With(_global, instruction, escape, _platform.GetValueOrDefault, _platform.GetValueOrDefault), _declared, _order, _budget);
 
     /// <summary>At the beginning of a stage that starts from no other.</summary>
-    public BuildArguments Stage() => new(_given, _platform, _global, new Dictionary<string, string?>(), _budget);
+    public BuildArguments Stage() => new(_given, _platform, _global, new Dictionary<string, string?>(), [], _budget);
 
     /// <summary>After an instruction of a stage.</summary>
     /// <param name="env">The environment there.</param>
     /// <exception cref="DockerfileException">A default cannot be meant.</exception>
     public BuildArguments Declare(ArgInstruction instruction, char escape, IReadOnlyList<string>? env) =>
-        new(_given, _platform, _global, With(_declared, instruction, escape, OuterValue, name => Value(env, name)), _budget);
+        new(
+            _given, _platform, _global, With(_declared, instruction, escape, OuterValue, name => Value(env, name)), [.. _order, .. instruction.Arguments.Select(argument => argument.Name)], _budget);
 
     /// <summary>What a stage's ARG without a default gets where the build gives it nothing.</summary>
     internal string? OuterValue(string name) => _global.GetValueOrDefault(name) ?? _platform.GetValueOrDefault(name);
@@ -78,13 +81,29 @@ public sealed class BuildArguments
     public string? Value(IReadOnlyList<string>? env, string name) =>
         _budget.Spend(Environment(env, name) ?? (_declared.TryGetValue(name, out string? value) ? value : s_proxies.Contains(name) ? _given.GetValueOrDefault(name) : null));
 
+    /// <summary>What a build was given for an argument, whether it is declared or not.</summary>
+    public string? Given(string name) => _given.GetValueOrDefault(name);
+
     /// <summary>Declared arguments that a step's program gets as variables, by name: those that have a value, and that the environment does not set.</summary>
     public IReadOnlyList<string> Variables(IReadOnlyList<string>? env) =>
         [.. _declared.Where(argument => argument.Value is not null && Environment(env, argument.Key) is null).Select(argument => $"{argument.Key}={argument.Value}").Order(StringComparer.Ordinal)];
 
+    /// <summary>What BuildKit tells of them in a history: each declaration in its order, with the value that the name has by now.</summary>
+    public IReadOnlyList<string> Told(IReadOnlyList<string>? env) => [.. _order.Select(name => $"{name}={Environment(env, name) ?? _declared.GetValueOrDefault(name)}")];
+
     /// <summary>Proxies a step's program gets beside them, which are no part of what it makes.</summary>
     public IReadOnlyList<string> Proxies(IReadOnlyList<string>? env) =>
         [.. s_proxies.Where(name => _given.GetValueOrDefault(name) is not null && !_declared.ContainsKey(name) && Environment(env, name) is null).Select(name => $"{name}={_given[name]}")];
+
+    /// <summary>As BuildKit gives them: in upper and in lower case, whichever was given.</summary>
+    public IReadOnlyList<string> ProxiesInBothCases(IReadOnlyList<string>? env) =>
+    [
+        .. from name in s_proxies
+           where !_declared.ContainsKey(name) && Environment(env, name) is null
+           let value = _given.GetValueOrDefault(name) ?? _given.GetValueOrDefault(char.IsAsciiLetterUpper(name[0]) ? name.ToLowerInvariant() : name.ToUpperInvariant())
+           where value is not null
+           select $"{name}={value}",
+    ];
 
     internal static string? Environment(IReadOnlyList<string>? env, string name) =>
         env?.LastOrDefault(entry => entry.Length > name.Length && entry[name.Length] == '=' && entry.StartsWith(name, StringComparison.Ordinal))?[(name.Length + 1)..];

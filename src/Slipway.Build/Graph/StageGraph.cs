@@ -47,16 +47,19 @@ public sealed class StageGraph
     /// <summary>In the order of the file.</summary>
     public IReadOnlyList<StageNode> Stages => [.. _nodes.OrderBy(node => node.Key).Select(node => node.Value)];
 
+    /// <summary>Whether a stage is needed.</summary>
+    public bool Has(int index) => _nodes.ContainsKey(index);
+
     public StageNode this[int index] => _nodes[index];
 
-    /// <param name="target">Name or number of a stage; null: the last.</param>
+    /// <param name="target">Name of a stage; null: the last.</param>
     /// <param name="contexts">Names that stand for something else than a stage or an image of that name.</param>
     /// <exception cref="DockerfileException">There is no such stage, or a FROM cannot be meant.</exception>
     public static StageGraph Of(
         DockerfileDocument document, string? target, IReadOnlyDictionary<string, string?> arguments, Platform build, Platform platform, IReadOnlySet<string> contexts)
     {
         int last = target is null ? document.Stages.Count - 1
-            : Find(document, target, document.Stages.Count) ?? throw new DockerfileException($"target stage \"{target}\" could not be found");
+            : FindByName(document, target, document.Stages.Count) ?? throw new DockerfileException($"target stage \"{target}\" could not be found");
         BuildArguments global = BuildArguments.Global(arguments, build, platform, document.Stages[last].From.StageName ?? target ?? "default");
         foreach (ArgInstruction instruction in document.GlobalArguments)
         {
@@ -141,7 +144,7 @@ public sealed class StageGraph
         Platform own = stage.From.Platform is { } text ? ParsePlatform(stage.From, Expand(stage.From, text)) : platform;
         StageBase from = contexts.Contains(name) ? new ImageBase(name)
             : name == "scratch" ? new EmptyBase()
-            : FindByName(name, index) is { } earlier ? new StageReference(earlier)
+            : FindByName(_document, name, index) is { } earlier ? new StageReference(earlier)
             : new ImageBase(name);
         HashSet<int> needs = [];
         if (from is StageReference reference)
@@ -149,11 +152,18 @@ public sealed class StageGraph
             needs.Add(reference.Index);
         }
 
-        foreach (string other in stage.Instructions.SelectMany(Sources).Where(other => !contexts.Contains(other)))
+        foreach (Instruction instruction in stage.Instructions)
         {
-            if (Find(other, index) is { } needed)
+            foreach (string other in Sources(instruction).Where(other => !contexts.Contains(other)))
             {
-                needs.Add(needed);
+                if (Find(other, index) is { } needed)
+                {
+                    needs.Add(needed);
+                }
+                else if (instruction is CopyInstruction)
+                {
+                    RefuseLater(instruction, other, stage);
+                }
             }
         }
 
@@ -162,7 +172,22 @@ public sealed class StageGraph
     }
 
     /// <summary>FROM knows stages by their names only: a number is an image's name there.</summary>
-    private int? FindByName(string name, int before) => Find(name, before) is { } found && name.Equals(_document.Stages[found].From.StageName, StringComparison.OrdinalIgnoreCase) ? found : null;
+    private static int? FindByName(DockerfileDocument document, string name, int before) =>
+        Find(document, name, before) is { } found && name.Equals(document.Stages[found].From.StageName, StringComparison.OrdinalIgnoreCase) ? found : null;
+
+    /// <summary>A number and the stage itself can be no image.</summary>
+    private static void RefuseLater(Instruction instruction, string name, Stage stage)
+    {
+        if (int.TryParse(name, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number))
+        {
+            throw new DockerfileException(string.Create(CultureInfo.InvariantCulture, $"invalid stage index {number}"), new SourcePosition(instruction.Lines.First, 1));
+        }
+
+        if (name.Equals(stage.From.StageName, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new DockerfileException($"circular dependency detected on stage: {stage.From.StageName}", new SourcePosition(instruction.Lines.First, 1));
+        }
+    }
 
     private static IEnumerable<string> Sources(Instruction instruction) => instruction switch
     {

@@ -28,7 +28,7 @@ public static class ConfigInstructions
                 EnvInstruction env => config with { Env = Merge(config.Env, env.Variables.Select(Expand)) },
                 LabelInstruction label => config with { Labels = Merge(config.Labels, label.IsLiteral ? label.Labels : label.Labels.Select(Expand)) },
                 ExposeInstruction expose => config with { ExposedPorts = Merge(config.ExposedPorts, expose.Ports.SelectMany(Words).SelectMany(Ports)) },
-                VolumeInstruction volume => config with { Volumes = Merge(config.Volumes, volume.Paths.Select(Text)) },
+                VolumeInstruction volume => config with { Volumes = Merge(config.Volumes, volume.Paths.Select(Volume)) },
                 OnbuildInstruction onbuild => config with { OnBuild = [.. config.OnBuild ?? [], onbuild.Trigger] },
                 StopsignalInstruction signal => config with { StopSignal = StopSignal.Require(Text(signal.Signal)) },
                 UserInstruction user => config with { User = Text(user.User) },
@@ -44,6 +44,8 @@ public static class ConfigInstructions
         }
 
         string Text(string text) => ShellWord.Expand(text, escape, value);
+
+        string Volume(string path) => Text(path) is { Length: > 0 } volume ? volume : throw new FormatException("VOLUME specified can not be an empty string");
 
         IReadOnlyList<string> Words(string text) => ShellWord.ExpandWords(text, escape, value);
 

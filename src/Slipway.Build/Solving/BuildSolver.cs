@@ -16,8 +16,8 @@ public sealed record SolveOptions
 
     public IReadOnlyDictionary<string, string> Labels { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Each label is a step of its own after the last, as the classic builder has them.</summary>
-    public bool LabelsAreSteps { get; init; }
+    /// <summary>What BuildKit does in another way is done as the classic builder does it.</summary>
+    public bool IsClassic { get; init; }
 
     /// <summary>Images whose history may have what a step makes (the classic <c>--cache-from</c>).</summary>
     public HistoryCache? HistoryCache { get; init; }
@@ -67,7 +67,7 @@ public sealed class BuildSolver
             number += 1 + stage.Stage.Instructions.Count;
         }
 
-        StepCount = number - 1 + (options.LabelsAreSteps ? options.Labels.Count : 0);
+        StepCount = number - 1 + (options.IsClassic ? options.Labels.Count : 0);
         for (int? stage = graph.Target; stage is { } index; stage = (graph[index].Base as StageReference)?.Index)
         {
             _ofResult.Add(index);

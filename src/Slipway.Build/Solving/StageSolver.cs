@@ -22,7 +22,7 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
         foreach (string trigger in triggers)
         {
             // Triggers belong to the FROM that brings them: they have its number.
-            state = await StepAsync(state, DockerfileParser.ParseTrigger(trigger), firstNumber);
+            state = await StepAsync(state, DockerfileParser.ParseTrigger(trigger) with { Lines = stage.Stage.From.Lines }, firstNumber);
         }
 
         foreach (Instruction instruction in stage.Stage.Instructions)
@@ -36,10 +36,12 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
     /// <summary>With the labels of the build, which are no part of the Dockerfile.</summary>
     private async Task<StageState> LabelledAsync(StageState state)
     {
-        if (!solver.Options.LabelsAreSteps)
+        if (!solver.Options.IsClassic)
         {
             return WithLabels(state);
         }
+
+        // Each is a step of its own.
 
         foreach ((string name, string value) in solver.Options.Labels.OrderBy(label => label.Key, StringComparer.Ordinal))
         {
@@ -61,13 +63,13 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
         {
             if (earlier is not null)
             {
-                return Begun(earlier);
+                return Begun(earlier with { FromId = Digest.Of(earlier.Document()), FromLayers = earlier.Layers.Count, FromHistory = earlier.History.Count });
             }
 
             StageState state = new() { Platform = stage.Platform, Config = new ImageRunConfig(), Arguments = solver.Graph.Arguments.Stage(), Vertex = stage.Base is ImageBase ? vertex.Digest : default };
             if (stage.Base is not ImageBase image)
             {
-                return Begun(WithPath(state));
+                return Begun(WithPath(solver.Options.IsClassic ? state : state with { Config = state.Config with { WorkingDir = "/" } }));
             }
 
             BaseImage found = await solver.Executor.ResolveAsync(image.Name, stage.Platform, vertex, solver.Stopping);
@@ -76,8 +78,9 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
                 Platform = found.Config?.Platform is { Os.Length: > 0 } platform ? platform : stage.Platform,
                 Config = found.Config?.Config ?? new ImageRunConfig(),
                 Layers = found.Layers,
-                BaseId = found.Id,
-                BaseLayers = found.Layers.Count,
+                FromId = found.Id,
+                FromLayers = found.Layers.Count,
+                FromHistory = found.Config?.History?.Count ?? 0,
                 History = found.Config?.History ?? [],
                 BaseHistory = found.Config?.History?.Count ?? 0,
                 Author = found.Config?.Author,
@@ -134,6 +137,12 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
             MaintainerInstruction maintainer => state with { Author = maintainer.Name },
             _ => state with { Config = ConfigInstructions.Apply(state.Config, instruction, solver.Graph.Escape, state.Variable) },
         };
+        if (instruction is CmdInstruction && !solver.Options.IsClassic)
+        {
+            // It means something for Windows only, and BuildKit says it of every command.
+            changed = changed with { Config = changed.Config with { ArgsEscaped = true } };
+        }
+
         if (instruction is EntrypointInstruction && !state.HasOwnCommand)
         {
             // The command was written for another program (Dockerfile reference, "Understand how CMD and ENTRYPOINT interact").
@@ -141,7 +150,7 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
         }
 
         changed = changed with { HasOwnCommand = state.HasOwnCommand || instruction is CmdInstruction, Key = key };
-        string history = solver.Options.History.Configuration(text, changed.Config, changesFiles: false);
+        string history = solver.Options.History.Configuration(!solver.Options.IsClassic && instruction is ExposeInstruction expose ? Told(expose) : text, changed.Config, changesFiles: false);
         CachedStep wanted = new(key, state.Key, null, "internal", text, solver.Now);
         CachedStep? known = await KnownAsync(wanted, state, history);
         CachedStep step = known ?? wanted;
@@ -151,7 +160,15 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
         }
 
         solver.Note(stage.Stage.Index, step, state.Key, state.Layers);
-        return (WithHistory(changed, step, history, empty: true), known is not null);
+        bool isTold = solver.Options.IsClassic || instruction is not OnbuildInstruction;
+        return (isTold ? WithHistory(changed, step, history, empty: true) : changed, known is not null);
+
+        // As Go writes the set of ports that it has become.
+        string Told(ExposeInstruction expose)
+        {
+            IEnumerable<string> ports = ConfigInstructions.Apply(new ImageRunConfig(), expose, solver.Graph.Escape, state.Variable).ExposedPorts?.Keys ?? [];
+            return $"EXPOSE map[{string.Join(' ', ports.Order(StringComparer.Ordinal).Select(port => $"{port}:{{}}"))}]";
+        }
     }
 
     /// <summary>What a step has made before: what the cache has of its key, or one that was imported, or else what an image has that the build may take it from.</summary>
@@ -197,7 +214,8 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
         HistoryText history = solver.Options.History;
         string text = (instruction, operation) switch
         {
-            (RunInstruction, RunOperation run) => history.Run(run.Arguments, state.Arguments.Variables(state.Config.Env), run.Proxies.Count > 0),
+            (RunInstruction, RunOperation run) => history.Run(
+                run.Arguments, solver.Options.IsClassic ? state.Arguments.Variables(state.Config.Env) : state.Arguments.Told(state.Config.Env), run.Proxies.Count > 0),
             (TransferInstruction, TransferOperation copy) => history.Transfer(copy, inputs.Kind, inputs.Content, state.Config),
             _ => history.Configuration($"WORKDIR {state.Config.WorkingDir}", state.Config, changesFiles: true),
         };
@@ -252,11 +270,19 @@ internal sealed class StageSolver(BuildSolver solver, StageNode stage, int first
 
     private StepVertex Vertex(Instruction instruction, string name, int number, Digest before, Digest input, bool isFiles)
     {
-        bool alone = solver.Graph.Stages.Count == 1 && stage.Stage.From.StageName is null;
-        string of = Prefix() + (alone ? "" : stage.Name);
-        string place = isFiles
-            ? string.Create(CultureInfo.InvariantCulture, $"[{of}{(of.Length > 0 && of[^1] != ' ' ? " " : "")}{++_fileStep}/{Math.Max(_fileSteps, _fileStep)}] ")
-            : of.Length == 0 ? "" : $"[{of.TrimEnd()}] ";
+        string of = Prefix() + (solver.Graph.Document.Stages.Count == 1 ? "" : stage.Name);
+        string place = "";
+        if (isFiles)
+        {
+            string last = Math.Max(_fileSteps, ++_fileStep).ToString(CultureInfo.InvariantCulture);
+            string step = _fileStep.ToString(CultureInfo.InvariantCulture).PadLeft(last.Length);
+            place = $"[{of}{(of.Length > 0 && of[^1] != ' ' ? " " : "")}{step}/{last}] ";
+        }
+        else if (of.Length > 0)
+        {
+            place = $"[{of.TrimEnd()}] ";
+        }
+
         using KeyBuilder key = new("vertex");
         if (solver.Options.Shared is not null && !solver.Options.CommonStages.Contains(stage.Stage.Index))
         {

@@ -32,13 +32,16 @@ public sealed record StageState
     /// <summary>The stage has a CMD of its own, which an ENTRYPOINT leaves.</summary>
     public bool HasOwnCommand { get; init; }
 
-    /// <summary>The image it starts from; none for <c>scratch</c>.</summary>
-    public Digest BaseId { get; init; }
+    /// <summary>The image that its FROM means, be it that of an earlier stage; none for <c>scratch</c>.</summary>
+    public Digest FromId { get; init; }
 
-    /// <summary>Layers of the image it starts from.</summary>
-    public int BaseLayers { get; init; }
+    /// <summary>Layers of that image.</summary>
+    public int FromLayers { get; init; }
 
-    /// <summary>Entries of the history of the image it starts from.</summary>
+    /// <summary>Entries of the history of that image.</summary>
+    public int FromHistory { get; init; }
+
+    /// <summary>Entries of the history that no stage of the Dockerfile has made.</summary>
     public int BaseHistory { get; init; }
 
     /// <summary>What the image tells builds that import it as a cache; null: nothing.</summary>

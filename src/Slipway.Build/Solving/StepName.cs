@@ -10,11 +10,17 @@ internal static class StepName
     /// <param name="variable">Null for a name that has no value: it stays as it is written.</param>
     public static string Of(Instruction instruction, char escape, Func<string, string?> variable)
     {
-        string text = Expand(instruction.Original, escape, variable);
-        return instruction is RunInstruction { Heredocs: [var first, ..] } ? $"{text} ({FirstLine(first.Content)}...)" : text;
+        int end = instruction.Original.AsSpan().IndexOfAny(" \t\v\f\r");
+        string text = Expand(end < 0 ? instruction.Original : instruction.Keyword + instruction.Original[end..], escape, variable);
+        return instruction is RunInstruction { Heredocs: [var only], IsHeredocAlone: true } ? $"{text} ({Beginning(only.Content)})" : text;
     }
 
-    private static string FirstLine(string content) => content.TrimStart('\n').Split('\n')[0];
+    /// <summary>The first line, and whether it is not all.</summary>
+    private static string Beginning(string content)
+    {
+        string[] lines = content.Trim('\n').Split('\n');
+        return lines.Length > 1 ? $"{lines[0]}..." : lines[0];
+    }
 
     /// <summary>Quotes stay, and so does what a shell is to replace by itself: within single quotes, after the escape character, and forms with modifiers.</summary>
     private static string Expand(string text, char escape, Func<string, string?> variable)

@@ -57,6 +57,9 @@ public sealed record RunOperation : StepOperation
     /// <summary>Variables that what it makes does not depend on.</summary>
     public IReadOnlyList<string> Proxies { get; init; } = [];
 
+    /// <summary>Null: the sandbox's own, of which the program is told by a variable.</summary>
+    public string? Hostname { get; init; }
+
     public required string WorkingDirectory { get; init; }
 
     public required string User { get; init; }
@@ -79,7 +82,7 @@ public sealed record RunOperation : StepOperation
     public override Digest Key(Digest content)
     {
         using KeyBuilder key = Begin("run");
-        key.Add(Top).Add(Arguments).Add(Environment).Add(WorkingDirectory).Add(User).Add(Network).Add(Insecure).Add(Script).Add(content).Add(Mounts.Count);
+        key.Add(Top).Add(Arguments).Add(Environment).Add(Hostname).Add(WorkingDirectory).Add(User).Add(Network).Add(Insecure).Add(Script).Add(content).Add(Mounts.Count);
         foreach (RunMount mount in Mounts.Select(mount => mount.Mount))
         {
             key.Add((int)mount.Type).Add(mount.Target).Add(mount.Source).Add(mount.ReadOnly ?? mount.Type == RunMountType.Bind).Add(mount.Id).Add(mount.Variable).Add(mount.Mode).Add(mount.UserId).Add(mount.GroupId);
@@ -147,9 +150,12 @@ public sealed record DirectoryOperation : StepOperation
 {
     public required string Path { get; init; }
 
+    /// <summary>Whose it is; null: root's.</summary>
+    public string? Owner { get; init; }
+
     public override Digest Key(Digest content)
     {
         using KeyBuilder key = Begin("workdir");
-        return key.Add(Top).Add(Path).Finish();
+        return key.Add(Top).Add(Path).Add(Owner).Finish();
     }
 }

@@ -18,6 +18,7 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
         WorkdirInstruction => new DirectoryOperation
         {
             Rootfs = state.Layers, Description = $"WORKDIR {state.Config.WorkingDir}", Time = solver.Now, Newest = solver.Options.SourceDate, Path = state.Config.WorkingDir ?? "/",
+            Owner = solver.Options.IsClassic ? null : state.Config.User is { Length: > 0 } user ? user : null,
         },
         _ => throw new ArgumentOutOfRangeException(nameof(instruction)),
     };
@@ -40,7 +41,7 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
         {
             arguments = [.. shell, run.Command.Text];
         }
-        else if (run.Heredocs.Count == 1 && IsMarkAlone(run.Command.Text))
+        else if (run.Heredocs.Count == 1 && run.IsHeredocAlone)
         {
             string content = Expanded(run.Heredocs[0], state);
             (script, arguments) = content.StartsWith("#!", StringComparison.Ordinal) ? (content, (IReadOnlyList<string>)[RunOperation.ScriptPath]) : (null, [.. shell, content]);
@@ -48,7 +49,7 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
         else
         {
             // The shell itself reads them, and replaces their variables.
-            arguments = [.. shell, $"{run.Command.Text}\n{string.Concat(run.Heredocs.Select(heredoc => $"{heredoc.Content}{heredoc.Name}\n"))}"];
+            arguments = [.. shell, $"{run.Command.Text}\n{string.Join('\n', run.Heredocs.Select(heredoc => $"{heredoc.Content}{heredoc.Name}"))}"];
         }
 
         List<StepMount> mounts = [];
@@ -73,7 +74,8 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
         Newest = solver.Options.SourceDate,
         Arguments = arguments,
         Environment = [.. state.Config.Env ?? [], .. state.Arguments.Variables(state.Config.Env)],
-        Proxies = state.Arguments.Proxies(state.Config.Env),
+        Proxies = solver.Options.IsClassic ? state.Arguments.Proxies(state.Config.Env) : state.Arguments.ProxiesInBothCases(state.Config.Env),
+        Hostname = solver.Options.IsClassic ? null : state.Arguments.Given("BUILDKIT_SANDBOX_HOSTNAME") ?? "buildkitsandbox",
         WorkingDirectory = string.IsNullOrEmpty(state.Config.WorkingDir) ? "/" : state.Config.WorkingDir,
         User = state.Config.User ?? "",
         Platform = state.Platform,
@@ -111,9 +113,28 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
             Excludes = [.. transfer.Excludes.Select(exclude => Expand(exclude, state))],
             IsAdd = add is not null,
             Unpack = add?.Unpack,
-            Checksum = add is null ? null : ExpandOptional(add.Checksum, state),
+            Checksum = add is null ? null : Checksum(ExpandOptional(add.Checksum, state), sources),
             KeepGitDirectory = add?.KeepGitDirectory ?? false,
         };
+    }
+
+    /// <exception cref="FormatException">It is none, or what is added has none.</exception>
+    private static string? Checksum(string? text, List<string> sources)
+    {
+        if (text is null or "")
+        {
+            return text;
+        }
+
+        if (sources.Exists(source => !source.StartsWith("http://", StringComparison.Ordinal) && !source.StartsWith("https://", StringComparison.Ordinal)))
+        {
+            throw new FormatException("checksum can't be specified for non-HTTP sources");
+        }
+
+        return Digest.TryParse(text, out _) ? text
+            : text.StartsWith("sha256:", StringComparison.Ordinal) ? throw new FormatException("invalid checksum digest length")
+            : text.Contains(':', StringComparison.Ordinal) ? throw new FormatException("unsupported digest algorithm")
+            : throw new FormatException("invalid checksum digest format");
     }
 
     private static IEnumerable<string> Options(string? owner, string? mode)
@@ -138,6 +159,12 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
 
         if (!solver.Options.Contexts.Contains(from) && solver.Graph.Find(from, stage.Stage.Index) is { } index)
         {
+            if (!solver.Graph.Has(index))
+            {
+                // A trigger of the base names it: nobody knew of that when it was said which stages are needed.
+                throw new FormatException($"cannot copy from stage \"{from}\", it needs to be defined before current stage \"{stage.Name}\"");
+            }
+
             return new LayersSource((await solver.StageAsync(index).WaitAsync(solver.Stopping)).Layers);
         }
 
@@ -168,8 +195,6 @@ internal sealed class StepOperations(BuildSolver solver, StageNode stage)
     private string Expand(string text, StageState state) => ShellWord.Expand(text, solver.Graph.Escape, state.Variable);
 
     private string? ExpandOptional(string? text, StageState state) => text is null ? null : Expand(text, state);
-
-    private static bool IsMarkAlone(string command) => command.StartsWith("<<", StringComparison.Ordinal) && !command.AsSpan().Trim().ContainsAny(' ', '\t', '\n');
 
     /// <summary>Absolute, without empty parts and dots, and without a slash at its end.</summary>
     private static string Clean(string path)

@@ -8,7 +8,7 @@ namespace Slipway.Build.Syntax;
 /// <param name="position">Null: of the file as a whole.</param>
 /// <param name="kind">When it is found.</param>
 public sealed class DockerfileException(string problem, SourcePosition? position = null, DockerfileErrorKind kind = DockerfileErrorKind.Meaning)
-    : Exception(position is { } at ? string.Create(CultureInfo.InvariantCulture, $"dockerfile parse error on line {at.Line}: {problem}") : problem)
+    : Exception(position is { } at && kind == DockerfileErrorKind.Instruction ? string.Create(CultureInfo.InvariantCulture, $"dockerfile parse error on line {at.Line}: {problem}") : problem)
 {
     /// <summary>Lines that are shown around the one that is meant.</summary>
     private const int Context = 2;

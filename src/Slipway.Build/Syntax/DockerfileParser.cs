@@ -140,13 +140,13 @@ public sealed partial class DockerfileParser
     private Instruction Parse(string keyword, Arguments arguments, Flags flags, SourceLines lines, string original) => keyword switch
     {
         "ARG" => new ArgInstruction(BuildArguments(arguments)) { Keyword = keyword, Lines = lines, Original = original },
-        "RUN" => new RunInstruction(
-            arguments.Command(required: keyword), [.. flags.Take("mount").Select(mount => RunMount.Parse(arguments.Line, mount.Offset, mount.Value))], Network(arguments, flags), Security(arguments, flags))
+        "RUN" when flags.Take("mount") is var mounts => new RunInstruction(
+            arguments.Command(required: keyword), [.. mounts.Select(mount => RunMount.Parse(arguments.Line, mount.Offset, mount.Value))], Network(arguments, flags), Security(arguments, flags))
         {
             Keyword = keyword, Lines = lines, Original = original, Heredocs = arguments.Line.Heredocs,
         },
         "COPY" => Transfer(
-            arguments, flags, (sources, destination) => new CopyInstruction(sources, destination, flags.One("from")) { Keyword = keyword, Lines = lines, Original = original }),
+            arguments, flags, (sources, destination) => new CopyInstruction(sources, destination, flags.One("from") is { Length: > 0 } from ? from : null) { Keyword = keyword, Lines = lines, Original = original }),
         "ADD" => Transfer(
             arguments,
             flags,
@@ -181,7 +181,7 @@ public sealed partial class DockerfileParser
     }
 
     private static string? Network(Arguments arguments, Flags flags) => flags.One("network") is not { } network ? null
-        : network is "default" or "none" or "host" ? network : throw arguments.Error($"invalid network mode: {network}");
+        : network is "default" or "none" or "host" ? network : throw arguments.Error($"invalid network mode \"{network}\"");
 
     private static string? Security(Arguments arguments, Flags flags) => flags.One("security") is not { } security ? null
         : security is "sandbox" or "insecure" ? security : throw arguments.Error($"security \"{security}\" is not valid");
@@ -194,8 +194,7 @@ public sealed partial class DockerfileParser
         List<string> words = arguments.ListOrWords();
         if (words.Count < 2)
         {
-            string only = words.Count == 0 ? "no arguments were" : "only one was";
-            throw arguments.Error($"{arguments.Keyword} requires at least two arguments, but {only} provided. Destination could not be determined");
+            throw arguments.Error($"{arguments.Keyword} requires at least two arguments, but only one was provided. Destination could not be determined");
         }
 
         HashSet<string> marks = [.. arguments.Words().Where(word => HeredocMark.TryParse(word) is not null).Select(word => word.Text)];
@@ -291,7 +290,8 @@ public sealed partial class DockerfileParser
         inner.Append(arguments.Text, arguments.Line.At(arguments.Offset));
         inner.End = arguments.Line.End;
         _ = Parse(inner);
-        return new OnbuildInstruction(arguments.Text) { Keyword = keyword, Lines = lines, Original = original };
+        string documents = string.Concat(arguments.Line.Heredocs.Select(heredoc => $"\n{heredoc.Content}{heredoc.Name}"));
+        return new OnbuildInstruction(arguments.Text + documents) { Keyword = keyword, Lines = lines, Original = original };
     }
 
     private static void RefuseTrigger(LogicalLine line, int offset, string trigger)
@@ -355,8 +355,8 @@ public sealed partial class DockerfileParser
 
         public List<string> Shell() => List() switch
         {
-            null => throw Error("SHELL requires the arguments to be in JSON form"),
-            [] => throw Error("SHELL requires at least one argument"),
+            null when Text.Length > 0 => throw Error("SHELL requires the arguments to be in JSON form"),
+            null or [] => throw Error("SHELL requires at least one argument"),
             var shell => shell,
         };
 
@@ -378,7 +378,7 @@ public sealed partial class DockerfileParser
             {
                 [{ Length: > 0 } name, var value] => new NameValue(name, value),
                 ["", _] => throw line.Error(word.Offset, $"{keyword} names can not be blank"),
-                _ => throw line.Error(word.Offset, $"Syntax error - can't find = in \"{word.Text}\". Must be of the form: name=value", DockerfileErrorKind.Syntax),
+                _ => throw line.Error(word.Offset, $"Syntax error - can't find = in {GoQuote.Of(word.Text)}. Must be of the form: name=value", DockerfileErrorKind.Syntax),
             })];
         }
 

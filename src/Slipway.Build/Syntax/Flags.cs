@@ -57,7 +57,7 @@ internal sealed class Flags
             {
                 null or "true" => true,
                 "false" => false,
-                _ => throw _line.Error(only.Offset, $"expected boolean value for flag {name}, got: {only.Value}"),
+                _ => throw _line.Error(only.Offset, $"expecting boolean value for flag {name}, not: {only.Value}"),
             })
             : throw _line.Error(found[1].Offset, $"duplicate flag specified: {name}");
     }

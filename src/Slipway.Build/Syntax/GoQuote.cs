@@ -4,7 +4,7 @@ using System.Text;
 namespace Slipway.Build.Syntax;
 
 /// <summary>Go's <c>%q</c>, in which Docker writes histories and errors (pkg.go.dev/fmt).</summary>
-internal static class GoQuote
+public static class GoQuote
 {
     public static string Of(string word)
     {

@@ -36,6 +36,9 @@ public sealed record RunInstruction(CommandLine Command, IReadOnlyList<RunMount>
 {
     /// <summary>What a shell reads, or, where the command is nothing else, the script itself.</summary>
     public IReadOnlyList<Heredoc> Heredocs { get; init; } = [];
+
+    /// <summary>The command is the mark of a here-document and nothing else.</summary>
+    public bool IsHeredocAlone => Command.Text.StartsWith("<<", StringComparison.Ordinal) && !Command.Text.AsSpan().Trim().ContainsAny(' ', '\t', '\n');
 }
 
 /// <summary>COPY or ADD.</summary>

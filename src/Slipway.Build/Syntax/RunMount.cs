@@ -51,7 +51,7 @@ public sealed record RunMount
                 "tmpfs" => RunMountType.Tmpfs,
                 "secret" => RunMountType.Secret,
                 "ssh" => RunMountType.Ssh,
-                _ => throw line.Error(offset, Suggestion.Add($"unsupported mount type \"{type}\"", type, ["bind", "cache", "tmpfs", "secret", "ssh"])),
+                _ => throw Error(line, offset, Suggestion.Add($"unsupported mount type \"{type}\"", type, ["bind", "cache", "tmpfs", "secret", "ssh"])),
             },
         };
         foreach ((string key, string? value) in fields)
@@ -59,9 +59,12 @@ public sealed record RunMount
             mount = mount.With(line, offset, key, value);
         }
 
-        return mount.Type is RunMountType.Bind or RunMountType.Cache or RunMountType.Tmpfs && string.IsNullOrEmpty(mount.Target)
-            ? throw line.Error(offset, "invalid mount target \"\"")
-            : mount;
+        return mount switch
+        {
+            { Type: RunMountType.Bind or RunMountType.Cache or RunMountType.Tmpfs } when (mount.Target ?? "").Trim('/').Length == 0 => throw Error(line, offset, "invalid mount target \"/\""),
+            { Type: RunMountType.Secret, Id: null, Source: null, Target: null } => throw Error(line, offset, "invalid secret mount. one of source, target required"),
+            _ => mount,
+        };
     }
 
     private RunMount With(LogicalLine line, int offset, string key, string? value)
@@ -73,7 +76,8 @@ public sealed record RunMount
                 "readonly" or "ro" when Type != RunMountType.Tmpfs => this with { ReadOnly = true },
                 "readwrite" or "rw" when Type is RunMountType.Bind or RunMountType.Cache => this with { ReadOnly = false },
                 "required" when Type is RunMountType.Secret or RunMountType.Ssh => this with { Required = true },
-                _ => throw line.Error(offset, IsKey(key) ? $"invalid field '{key}' must be a key=value pair" : Suggestion.Add($"unexpected key '{key}'", key, Keys)),
+                "readonly" or "ro" or "readwrite" or "rw" or "required" => throw Error(line, offset, $"unexpected key '{key}' for mount type '{TypeName}'"),
+                _ => throw Error(line, offset, IsKey(key) ? $"invalid field '{key}' must be a key=value pair" : Suggestion.Add($"unexpected key '{key}' in '{key}'", key, Keys)),
             };
         }
 
@@ -96,23 +100,34 @@ public sealed record RunMount
                     "shared" => CacheSharing.Shared,
                     "private" => CacheSharing.Private,
                     "locked" => CacheSharing.Locked,
-                    _ => throw line.Error(offset, Suggestion.Add($"unsupported sharing value \"{value}\"", value, ["shared", "private", "locked"])),
+                    _ => throw Error(line, offset, Suggestion.Add($"unsupported sharing value \"{value}\"", value, ["shared", "private", "locked"])),
                 },
             },
-            ("mode", not (RunMountType.Bind or RunMountType.Tmpfs)) => this with { Mode = value },
-            ("uid", not (RunMountType.Bind or RunMountType.Tmpfs)) => this with { UserId = value },
-            ("gid", not (RunMountType.Bind or RunMountType.Tmpfs)) => this with { GroupId = value },
+            ("sharing", RunMountType.Secret) => throw Error(line, offset, "secret mount should not define sharing"),
+            ("mode" or "uid" or "gid", RunMountType.Bind or RunMountType.Tmpfs) => throw Error(line, offset, $"{key} not allowed for \"{TypeName}\" type mounts"),
+            ("mode", _) => this with { Mode = IsNumber(value, "01234567") ? value : throw Error(line, offset, $"invalid value {value} for mode") },
+            ("uid", _) => this with { UserId = Id(value) },
+            ("gid", _) => this with { GroupId = Id(value) },
             ("size", RunMountType.Tmpfs) => this with { Size = value },
-            _ => throw line.Error(offset, IsKey(key) ? $"unexpected key '{key}' for mount type '{Type.ToString().ToLowerInvariant()}'" : Suggestion.Add($"unexpected key '{key}'", key, Keys)),
+            _ => throw Error(line, offset, IsKey(key) ? $"unexpected key '{key}' for mount type '{TypeName}'" : Suggestion.Add($"unexpected key '{key}' in '{key}={value}'", key, Keys)),
         };
 
         bool Flag(string name, string text) => text.ToLowerInvariant() switch
         {
             "true" or "1" => true,
             "false" or "0" => false,
-            _ => throw line.Error(offset, $"invalid value for {name}: {text}"),
+            _ => throw Error(line, offset, $"invalid value for {name}: {text}"),
         };
+
+        string Id(string text) => IsNumber(text, "0123456789") ? text : throw Error(line, offset, $"invalid value {text} for {key}");
     }
+
+    private string TypeName => Type.ToString().ToLowerInvariant();
+
+    /// <summary>BuildKit reads mounts when it comes to the instruction: an error is none of the parser.</summary>
+    private static DockerfileException Error(LogicalLine line, int offset, string problem) => line.Error(offset, problem, DockerfileErrorKind.Meaning);
+
+    private static bool IsNumber(string text, string digits) => text.Length is > 0 and <= 10 && text.AsSpan().IndexOfAnyExcept(digits) < 0;
 
     private static readonly string[] Keys =
         ["type", "target", "dst", "destination", "source", "src", "from", "readonly", "ro", "readwrite", "rw", "required", "id", "env", "sharing", "mode", "uid", "gid", "size"];
@@ -136,7 +151,7 @@ public sealed record RunMount
 
                 if (end >= unquoted.Length || (end + 1 < unquoted.Length && unquoted[end + 1] != ','))
                 {
-                    throw line.Error(offset, "failed to parse csv mounts: a quote is not closed at the end of its field");
+                    throw Error(line, offset, "failed to parse csv mounts: a quote is not closed at the end of its field");
                 }
 
                 yield return unquoted[(start + 1)..end].Replace("\"\"", "\"", StringComparison.Ordinal);

@@ -25,7 +25,6 @@ public sealed class FileSender : TreeWalk, IDisposable
     private readonly FileSelection _selection;
     private readonly Action<string, long> _sent;
     private readonly byte[] _folder;
-    private readonly bool _sendsAttributes;
     private readonly List<(byte[] Path, FileStat Stat)> _passed = [];
     private readonly List<byte[]> _paths = [];
     private readonly Dictionary<(DeviceNumber, ulong), byte[]> _linked = [];
@@ -33,10 +32,10 @@ public sealed class FileSender : TreeWalk, IDisposable
     private readonly SemaphoreSlim _room = new(Ahead);
     private readonly CancellationToken _cancellationToken;
 
-    private FileSender(SafeFileHandle root, string folder, bool sendsAttributes, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
+    private FileSender(SafeFileHandle root, string folder, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
         : base(MaxDepth)
     {
-        (_selection, _sent, _folder, _sendsAttributes) = (selection, sent, Encoding.UTF8.GetBytes(folder), sendsAttributes);
+        (_selection, _sent, _folder) = (selection, sent, Encoding.UTF8.GetBytes(folder));
         _root = new RootDirectory(Descriptors.Duplicate(root));
         _cancellationToken = cancellationToken;
     }
@@ -49,7 +48,7 @@ public sealed class FileSender : TreeWalk, IDisposable
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         await using GrpcStream<FilePacket> stream = await open(end.Token);
-        await SendAsync(new OwnCall(stream), root, folder, sendsAttributes: false, FileSelection.All, static (_, _) => { }, end);
+        await SendAsync(new OwnCall(stream), root, folder, FileSelection.All, static (_, _) => { }, end);
     }
 
     /// <summary>Sends files below a directory to who has called for them.</summary>
@@ -58,12 +57,12 @@ public sealed class FileSender : TreeWalk, IDisposable
     public static async Task SendAsync(GrpcCall call, SafeFileHandle root, FileSelection selection, Action<string, long> sent, CancellationToken cancellationToken)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, call.Cancelled);
-        await SendAsync(new TakenCall(call), root, "", sendsAttributes: true, selection, sent, end);
+        await SendAsync(new TakenCall(call), root, "", selection, sent, end);
     }
 
-    private static async Task SendAsync(IPackets stream, SafeFileHandle root, string folder, bool sendsAttributes, FileSelection selection, Action<string, long> sent, CancellationTokenSource end)
+    private static async Task SendAsync(IPackets stream, SafeFileHandle root, string folder, FileSelection selection, Action<string, long> sent, CancellationTokenSource end)
     {
-        using FileSender sender = new(root, folder, sendsAttributes, selection, sent, end.Token);
+        using FileSender sender = new(root, folder, selection, sent, end.Token);
         Task writing = sender.WriteAsync(stream);
         _ = writing.ContinueWith(static (_, end) => ((CancellationTokenSource)end!).Cancel(), end, CancellationToken.None,
             TaskContinuationOptions.NotOnRanToCompletion | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -155,7 +154,7 @@ public sealed class FileSender : TreeWalk, IDisposable
         Add(file, stat);
     }
 
-    private FileStat StatOf(in WalkedFile file)
+    private static FileStat StatOf(in WalkedFile file)
     {
         FileStat stat = new()
         {
@@ -167,7 +166,7 @@ public sealed class FileSender : TreeWalk, IDisposable
             DeviceMajor = file.Status.SpecialDevice.Major,
             DeviceMinor = file.Status.SpecialDevice.Minor,
         };
-        if (_sendsAttributes && !file.Status.IsSymbolicLink)
+        if (!file.Status.IsSymbolicLink)
         {
             AddAttributes(file, stat);
         }

@@ -2,6 +2,7 @@ using Slipway.Build.Checks;
 using Slipway.Build.Context;
 using Slipway.Build.Syntax;
 using Slipway.Engine.Builds.Sources;
+using Slipway.Oci;
 
 namespace Slipway.Engine.Builds;
 
@@ -22,7 +23,7 @@ internal sealed partial class BuildService
         Arguments = request.Arguments,
         Ignore = ignored,
         // Only of an image that is here: nothing is pulled to be looked at.
-        EnvironmentOf = image => request.NamedContexts.ContainsKey(image) ? null : services.Data.Images.Find(image)?.Config is { } config ? config.Config?.Env ?? [] : null,
+        EnvironmentOf = image => request.NamedContexts.ContainsKey(image) || !Reference.TryParse(image, out _) ? null : services.Data.Images.Find(image)?.Config is { } config ? config.Config?.Env ?? [] : null,
     };
 
     /// <exception cref="DockerfileException">The Dockerfile says that warnings are errors.</exception>

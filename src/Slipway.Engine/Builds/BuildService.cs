@@ -225,7 +225,7 @@ internal sealed partial class BuildService(EngineServices services, ContainerSer
         NoCache = request.NoCache,
         NoCacheStages = request.NoCacheStages,
         Labels = request.Labels,
-        LabelsAreSteps = request.Style == BuildStyle.Classic,
+        IsClassic = request.Style == BuildStyle.Classic,
         HistoryCache = HistoryCache(request),
         SourceDate = request.SourceDate,
         History = request.Style == BuildStyle.Classic ? HistoryText.Classic : HistoryText.BuildKit,

@@ -63,11 +63,15 @@ internal sealed class HistoryService(IEngine engine, TimeProvider time)
         bool IsAskedFor(BuildRecord record) => (request.Ref.Length == 0 || record.Reference == request.Ref) && (!request.ActiveOnly || record.State == BuildState.Running) && filter.Matches(record);
     }
 
-    private static void Require(GrpcCall call, string verb)
+    /// <summary>Whether the socket of a call allows an operation.</summary>
+    public static bool Allows(GrpcCall call, string verb) => call.Connection<ClientOrigin>() is not { Policy: { } policy } || policy.AllowsVerb(verb);
+
+    /// <exception cref="GrpcException">PermissionDenied.</exception>
+    public static void Require(GrpcCall call, string verb)
     {
-        if (call.Connection<ClientOrigin>() is { Policy: { } policy } origin && !policy.AllowsVerb(verb))
+        if (!Allows(call, verb))
         {
-            throw new GrpcException(GrpcStatusCode.PermissionDenied, $"refused by the policy of {origin.Listener}: the operation {verb} is not allowed");
+            throw new GrpcException(GrpcStatusCode.PermissionDenied, $"refused by the policy of {call.Connection<ClientOrigin>()?.Listener}: the operation {verb} is not allowed");
         }
     }
 

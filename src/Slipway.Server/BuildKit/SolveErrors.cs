@@ -36,6 +36,9 @@ internal static class SolveErrors
         return new GrpcException(GrpcStatusCode.Unknown, error.Message, details, error);
     }
 
+    /// <summary>Of a build. BuildKit gives its errors no codes, and clients show those that are there.</summary>
+    public static GrpcException OfBuild(EngineException error) => new(GrpcStatusCode.Unknown, error.Message, inner: error);
+
     public static GrpcException Translate(EngineException error) => new(
         error.Kind switch
         {

@@ -52,7 +52,7 @@ internal static class SolveOutputs
             case "local":
                 return new FilesOutput(new ClientTarget(Require(session), id));
             default:
-                throw new GrpcException(GrpcStatusCode.NotFound, $"exporter \"{exporter.Type}\" could not be found");
+                throw new GrpcException(GrpcStatusCode.Unknown, $"exporter \"{exporter.Type}\" could not be found");
         }
     }
 

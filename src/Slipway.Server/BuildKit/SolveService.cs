@@ -7,6 +7,7 @@ using Slipway.BuildKit.Sessions;
 using Slipway.Engine;
 using Slipway.Engine.Builds;
 using Slipway.Grpc;
+using Slipway.Server.Authorization;
 using Slipway.Server.Transport;
 
 namespace Slipway.Server.BuildKit;
@@ -31,7 +32,15 @@ internal sealed partial class SolveService(IEngine engine, ClientSessions sessio
     {
         // Clients put the times that follow into their own.
         await call.StartAsync(new KeyValuePair<string, string>(TimestampHeader, time.GetUtcNow().ToString("yyyy-MM-ddTHH:mm:ss.fffffffZ", CultureInfo.InvariantCulture)));
-        if (jobs.Find(request.Ref) is null or { Status.WasWatched: true } or { Built.IsCompleted: true } && await HistoryService.TryReplayAsync(engine.Builds?.History, request.Ref, call))
+        BuildJob? job = jobs.Find(request.Ref);
+        if (job is { Status.WasWatched: true })
+        {
+            // Who builds is the first to watch, and needs nothing for it but the name that it gave the build.
+            HistoryService.Require(call, Verbs.BuildHistory);
+        }
+
+        bool isOver = job is null or { Status.WasWatched: true } or { Built.IsCompleted: true };
+        if (isOver && HistoryService.Allows(call, Verbs.BuildHistory) && await HistoryService.TryReplayAsync(engine.Builds?.History, request.Ref, call))
         {
             return;
         }
@@ -64,7 +73,7 @@ internal sealed partial class SolveService(IEngine engine, ClientSessions sessio
         }
         catch (EngineException error)
         {
-            throw SolveErrors.Translate(error);
+            throw SolveErrors.OfBuild(error);
         }
         finally
         {
@@ -129,7 +138,7 @@ internal sealed partial class SolveService(IEngine engine, ClientSessions sessio
         }
         catch (EngineException error)
         {
-            throw SolveErrors.Translate(error);
+            throw SolveErrors.OfBuild(error);
         }
     }
 

@@ -11,7 +11,7 @@ namespace Slipway.Storage.Images;
 /// Puts together what a registry gets of an image: its documents as they came, or made here, and its blobs: kept, made again, or known
 /// to be elsewhere.
 /// </summary>
-internal sealed class ImagePublisher(StateDatabase database, ContentStore content, LayerStore layers, LayerTars tars, UnpackLimits limits)
+internal sealed class ImagePublisher(StateDatabase database, ContentStore content, LayerStore layers, LayerTars tars, LayerEncodings encodings, UnpackLimits limits)
 {
     /// <param name="target">What the image's name denotes, or none.</param>
     /// <param name="entries">The image, or all platforms of the index that are here.</param>
@@ -143,8 +143,8 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             var blob = entry.Blobs[i];
             Func<Stream>? open =
                 content.Contains(descriptor.Digest) ? () => content.OpenRead(descriptor.Digest)
-                : descriptor.Digest == layer.DiffId ? () => Produce(layer, blob, descriptor, Copy)
-                : (await FindEncodingAsync(layer.DiffId, cancellationToken).ConfigureAwait(false)).Digest == descriptor.Digest ? () => Produce(layer, blob, descriptor, GzipEncoder.Encode)
+                : descriptor.Digest == layer.DiffId ? () => encodings.Produce(layer, blob, descriptor, Copy)
+                : (await encodings.FindAsync(layer.DiffId, cancellationToken).ConfigureAwait(false)).Digest == descriptor.Digest ? () => encodings.Produce(layer, blob, descriptor, GzipEncoder.Encode)
                 : null;
             var sources = await SourcesAsync(descriptor.Digest, cancellationToken).ConfigureAwait(false);
             if (open is null && sources.Count == 0)
@@ -190,7 +190,7 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
     /// <summary>A layer compressed by gzip: made again later where its digest is known, otherwise now.</summary>
     private async Task<StoredBlob> MakeAsync(Draft draft, Layer layer, Digest blob, SemaphoreSlim slots, CancellationToken cancellationToken)
     {
-        var (digest, size) = await FindEncodingAsync(layer.DiffId, cancellationToken).ConfigureAwait(false);
+        var (digest, size) = await encodings.FindAsync(layer.DiffId, cancellationToken).ConfigureAwait(false);
         BlobWriter? file = null;
         if (digest.IsNone)
         {
@@ -210,16 +210,8 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
 
         var descriptor = new Descriptor { MediaType = MediaTypes.DockerLayerGzip, Digest = digest, Size = size };
         var sources = await SourcesAsync(digest, cancellationToken).ConfigureAwait(false);
-        return new StoredBlob(descriptor, layer.DiffId, sources, file is null ? () => Produce(layer, blob, descriptor, GzipEncoder.Encode) : file.OpenRead);
+        return new StoredBlob(descriptor, layer.DiffId, sources, file is null ? () => encodings.Produce(layer, blob, descriptor, GzipEncoder.Encode) : file.OpenRead);
     }
-
-    private Task<(Digest Digest, long Size)> FindEncodingAsync(Digest diffId, CancellationToken cancellationToken) =>
-        database.ReadAsync(
-            connection => connection.Query(
-                "SELECT digest, size FROM layer_encodings WHERE diff_id = $1 AND encoder = $2",
-                reader => (Digest.Parse(reader.GetString(0)), reader.GetInt64(1)),
-                diffId.ToString(), GzipEncoder.Name).FirstOrDefault(),
-            cancellationToken);
 
     /// <summary>Compresses a layer for the first time: a manifest needs the digest before anything is sent, so the result is kept until it was.</summary>
     private async Task<BlobWriter> EncodeAsync(Layer layer, Digest blob, CancellationToken cancellationToken)
@@ -241,11 +233,7 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
         }).ConfigureAwait(false);
         try
         {
-            await database.WriteAsync(
-                connection => connection.Execute(
-                    "INSERT INTO layer_encodings (diff_id, encoder, digest, size) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                    layer.DiffId.ToString(), GzipEncoder.Name, file.Digest.ToString(), file.Length),
-                cancellationToken).ConfigureAwait(false);
+            await encodings.RememberAsync(layer.DiffId, file.Digest, file.Length, cancellationToken).ConfigureAwait(false);
             return file;
         }
         catch
@@ -254,18 +242,6 @@ internal sealed class ImagePublisher(StateDatabase database, ContentStore conten
             throw;
         }
     }
-
-    /// <summary>Makes a blob again while it is read; what is not the blob that was promised ends with an error instead of an end.</summary>
-    private ProducedStream Produce(Layer layer, Digest blob, Descriptor descriptor, Action<Stream, Stream, CancellationToken> encode) => new("layer-encode", (output, cancellationToken) =>
-    {
-        using var tar = tars.Open(layer, blob);
-        using var digest = new DigestSink(output);
-        encode(tar, digest, cancellationToken);
-        if (digest.Length != descriptor.Size || digest.Finish() != descriptor.Digest)
-        {
-            throw new StorageException(StorageErrorKind.System, $"layer {layer.ChainId} is damaged: it no longer yields {descriptor.Digest}");
-        }
-    });
 
     private static void Copy(Stream tar, Stream output, CancellationToken cancellationToken)
     {

@@ -12,7 +12,7 @@ namespace Slipway.Storage.Images;
 /// Writes images as Docker 25 and later does: one tar that is an OCI layout (oci-layout, index.json, blobs) and a docker-archive
 /// (manifest.json, repositories) over the same blobs. Times are zero, so that the same images give the same bytes.
 /// </summary>
-internal sealed class ImageSaver(ContentStore content, LayerTars tars, UnpackLimits limits)
+internal sealed class ImageSaver(ContentStore content, LayerTars tars, LayerEncodings encodings, UnpackLimits limits)
 {
     private const uint FileMode = 0x1a4; // 0644
     private const uint DirectoryMode = 0x1ed; // 0755
@@ -29,10 +29,21 @@ internal sealed class ImageSaver(ContentStore content, LayerTars tars, UnpackLim
     /// <param name="platforms">All images of the name; the main one alone for an id.</param>
     /// <param name="names">Tags to save it with.</param>
     /// <param name="target">What the name denotes, or none.</param>
-    public void Add(ImageCatalog.Entry main, IReadOnlyList<ImageCatalog.Entry> platforms, IReadOnlyList<Reference> names, Digest target)
+    public async Task AddAsync(ImageCatalog.Entry main, IReadOnlyList<ImageCatalog.Entry> platforms, IReadOnlyList<Reference> names, Digest target, CancellationToken cancellationToken)
     {
         var tags = names.Where(name => name.Tag is not null).ToList();
-        var images = platforms.Select(entry => SavedImage.Create(entry, target, content, tars, limits)).ToList();
+        var images = new List<SavedImage>();
+        foreach (var entry in platforms)
+        {
+            var made = new Dictionary<Digest, Digest>();
+            foreach (var layer in entry.Image.Layers)
+            {
+                made[layer.DiffId] = (await encodings.FindAsync(layer.DiffId, cancellationToken).ConfigureAwait(false)).Digest;
+            }
+
+            images.Add(new SavedImageReader(content, tars, encodings, limits).Read(entry, target, made));
+        }
+
         images.ForEach(AddBlobs);
         var listed = IndexOf(target, images) is { } index
             ? [index, .. images.Where(image => image.MadeManifest is not null).Select(Describe)]

@@ -21,6 +21,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
     private readonly LayerReader _reader;
     private readonly LayerIntake _intake;
     private readonly ImagePublisher _publisher;
+    private readonly LayerEncodings _encodings;
     private readonly LayerTars _tars;
     private readonly SemaphoreSlim _change = new(1);
     private ImageCatalog _catalog = ImageCatalog.Empty;
@@ -33,7 +34,8 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         _reader = new LayerReader(layers, database, options);
         _intake = new LayerIntake(_reader);
         _tars = new LayerTars(layers, content);
-        _publisher = new ImagePublisher(database, content, layers, _tars, options.Limits);
+        _encodings = new LayerEncodings(database, _tars);
+        _publisher = new ImagePublisher(database, content, layers, _tars, _encodings, options.Limits);
     }
 
     public IReadOnlyList<Image> All => Volatile.Read(ref _catalog).All;
@@ -95,7 +97,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
         var pins = new List<IDisposable>();
         try
         {
-            var saver = new ImageSaver(_content, _tars, _options.Limits);
+            var saver = new ImageSaver(_content, _tars, _encodings, _options.Limits);
             var saved = new List<Digest>();
             foreach (var nameOrId in namesOrIds)
             {
@@ -103,7 +105,7 @@ internal sealed partial class ImageStore : IImageStore, IDisposable
                 var main = platform is null ? Entry(nameOrId) : Entry(nameOrId, platform);
                 var platforms = name is null || platform is not null ? [main] : _catalog.AllByName(name);
                 pins.AddRange(platforms.SelectMany(Pin));
-                saver.Add(main, platforms, name is null ? main.Names : [name], name is null ? default : _catalog.TargetOf(name));
+                await saver.AddAsync(main, platforms, name is null ? main.Names : [name], name is null ? default : _catalog.TargetOf(name), cancellationToken).ConfigureAwait(false);
                 saved.AddRange(platforms.Select(entry => entry.Image.Id));
             }
 

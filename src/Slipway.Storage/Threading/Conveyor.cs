@@ -88,6 +88,33 @@ internal sealed class Conveyor : IDisposable
         return new Reader(conveyor, thread.Join);
     }
 
+    /// <summary>Reads what a thread of its own writes.</summary>
+    /// <returns>Disposing it ends the thread at its next write.</returns>
+    public static ReadOnlyStream Produce(string threadName, Action<Stream> work)
+    {
+        var conveyor = new Conveyor();
+        var thread = new Thread(() => conveyor.Fill(work)) { Name = threadName, IsBackground = true };
+        thread.Start();
+        return new Reader(conveyor, thread.Join);
+    }
+
+    private void Fill(Action<Stream> work)
+    {
+        try
+        {
+            var sink = new Sink(this);
+            work(sink);
+            sink.HandOver();
+            End(null);
+        }
+#pragma warning disable CA1031 // Thrown at the reader.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            End(error);
+        }
+    }
+
     private void Pump(Func<Stream> open)
     {
         try
@@ -143,6 +170,37 @@ internal sealed class Conveyor : IDisposable
             }
 
             return ([], 0);
+        }
+    }
+
+    private sealed class Sink(Conveyor owner) : WriteOnlyStream
+    {
+        private byte[]? _buffer;
+        private int _length;
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            while (!buffer.IsEmpty)
+            {
+                _buffer ??= owner.Take() ?? throw new IOException("nobody reads any more");
+                var count = Math.Min(buffer.Length, _buffer.Length - _length);
+                buffer[..count].CopyTo(_buffer.AsSpan(_length));
+                _length += count;
+                buffer = buffer[count..];
+                if (_length == _buffer.Length)
+                {
+                    HandOver();
+                }
+            }
+        }
+
+        public void HandOver()
+        {
+            if (_length > 0)
+            {
+                owner.Put(_buffer!, _length);
+                (_buffer, _length) = (null, 0);
+            }
         }
     }
 

@@ -26,8 +26,8 @@ public sealed class BuildxBuildTests(SharedEngine engine) : BuildxTest(engine)
         var built = (await Build(Dockerfile, "--build-arg", "A=3")).Ok();
         Assert.Equal(
             [
-                "[internal] load build definition from Dockerfile", "[internal] load .dockerignore", "[base 1/3] FROM docker.io/library/alpine:latest", "[internal] load build context",
-                "[base 2/3] COPY a.txt /a", "[base 3/3] RUN <<EOF (echo one $A...)", "[stage-1 1/1] RUN echo 3 '$A' 3",
+                "[internal] load build definition from Dockerfile", "[internal] load .dockerignore", "[internal] load metadata for docker.io/library/alpine:latest",
+                "[base 1/3] FROM docker.io/library/alpine:latest", "[internal] load build context", "[base 2/3] COPY a.txt /a", "[base 3/3] RUN <<EOF (echo one $A)", "[stage-1 1/1] RUN echo 3 '$A' 3",
             ],
             Vertices(built));
         built.Says("one 3").Says("exporting layers").Says("writing image sha256:");

@@ -25,7 +25,7 @@ public sealed class DebugTests(SharedEngine engine) : BuildTest(engine)
         {
             // What the step wrote comes before the shell.
             await terminal.Expect("seen by nobody");
-            await terminal.Expect("step failed: [work 3/3] RUN");
+            await terminal.Expect("step failed: [3/3] RUN");
             await terminal.Expect("(Dockerfile:6)");
             await terminal.Expect("exit code: 7");
             await terminal.Expect("/w $ ");
@@ -132,7 +132,7 @@ public sealed class DebugTests(SharedEngine engine) : BuildTest(engine)
 
         await using (var shellless = Slipway("--debug-shell", "/no/such"))
         {
-            await shellless.Expect("step failed: [first 2/2] RUN exit 7");
+            await shellless.Expect("step failed: [2/2] RUN exit 7");
             await shellless.Expect("no shell: ");
             await shellless.Expect("exit code: 7");
             Assert.Equal(1, await shellless.End());

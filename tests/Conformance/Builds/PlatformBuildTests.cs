@@ -89,6 +89,39 @@ public sealed class PlatformBuildTests(SharedEngine engine) : BuildxTest(engine)
         Assert.Equal(["linux/s390x", "linux/amd64"], (await Manifests($"{registry.Host}/direct:1")).Select(PlatformOf));
     }
 
+    [Fact]
+    public async Task An_archive_of_several_platforms_has_their_index()
+    {
+        var (folder, image) = (Folder(), Image("archived"));
+        Put("f", Guid.NewGuid().ToString());
+        (await Build(true, "FROM scratch\nARG TARGETARCH\nCOPY f /f\nENV FOR=$TARGETARCH\n", "--platform", "linux/amd64,linux/arm64", "--provenance", "mode=min", "-t", image, "--metadata-file", $"{folder}/meta")).Ok();
+        (await Docker.Run("save", "-o", $"{folder}/image.tar", image)).Ok();
+        (await Programs.Run("tar", ["-xf", $"{folder}/image.tar", "-C", folder])).Ok();
+        var entry = Assert.Single(Read("index.json")["manifests"]!.AsArray())!;
+        Assert.Equal((string?)Read("meta")["containerimage.digest"], (string?)entry["digest"]);
+        Assert.Equal($"docker.io/{image}", ((string?)entry["annotations"]!["io.containerd.image.name"])!);
+        var manifests = Read(Path((string)entry["digest"]!))["manifests"]!.AsArray();
+        Assert.Equal(["linux/amd64", "linux/arm64", "unknown/unknown", "unknown/unknown"], manifests.Select(PlatformOf));
+        foreach (var manifest in manifests)
+        {
+            var document = Read(Path((string)manifest!["digest"]!));
+            Assert.All(document["layers"]!.AsArray().Append(document["config"]), part =>
+            {
+                var bytes = File.ReadAllBytes($"{folder}/{Path((string)part!["digest"]!)}");
+                Assert.Equal(((string?)part["digest"], (long)part["size"]!), ($"sha256:{Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes))}", bytes.LongLength));
+            });
+        }
+
+        // What is loaded again is the same index.
+        (await Docker.Run("rmi", "-f", image)).Ok();
+        (await Docker.Run("load", "-i", $"{folder}/image.tar")).Ok().Says(image);
+        (await Docker.Run("save", "-o", $"{folder}/again.tar", image)).Ok();
+        Assert.Equal((string?)entry["digest"], (string?)JsonNode.Parse((await Programs.Run("tar", ["-xOf", $"{folder}/again.tar", "index.json"])).Ok().Output)!["manifests"]![0]!["digest"]);
+
+        JsonNode Read(string path) => JsonNode.Parse(File.ReadAllText($"{folder}/{path}"))!;
+        static string Path(string digest) => $"blobs/{digest.Replace(':', '/')}";
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

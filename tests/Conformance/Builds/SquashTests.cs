@@ -56,6 +56,19 @@ public sealed class SquashTests(SharedEngine engine) : BuildTest(engine)
     }
 
     [Fact]
+    public async Task A_stage_that_the_target_starts_from_is_below()
+    {
+        var (image, stage) = (Image("stages"), Image("stage"));
+        const string Text = "FROM alpine AS b\nRUN echo 1 > /1\nRUN echo 2 > /2\nFROM b\nRUN echo 3 > /3 && rm /1\nRUN echo 4 > /4\n";
+        await Slipway(Text, "-t", stage, "--target", "b");
+        await Slipway(Text, "-t", image, "--squash");
+        var layers = (await Docker.Inspect(stage, "{{join .RootFS.Layers \" \"}}")).Split(' ');
+        Assert.Equal(layers, (await Docker.Inspect(image, "{{join .RootFS.Layers \" \"}}")).Split(' ')[..^1]);
+        Assert.EndsWith($" to {await Docker.Inspect(stage, "{{.Id}}")}", (await Docker.Ok("history", "--no-trunc", "--format", "{{.Comment}}", image)).Split('\n')[0], StringComparison.Ordinal);
+        Assert.Equal([".wh.1", "3", "4"], await Entries(Docker, image));
+    }
+
+    [Fact]
     public async Task A_cache_inside_of_the_image_is_refused_with_it()
     {
         Put("Dockerfile", "FROM alpine\nRUN true\n");

@@ -21,6 +21,17 @@ public sealed class XattrTests(SharedEngine engine) : BuildxTest(engine)
         os.setxattr('tree/p', 'security.capability', struct.pack('<IIIII', 0x02000001, 1 << 13, 0, 0, 0))
         """;
 
+    [Fact]
+    public async Task Attributes_are_in_the_files_of_an_output()
+    {
+        Requirement.Program("python3", "python3");
+        (await Programs.Run("python3", ["-c", Attributing, Context])).Ok();
+        var folder = $"{Folder()}/out";
+        (await Build("FROM scratch\nCOPY tree /tree\n", "-o", $"type=local,dest={folder}")).Ok();
+        var found = (await Programs.Run("getfattr", ["-R", "-d", "-m", "user", "--absolute-names", $"{folder}/tree"])).Ok().Lines;
+        Assert.Equal(["user.mine=\"of a directory\"", "user.mine=\"value\""], found.Where(line => line.StartsWith("user.", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
+    }
+
     [Theory]
     [InlineData("classic")]
     [InlineData("buildx")]

@@ -12,13 +12,14 @@ public sealed class BuildSolverTests
 {
     private readonly Executor _executor = new();
     private readonly Cache _cache = new();
+    private readonly Observer _observer = new();
 
-    private async Task<StageState> Solve(string text, SolveOptions? options = null)
+    private async Task<StageState> Solve(string text, SolveOptions? options = null, Dictionary<string, string?>? arguments = null)
     {
-        StageGraph graph = StageGraph.Of(DockerfileParser.Parse(text), null, new Dictionary<string, string?>(), Platform.Host, Platform.Host, new HashSet<string>());
+        StageGraph graph = StageGraph.Of(DockerfileParser.Parse(text), null, arguments ?? [], Platform.Host, Platform.Host, new HashSet<string>());
         _executor.Done.Clear();
         return await new BuildSolver(
-            graph, options ?? new SolveOptions { History = HistoryText.Classic }, _executor, _cache, new Observer(), TimeProvider.System, TestContext.Current.CancellationToken).SolveAsync();
+            graph, options ?? new SolveOptions { History = HistoryText.Classic, IsClassic = true }, _executor, _cache, _observer, TimeProvider.System, TestContext.Current.CancellationToken).SolveAsync();
     }
 
     [Fact]
@@ -119,6 +120,66 @@ public sealed class BuildSolverTests
     public async Task Histories_have_the_words_of_the_classic_builder(string instructions, string expected) =>
         Assert.Equal(expected, (await Solve($"FROM base\n{instructions}")).History[^1].CreatedBy);
 
+    [Theory]
+    [InlineData("ARG X=1\nARG Y Z=\nENV X=e\nARG Y=2\nRUN a", "RUN |4 X=e Y=2 Z= Y=2 /bin/sh -c a # buildkit")]
+    [InlineData("COPY --chmod=600 a /", "COPY --chmod=600 a / # buildkit")]
+    [InlineData("ENV a=b\nONBUILD RUN c", "ENV a=b")]
+    [InlineData("EXPOSE 81 80/udp 90-91", "EXPOSE map[80/udp:{} 81/tcp:{} 90/tcp:{} 91/tcp:{}]")]
+    [InlineData("RUN <<A cat <<B\n1\nA\n2\nB\n", "RUN /bin/sh -c <<A cat <<B\n1\nA\n2\nB # buildkit")]
+    public async Task Histories_have_the_words_of_BuildKit(string instructions, string expected) =>
+        Assert.Equal(expected, (await Solve($"FROM base\n{instructions}", new SolveOptions { History = HistoryText.BuildKit })).History[^1].CreatedBy);
+
+    [Fact]
+    public async Task Configurations_begin_as_with_BuildKit()
+    {
+        StageState state = await Solve("FROM scratch\nCMD a", new SolveOptions { History = HistoryText.BuildKit });
+        Assert.Equal(("/", true), (state.Config.WorkingDir, state.Config.ArgsEscaped));
+        state = await Solve("FROM scratch\nCMD a", new SolveOptions { History = HistoryText.Classic, IsClassic = true });
+        Assert.Equal((null, null), (state.Config.WorkingDir, state.Config.ArgsEscaped));
+    }
+
+    [Theory]
+    [InlineData("FROM base AS one\nrun  a $X\nRUN b", "[1/3] FROM docker.io/library/base:latest", "[2/3] RUN  a $X", "[3/3] RUN b")]
+    [InlineData("FROM base AS x\nFROM base\nRUN b", "[stage-1 1/2] FROM docker.io/library/base:latest", "[stage-1 2/2] RUN b")]
+    [InlineData("FROM scratch\nRUN 1\nRUN 2\nRUN 3\nRUN 4\nRUN 5\nRUN 6\nRUN 7\nRUN 8\nRUN 9\nRUN 10", "FROM scratch", "[ 1/10] RUN 1", "[ 2/10] RUN 2")]
+    [InlineData("FROM base\nRUN <<EOF\na\nEOF\nRUN <<EOF\na\nb\nEOF\nRUN cat <<EOF\na\nEOF\n", "[1/4] FROM docker.io/library/base:latest", "[2/4] RUN <<EOF (a)", "[3/4] RUN <<EOF (a...)", "[4/4] RUN cat <<EOF")]
+    public async Task Steps_are_called_as_by_BuildKit(string text, params string[] names)
+    {
+        await Solve(text, new SolveOptions { History = HistoryText.BuildKit });
+        Assert.Equal(names, _observer.Names.Take(names.Length));
+    }
+
+    [Fact]
+    public async Task A_program_of_BuildKit_has_proxies_in_both_cases_and_a_host_s_name_without_a_variable()
+    {
+        await Solve("FROM base\nRUN a", new SolveOptions { History = HistoryText.BuildKit }, new() { ["http_proxy"] = "p", ["NO_PROXY"] = "n", ["no_proxy"] = "m", ["BUILDKIT_SANDBOX_HOSTNAME"] = "named" });
+        RunOperation run = Assert.IsType<RunOperation>(_executor.Last);
+        Assert.Equal(["HTTP_PROXY=p", "NO_PROXY=n", "http_proxy=p", "no_proxy=m"], run.Proxies.Order(StringComparer.Ordinal));
+        Assert.Equal("named", run.Hostname);
+        await Solve("FROM base\nRUN b", new SolveOptions { History = HistoryText.Classic, IsClassic = true }, new() { ["http_proxy"] = "p" });
+        run = Assert.IsType<RunOperation>(_executor.Last);
+        Assert.Equal(["http_proxy=p"], run.Proxies);
+        Assert.Null(run.Hostname);
+    }
+
+    [Theory]
+    [InlineData("ADD --checksum=sha256:00 http://x/y /", "invalid checksum digest length")]
+    [InlineData("ADD --checksum=md5:00 http://x/y /", "unsupported digest algorithm")]
+    [InlineData("ADD --checksum=x http://x/y /", "invalid checksum digest format")]
+    [InlineData("ADD --checksum=sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855 y /", "checksum can't be specified for non-HTTP sources")]
+    [InlineData("VOLUME \"\"", "VOLUME specified can not be an empty string")]
+    public async Task What_cannot_be_meant_at_its_place_is_an_error(string instruction, string problem) =>
+        Assert.Equal(problem, (await Assert.ThrowsAsync<DockerfileException>(() => Solve($"FROM base\n{instruction}"))).Message);
+
+    [Fact]
+    public async Task A_trigger_copies_from_no_stage_that_nobody_needs()
+    {
+        _executor.Triggers = ["COPY --from=other /a /"];
+        DockerfileException error = await Assert.ThrowsAsync<DockerfileException>(() => Solve("FROM scratch AS other\nFROM base AS own"));
+        Assert.Equal("cannot copy from stage \"other\", it needs to be defined before current stage \"own\"", error.Message);
+        Assert.Equal(2, error.Position!.Value.Line);
+    }
+
     [Fact]
     public async Task An_entrypoint_takes_the_command_of_the_base_away()
     {
@@ -161,7 +222,7 @@ public sealed class BuildSolverTests
         for (int round = 0; round < 2; round++)
         {
             _executor.Done.Clear();
-            await new BuildSolver(graph, options, _executor, _cache, new Observer(), TimeProvider.System, TestContext.Current.CancellationToken).SolveAsync();
+            await new BuildSolver(graph, options, _executor, _cache, _observer, TimeProvider.System, TestContext.Current.CancellationToken).SolveAsync();
             Assert.Equal(paused, _executor.Done.Where(step => step.StartsWith("pause", StringComparison.Ordinal)));
             Assert.Equal(round == 0 ? 6 : 3, _executor.Done.Count);
         }
@@ -171,7 +232,13 @@ public sealed class BuildSolverTests
 
     private sealed class Observer : ISolveObserver
     {
-        public ValueTask StartedAsync(StepVertex vertex) => ValueTask.CompletedTask;
+        public ConcurrentQueue<string> Names { get; } = [];
+
+        public ValueTask StartedAsync(StepVertex vertex)
+        {
+            Names.Enqueue(vertex.Name);
+            return ValueTask.CompletedTask;
+        }
 
         public ValueTask CompletedAsync(StepVertex vertex, StepOutcome outcome) => ValueTask.CompletedTask;
 
@@ -206,6 +273,10 @@ public sealed class BuildSolverTests
 
         public bool HoldsNothing { get; set; }
 
+        public IReadOnlyList<string>? Triggers { get; set; }
+
+        public StepOperation? Last { get; private set; }
+
         public int Hanging => _hanging;
 
         public Task PauseAsync(RunOperation operation, StepVertex vertex, CancellationToken cancellationToken)
@@ -218,7 +289,7 @@ public sealed class BuildSolverTests
 
         public Task<BaseImage> ResolveAsync(string name, Platform platform, StepVertex vertex, CancellationToken cancellationToken) => Task.FromResult(new BaseImage(
             Digest.Of([1]),
-            new ImageConfig { Os = "linux", Architecture = "amd64", Config = new ImageRunConfig { Cmd = ["base"], OnBuild = name == "triggering" ? ["RUN triggered"] : null }, RootFs = new RootFilesystem() },
+            new ImageConfig { Os = "linux", Architecture = "amd64", Config = new ImageRunConfig { Cmd = ["base"], OnBuild = name == "triggering" ? ["RUN triggered"] : Triggers }, RootFs = new RootFilesystem() },
             [new BuiltLayer(Digest.Of([2]), Digest.Of([3]), 1)]));
 
         public Task<StepInputs> PrepareAsync(StepOperation operation, StepVertex vertex, CancellationToken cancellationToken) =>
@@ -226,6 +297,7 @@ public sealed class BuildSolverTests
 
         public async Task<BuiltLayer?> ExecuteAsync(StepOperation operation, StepInputs inputs, StepVertex vertex, CancellationToken cancellationToken)
         {
+            Last = operation;
             string command = operation.Description;
             if (command.EndsWith("fail", StringComparison.Ordinal))
             {

@@ -42,15 +42,15 @@ public sealed class DockerfileParserTests
     [InlineData("RUN --mount=\"type=bind,target=/a b\" make", "RUN bind(/a b) sh(make)")]
     [InlineData("RUN --mount=type=nothing,target=/c make", "RUN: unsupported mount type \"nothing\"")]
     [InlineData("RUN --mount=type=cahce,target=/c make", "RUN: unsupported mount type \"cahce\" (did you mean cache?)")]
-    [InlineData("RUN --mount=type=cache make", "RUN: invalid mount target \"\"")]
+    [InlineData("RUN --mount=type=cache make", "RUN: invalid mount target \"/\"")]
     [InlineData("RUN --mount=type=cache,target=/c,sharing=all make", "RUN: unsupported sharing value \"all\"")]
-    [InlineData("RUN --mount=type=cache,target=/c,trget=/d make", "RUN: unexpected key 'trget' (did you mean target?)")]
+    [InlineData("RUN --mount=type=cache,target=/c,trget=/d make", "RUN: unexpected key 'trget' in 'trget=/d' (did you mean target?)")]
     [InlineData("RUN --mount=type=tmpfs,target=/c,id=x make", "RUN: unexpected key 'id' for mount type 'tmpfs'")]
     [InlineData("RUN --mount=type=cache,target make", "RUN: invalid field 'target' must be a key=value pair")]
     [InlineData("RUN --mount make", "RUN: missing a value on flag: mount")]
     [InlineData("RUN --network=none make", "RUN net=none sh(make)")]
     [InlineData("RUN --network=host make", "RUN net=host sh(make)")]
-    [InlineData("RUN --network=bridge make", "RUN: invalid network mode: bridge")]
+    [InlineData("RUN --network=bridge make", "RUN: invalid network mode \"bridge\"")]
     [InlineData("RUN --security=insecure make", "RUN sec=insecure sh(make)")]
     [InlineData("RUN --security=all make", "RUN: security \"all\" is not valid")]
     [InlineData("RUN --netwrk=none make", "RUN: unknown flag: --netwrk (did you mean network?)")]
@@ -149,9 +149,9 @@ public sealed class DockerfileParserTests
     [InlineData("COPY <<EOF /x\nhi\nEOF", "COPY  -> /x <EOF expand>hi\\n")]
     [InlineData("COPY <<A <<B c /d/\n1\nA\n2\nB", "COPY c -> /d/ <A expand>1\\n <B expand>2\\n")]
     [InlineData("COPY a", "COPY: COPY requires at least two arguments, but only one was provided. Destination could not be determined")]
-    [InlineData("COPY", "COPY: COPY requires at least two arguments, but no arguments were provided. Destination could not be determined")]
+    [InlineData("COPY", "COPY: COPY requires at least two arguments, but only one was provided. Destination could not be determined")]
     [InlineData("COPY a <<EOF\nEOF", "COPY: COPY cannot accept a heredoc as a destination")]
-    [InlineData("COPY --link=maybe a b", "COPY: expected boolean value for flag link, got: maybe")]
+    [InlineData("COPY --link=maybe a b", "COPY: expecting boolean value for flag link, not: maybe")]
     [InlineData("COPY --form=x a b", "COPY: unknown flag: --form (did you mean from?)")]
     [InlineData("COPY --checksum=x a b", "COPY: unknown flag: --checksum")]
     [InlineData("ADD a b", "ADD a -> b")]
@@ -229,12 +229,8 @@ public sealed class DockerfileParserTests
         Assert.Equal(new Directives(syntax, escape, check), DockerfileParser.Parse(source).Directives);
 
     [Theory]
-    [InlineData("# escape=x\nFROM a", 1, 10, "invalid escape token 'x' does not match ` or \\")]
-    [InlineData("# escape=`\n# escape=`\nFROM a", 2, 10, "only one escape parser directive can be used")]
     [InlineData("FROM a\n\n  RNU b", 3, 3, "unknown instruction: RNU (did you mean RUN?)")]
     [InlineData("FROM a\nCOPY \\\n  --form=x \\\n a b", 3, 3, "unknown flag: --form (did you mean from?)")]
-    [InlineData("FROM a\nENV a=b \\\n    c", 3, 5, "Syntax error - can't find = in \"c\". Must be of the form: name=value")]
-    [InlineData("FROM a\nRUN cat <<EOF\nx", 2, 9, "unterminated heredoc")]
     [InlineData("FROM a\nONBUILD FROM b", 2, 9, "FROM isn't allowed as an ONBUILD trigger")]
     [InlineData("FROM a AS 1", 1, 11, "invalid name for build stage: \"1\", name can't start with a number or contain symbols")]
     public void An_error_names_its_place(string source, int line, int column, string problem)
@@ -244,6 +240,42 @@ public sealed class DockerfileParserTests
         Assert.Equal(problem, error.Problem);
         Assert.Equal($"dockerfile parse error on line {line}: {problem}", error.Message);
     }
+
+    [Theory]
+    [InlineData("# escape=x\nFROM a", 1, 10, "invalid escape token 'x' does not match ` or \\")]
+    [InlineData("# escape=`\n# escape=`\nFROM a", 2, 10, "only one escape parser directive can be used")]
+    [InlineData("FROM a\nENV a=b \\\n    c", 3, 5, "Syntax error - can't find = in \"c\". Must be of the form: name=value")]
+    [InlineData("FROM a\nRUN cat <<EOF\nx", 2, 9, "unterminated heredoc")]
+    [InlineData("FROM a\nRUN --mount=type=cache,target=/c,sharing=x true", 2, 5, "unsupported sharing value \"x\"")]
+    public void What_is_no_error_of_an_instruction_s_form_does_not_say_its_line(string source, int line, int column, string problem)
+    {
+        DockerfileException error = Assert.Throws<DockerfileException>(() => DockerfileParser.Parse(source));
+        Assert.Equal(new SourcePosition(line, column), error.Position);
+        Assert.Equal(problem, error.Message);
+    }
+
+    [Fact]
+    public void A_trigger_keeps_its_documents()
+    {
+        OnbuildInstruction onbuild = Assert.IsType<OnbuildInstruction>(Assert.Single(DockerfileParser.Parse("FROM a\nONBUILD RUN <<A cat && cat <<-B\none\nA\n\ttwo\n\tB\n").Stages[0].Instructions));
+        Assert.Equal("RUN <<A cat && cat <<-B\none\nA\ntwo\nB", onbuild.Trigger);
+        Assert.Equal(["one\n", "two\n"], Assert.IsType<RunInstruction>(DockerfileParser.ParseTrigger(onbuild.Trigger)).Heredocs.Select(heredoc => heredoc.Content));
+    }
+
+    [Theory]
+    [InlineData("type=secret", "invalid secret mount. one of source, target required")]
+    [InlineData("type=secret,id=a,sharing=locked", "secret mount should not define sharing")]
+    [InlineData("type=secret,id=a,mode=9", "invalid value 9 for mode")]
+    [InlineData("type=secret,id=a,mode=", "invalid value  for mode")]
+    [InlineData("type=cache,target=/c,uid=x", "invalid value x for uid")]
+    [InlineData("type=cache,target=/c,gid=-1", "invalid value -1 for gid")]
+    [InlineData("type=cache,target=/c,required", "unexpected key 'required' for mount type 'cache'")]
+    [InlineData("type=bind,target=/c,mode=0700", "mode not allowed for \"bind\" type mounts")]
+    [InlineData("type=tmpfs,target=/c,uid=0", "uid not allowed for \"tmpfs\" type mounts")]
+    [InlineData("target=/", "invalid mount target \"/\"")]
+    [InlineData("target=/c,nosuch", "unexpected key 'nosuch' in 'nosuch'")]
+    public void A_mount_that_cannot_be_meant_is_an_error(string mount, string problem) =>
+        Assert.Equal(problem, Assert.Throws<DockerfileException>(() => DockerfileParser.Parse($"FROM a\nRUN --mount={mount} true")).Message);
 
     [Fact]
     public void An_error_shows_its_line()

@@ -28,13 +28,28 @@ public sealed class StageGraphTests
             """;
         Assert.Equal(["a", "b", "c", "stage-4"], Names(Graph(Text)));
         Assert.Equal(["a"], Names(Graph(Text, "A")));
-        Assert.Equal(["d"], Names(Graph(Text, "3")));
+        Assert.Equal(["d"], Names(Graph(Text, "d")));
         Assert.Equal([0, 1], Graph(Text, "c")[2].Needs);
     }
 
     [Fact]
-    public void A_target_that_is_no_stage_is_an_error() =>
+    public void A_target_that_is_no_stage_is_an_error()
+    {
         Assert.Equal("target stage \"nosuch\" could not be found", Assert.Throws<DockerfileException>(() => Graph("FROM scratch", "nosuch")).Message);
+        Assert.Equal("target stage \"0\" could not be found", Assert.Throws<DockerfileException>(() => Graph("FROM scratch", "0")).Message);
+    }
+
+    [Theory]
+    [InlineData("FROM scratch\nCOPY --from=1 /a /", "invalid stage index 1")]
+    [InlineData("FROM scratch\nFROM scratch\nCOPY --from=1 /a /", "invalid stage index 1")]
+    [InlineData("FROM scratch\nCOPY --from=-1 /a /", "invalid stage index -1")]
+    [InlineData("FROM scratch AS Me\nCOPY --from=me /a /", "circular dependency detected on stage: me")]
+    public void Nothing_is_copied_from_a_stage_that_is_not_before(string text, string problem)
+    {
+        DockerfileException error = Assert.Throws<DockerfileException>(() => Graph(text));
+        Assert.Equal(problem, error.Message);
+        Assert.NotNull(error.Position);
+    }
 
     [Fact]
     public void A_name_means_an_earlier_stage_or_else_an_image()

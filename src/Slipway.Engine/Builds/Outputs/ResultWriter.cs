@@ -212,7 +212,7 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
         }
     }
 
-    private Task<BuildResult> ArchiveAsync(ArchiveOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("sending tarball", async _ =>
+    private Task<BuildResult> ArchiveAsync(ArchiveOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync(output.Format == ArchiveFormat.Tar ? "exporting to client tarball" : "sending tarball", async _ =>
     {
         await using Stream stream = await output.Open(cancellationToken);
         if (output.Format == ArchiveFormat.Tar)
@@ -242,7 +242,7 @@ internal sealed class ResultWriter(EngineServices services, IRegistries registri
         return result;
     });
 
-    private Task<BuildResult> FilesAsync(FilesOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("copying files", async _ =>
+    private Task<BuildResult> FilesAsync(FilesOutput output, IReadOnlyList<BuiltPlatform> built, BuildResult result, CancellationToken cancellationToken) => report.InternalAsync("exporting to client directory", async _ =>
     {
         foreach (BuiltPlatform one in built)
         {

@@ -22,7 +22,7 @@ internal static class SquashedStage
 
     public static async Task<StageState> MakeAsync(EngineServices services, IImageIngest ingest, StageState state, DateTimeOffset? sourceDate, CancellationToken cancellationToken)
     {
-        BuiltLayer[] layers = [.. state.Layers.Take(state.BaseLayers)];
+        BuiltLayer[] layers = [.. state.Layers.Take(state.FromLayers)];
         if (state.Layers.Count > layers.Length)
         {
             Digest[] lower = [.. layers.Select(layer => layer.ChainId)], chainIds = [.. state.Layers.Select(layer => layer.ChainId)];
@@ -33,16 +33,16 @@ internal static class SquashedStage
 
         Digest id = Digest.Of(state.Document());
         string created = StageState.Format(sourceDate ?? services.Time.GetUtcNow());
-        bool hasLayer = layers.Length > state.BaseLayers;
+        bool hasLayer = layers.Length > state.FromLayers;
         return state with
         {
             Layers = layers,
             Created = created,
             History =
             [
-                .. state.History.Take(state.BaseHistory),
-                .. state.History.Skip(state.BaseHistory).Select(step => step with { EmptyLayer = true }),
-                new ImageHistory { Created = created, Comment = state.BaseId.IsNone ? $"create new from {id}" : $"merge {id} to {state.BaseId}", EmptyLayer = !hasLayer },
+                .. state.History.Take(state.FromHistory),
+                .. state.History.Skip(state.FromHistory).Select(step => step with { EmptyLayer = true }),
+                new ImageHistory { Created = created, Comment = state.FromId.IsNone ? $"create new from {id}" : $"merge {id} to {state.FromId}", EmptyLayer = !hasLayer },
             ],
         };
     }

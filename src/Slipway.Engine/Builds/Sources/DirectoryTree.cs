@@ -29,7 +29,7 @@ internal static class DirectoryTree
 
         public override TarEntry Entry => _entry ??= Describe();
 
-        public override object? Links => view.KeepsOwners && status.IsRegularFile && status.LinkCount > 1 ? (status.Device, status.Inode) : null;
+        public override object? Links => status.IsRegularFile && status.LinkCount > 1 ? (status.Device, status.Inode) : null;
 
         public override SortedDictionary<string, SourceNode> Children
         {

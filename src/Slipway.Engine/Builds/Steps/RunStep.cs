@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Net.Sockets;
+using System.Text;
 using Slipway.Api.Containers;
 using Slipway.Build.Solving;
 using Slipway.Engine.Containers;
@@ -20,13 +21,33 @@ namespace Slipway.Engine.Builds.Steps;
 /// <param name="output">Told what the program writes: the stream (1 or 2) and the bytes.</param>
 internal sealed class RunStep(EngineServices services, ContainerLauncher launcher, StepProcesses processes, BuildRequest request, string id, Func<int, ReadOnlyMemory<byte>, ValueTask> output)
 {
+    /// <summary>A name without a value takes a variable away.</summary>
+    private static readonly string[] s_noHostname = ["HOSTNAME"];
+
+    private const int ErrorStream = 2;
     private const int HeaderBytes = 8;
     private const int BufferSize = 32 << 10;
 
     /// <summary>Runs to the end; what it wrote is in the snapshot of the id then.</summary>
     /// <returns>The exit code.</returns>
-    public Task<int> RunAsync(RunOperation operation, OpenedMounts mounts, CancellationToken cancellationToken) =>
-        RunAsync(operation, Container(operation, mounts), StreamEnds.Create(stdin: false, stdout: true, stderr: true), ReadAsync, cancellationToken);
+    public async Task<int> RunAsync(RunOperation operation, OpenedMounts mounts, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RunAsync(operation, Container(operation, mounts), StreamEnds.Create(stdin: false, stdout: true, stderr: true), ReadAsync, cancellationToken);
+        }
+        catch (EngineException error) when (request.Style != BuildStyle.Classic && error.InnerException is LaunchFailure { IsForeignFormat: false } failure)
+        {
+            if (failure.ExitCode == LaunchFailure.OtherCode)
+            {
+                throw new EngineException(error.Kind, StepFailedException.Describe(operation, failure.Reason), error);
+            }
+
+            // BuildKit shows what its runtime says of a program that cannot be started as if the program had said it.
+            await output(ErrorStream, Encoding.UTF8.GetBytes($"unable to start container process: {failure.Reason}\n"));
+            throw new StepFailedException(StepFailedException.Describe(operation, "exit code: 1"), 1);
+        }
+    }
 
     /// <summary>Runs a shell at a terminal where the program of the step would run, or has run, until it ends or the user is gone.</summary>
     public async Task ShellAsync(RunOperation operation, OpenedMounts mounts, IDebugTerminal terminal, CancellationToken cancellationToken)
@@ -117,10 +138,10 @@ internal sealed class RunStep(EngineServices services, ContainerLauncher launche
             Trees = mounts.Trees,
             Config = new ContainerConfig
             {
-                Hostname = request.Style == BuildStyle.Classic ? id[..12] : "buildkitsandbox",
+                Hostname = operation.Hostname ?? id[..12],
                 User = operation.User,
                 WorkingDir = operation.WorkingDirectory,
-                Env = [.. operation.Environment, .. operation.Proxies, .. mounts.Variables],
+                Env = [.. operation.Hostname is null ? [] : s_noHostname, .. operation.Environment, .. operation.Proxies, .. mounts.Variables],
                 Cmd = [.. operation.Arguments],
                 AttachStdout = true,
                 AttachStderr = true,
@@ -192,14 +213,11 @@ internal sealed class RunStep(EngineServices services, ContainerLauncher launche
     private static EngineException Failure(Exception error, Platform platform)
     {
         LaunchFailure failure = LaunchFailure.From(error);
-        if (failure.IsForeignFormat && !platform.RunsOn(Platform.Host))
-        {
-            return new EngineException(
+        return failure.IsForeignFormat && !platform.RunsOn(Platform.Host)
+            ? new EngineException(
                 failure.Kind,
                 $"a program of {platform} cannot run on this host of {Platform.Host}: exec format error; register an emulator that is kept open (binfmt_misc, flag F; Debian's qemu-user-static), or run it in a stage FROM --platform=$BUILDPLATFORM",
-                failure);
-        }
-
-        return new EngineException(failure.Kind, failure.Message, failure);
+                failure)
+            : new EngineException(failure.Kind, failure.Message, failure);
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using Slipway.Build.Context;
 using Slipway.Build.Solving;
@@ -11,6 +12,7 @@ using Slipway.Kernel;
 using Slipway.Kernel.Files;
 using Slipway.Kernel.Mounts;
 using Slipway.Oci;
+using Slipway.Oci.Tar;
 using Slipway.Registry.Distribution;
 using Slipway.Storage.Images;
 using Slipway.Storage.Threading;
@@ -106,6 +108,11 @@ internal sealed class StepExecutor(
             name = named.Reference;
         }
 
+        if (request.Style != BuildStyle.Classic)
+        {
+            await report.InternalAsync($"[internal] load metadata for {Parse(name).WithDefaultTag()}", _ => Task.FromResult(true));
+        }
+
         bool isDefault = platform.RunsOn(Platform.Host);
         Image? image = request.Pull ? null : services.Data.Images.Find(name, platform) ?? (isDefault && request.Platforms.Count == 0 ? services.Data.Images.Find(name) : null);
         if (image is null)
@@ -129,19 +136,34 @@ internal sealed class StepExecutor(
 
     private async Task PullAsync(string name, string? platform, StepVertex vertex, CancellationToken cancellationToken)
     {
-        if (!Reference.TryParse(name, out Reference? reference))
+        Reference reference = Parse(name);
+        RegistryCredentials? credentials = request.Credentials is null ? null : await request.Credentials.ForAsync(reference.Domain, cancellationToken);
+        try
         {
-            throw new EngineException(ErrorKind.InvalidParameter, $"failed to parse stage name \"{name}\": invalid reference format");
+            await registries.PullAsync(
+                new ImagePullRequest(name, reference.Tag is null && reference.Digest.IsNone ? "latest" : null, platform, credentials),
+                message => report.StatusAsync(new BuildStatus(vertex.Digest, message.Id ?? "", message.ProgressDetail?.Current ?? 0, message.ProgressDetail?.Total ?? 0)
+                {
+                    Action = message.Status ?? "", Time = services.Time.GetUtcNow(),
+                }),
+                cancellationToken);
         }
+        catch (EngineException error) when (request.Style != BuildStyle.Classic)
+        {
+            throw new EngineException(error.Kind, $"{name}: failed to resolve source metadata for {reference.WithDefaultTag()}: {error.Message}", error);
+        }
+    }
 
-        RegistryCredentials? credentials = request.Credentials is null ? null : await request.Credentials.ForAsync(reference!.Domain, cancellationToken);
-        await registries.PullAsync(
-            new ImagePullRequest(name, reference!.Tag is null && reference.Digest.IsNone ? "latest" : null, platform, credentials),
-            message => report.StatusAsync(new BuildStatus(vertex.Digest, message.Id ?? "", message.ProgressDetail?.Current ?? 0, message.ProgressDetail?.Total ?? 0)
-            {
-                Action = message.Status ?? "", Time = services.Time.GetUtcNow(),
-            }),
-            cancellationToken);
+    private static Reference Parse(string name)
+    {
+        try
+        {
+            return Reference.Parse(name);
+        }
+        catch (OciException error)
+        {
+            throw new EngineException(ErrorKind.InvalidParameter, $"failed to parse stage name \"{name}\": {error.Message}", error);
+        }
     }
 
     private async Task<BuiltLayer?> RunAsync(RunOperation run, RunInputs inputs, StepVertex vertex, CancellationToken cancellationToken)
@@ -169,12 +191,24 @@ internal sealed class StepExecutor(
 
             Layer? layer = await services.Data.Snapshots.ReadLayerAsync(
                 chainIds, id, run.Newest, async tar => tar is null ? null : await ingest.AddTarAsync(run.Top, tar, cancellationToken), cancellationToken);
-            return layer is null ? null : new BuiltLayer(layer.ChainId, layer.DiffId, layer.Size);
+            return layer is null ? await UnchangedAsync(run, cancellationToken) : new BuiltLayer(layer.ChainId, layer.DiffId, layer.Size);
         }
         finally
         {
             await services.Data.Snapshots.RemoveAsync(id);
         }
+    }
+
+    /// <summary>What a step leaves that changed nothing: with BuildKit an empty layer, so that images have the layers that their Dockerfile lets expect.</summary>
+    private async Task<BuiltLayer?> UnchangedAsync(StepOperation operation, CancellationToken cancellationToken)
+    {
+        if (request.Style == BuildStyle.Classic)
+        {
+            return null;
+        }
+
+        Layer layer = await ingest.AddTarAsync(operation.Top, (output, _) => new TarWriter(output).Finish(), cancellationToken);
+        return new BuiltLayer(layer.ChainId, layer.DiffId, layer.Size);
     }
 
     private RunStep Step(string id, StepVertex vertex) => new(services, launcher, processes, request, id, (stream, data) => report.LogAsync(vertex, stream, data));
@@ -187,7 +221,7 @@ internal sealed class StepExecutor(
             throw new StepFailedException(
                 request.Style == BuildStyle.Classic
                     ? $"The command '{string.Join(' ', run.Arguments)}' returned a non-zero code: {exitCode}"
-                    : $"process \"{string.Join(' ', run.Arguments)}\" did not complete successfully: exit code: {exitCode}",
+                    : StepFailedException.Describe(run, string.Create(CultureInfo.InvariantCulture, $"exit code: {exitCode}")),
                 exitCode);
         }
     }
@@ -221,10 +255,13 @@ internal sealed class StepExecutor(
 
     private async Task<BuiltLayer?> MakeDirectoryAsync(DirectoryOperation directory, CancellationToken cancellationToken)
     {
-        using SourceTree rootfs = DirectoryTree.Open(MountImage(directory.Rootfs));
+        using SafeFileHandle root = MountImage(directory.Rootfs);
+        using SourceTree rootfs = DirectoryTree.Open(Descriptors.Duplicate(root));
         if (rootfs.Resolve(SourceTree.Text(directory.Path)).Node is { } there)
         {
-            return there.IsDirectory ? null : throw new EngineException(ErrorKind.InvalidParameter, $"Cannot mkdir: {directory.Path} is not a directory");
+            return !there.IsDirectory ? throw new EngineException(ErrorKind.InvalidParameter, $"Cannot mkdir: {directory.Path} is not a directory")
+                : directory.Path == "/" ? null
+                : await UnchangedAsync(directory, cancellationToken);
         }
 
         TransferOperation made = new()
@@ -232,8 +269,9 @@ internal sealed class StepExecutor(
             Rootfs = directory.Rootfs, Description = directory.Description, Time = directory.Time, Source = new ContextSource(null), Paths = [], Destination = directory.Path + "/",
         };
         TransferInputs nothing = new() { Items = [], Excludes = IgnoreFile.Empty, KeepsOwners = false };
+        (uint, uint)? owner = directory.Owner is null ? null : TransferOwner.Of(root, directory.Owner, request.Style);
         Layer layer = await ingest.AddTarAsync(
-            directory.Top, (output, end) => new TransferWriter(made, nothing, rootfs, owner: null, output, end).WriteDirectory(), cancellationToken);
+            directory.Top, (output, end) => new TransferWriter(made, nothing, rootfs, owner, output, end).WriteDirectory(), cancellationToken);
         return new BuiltLayer(layer.ChainId, layer.DiffId, layer.Size);
     }
 

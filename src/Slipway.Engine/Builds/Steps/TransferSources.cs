@@ -115,6 +115,12 @@ internal sealed class TransferSources(EngineServices services, BuildContexts con
             throw new EngineException(ErrorKind.InvalidParameter, $"invalid pattern \"{path}\": {error.Message}", error);
         }
 
+        if (found.Count == 0 && style != BuildStyle.Classic && Fixed(path) is { } fixedPart && tree.Find(SourceTree.Text(fixedPart)) is not null)
+        {
+            // A pattern may mean nothing, but not in a directory that is not there.
+            return;
+        }
+
         if (found.Count == 0 || (style == BuildStyle.Classic && transfer.Source is ContextSource && LeadsOut(path)))
         {
             throw new EngineException(ErrorKind.InvalidParameter, Missing(transfer, path));
@@ -132,6 +138,13 @@ internal sealed class TransferSources(EngineServices services, BuildContexts con
 
             items.Add(await ItemAsync(node, name, transfer, folder, owned, cancellationToken));
         }
+    }
+
+    /// <summary>The directory of a pattern, up to its first wildcard; null: it has none.</summary>
+    private static string? Fixed(string path)
+    {
+        int wildcard = path.AsSpan().IndexOfAny("*?[");
+        return wildcard < 0 ? null : path[..(path.LastIndexOf('/', wildcard) + 1)];
     }
 
     /// <summary>Docker's words, which name the path as it was looked for.</summary>

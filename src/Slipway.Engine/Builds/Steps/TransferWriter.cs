@@ -169,7 +169,13 @@ internal sealed class TransferWriter(TransferOperation operation, TransferInputs
         RequireNoDirectory(target);
         if (file.Links is { } links && !_linked.TryAdd(links, target))
         {
-            _tar.WriteEntry(new TarEntry { Name = Bytes(target), Type = TarEntryType.HardLink, LinkName = Bytes(_linked[links]), Mode = file.Entry.Mode });
+            _tar.WriteEntry(Owned(
+                new TarEntry
+                {
+                    Name = Bytes(target), Type = TarEntryType.HardLink, LinkName = Bytes(_linked[links]), ModificationTime = Time(file.Entry),
+                    Mode = _mode ?? (keepsOwners ? file.Entry.Mode : inputs.ModeOf(file.Entry)), Uid = file.Entry.Uid, Gid = file.Entry.Gid,
+                },
+                keepsOwners));
             return;
         }
 

@@ -33,6 +33,16 @@ internal sealed class LaunchFailure : Exception
     /// <summary>The kernel knows no program of this form: it is for another processor, or damaged.</summary>
     public bool IsForeignFormat => (InnerException as LaunchException ?? InnerException?.InnerException as LaunchException)?.Errno == Errno.ENOEXEC;
 
+    /// <summary>The message without the steps through which it came.</summary>
+    public string Reason
+    {
+        get
+        {
+            string reason = Message.StartsWith(StartPrefix, StringComparison.Ordinal) ? Message[StartPrefix.Length..] : Message;
+            return reason.EndsWith(": unknown", StringComparison.Ordinal) ? reason[..^": unknown".Length] : reason;
+        }
+    }
+
     /// <summary>As the state of the container, or the exec, shows it.</summary>
     public int ExitCode { get; }
 

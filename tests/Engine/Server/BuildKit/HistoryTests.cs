@@ -37,6 +37,53 @@ public sealed class HistoryTests
         }
     }
 
+    [Theory]
+    [InlineData("build.grpc build.run", false)]
+    [InlineData("build.grpc build.history", true)]
+    public async Task A_build_that_another_watches_is_watched_where_the_policy_has_the_verb(string verbs, bool isAllowed)
+    {
+        await using ServerUnderTest server = await PolicyTests.StartAsync(new SocketPolicy { Verbs = verbs.Split(' ') });
+        server.Engine.Builds = new FakeBuilds((_, _, _) => Task.FromResult(new BuildResult()));
+
+        // Whoever names a build first watches it, until the call ends.
+        Assert.Null(await WatchAsync(server));
+        if (isAllowed)
+        {
+            Assert.Null(await WatchAsync(server));
+            return;
+        }
+
+        GrpcException? refused = null;
+        for (int i = 0; i < 100 && refused is null; i++)
+        {
+            refused = await WatchAsync(server);
+        }
+
+        Assert.Equal(GrpcStatusCode.PermissionDenied, refused?.Code);
+        Assert.EndsWith("the operation build.history is not allowed", refused!.Message, StringComparison.Ordinal);
+    }
+
+    /// <returns>Null: it could be watched.</returns>
+    private static async Task<GrpcException?> WatchAsync(ServerUnderTest server)
+    {
+        await using GrpcChannel channel = new(await UpgradeAsync(server.PathOf("p.sock")));
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(Cancellation);
+        end.CancelAfter(TimeSpan.FromMilliseconds(300));
+        try
+        {
+            await new HistoryClient(channel).ReplayAsync("one", _ => Task.CompletedTask, end.Token);
+            return null;
+        }
+        catch (OperationCanceledException) when (!Cancellation.IsCancellationRequested)
+        {
+            return null;
+        }
+        catch (GrpcException refused) when (refused.Code == GrpcStatusCode.PermissionDenied)
+        {
+            return refused;
+        }
+    }
+
     private static async Task<Stream> UpgradeAsync(string path)
     {
         Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
