@@ -14,6 +14,10 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, IReadOnlyList
     private const int EngineSlack = 16;
     private const int SupervisorSlack = 4;
 
+    /// <summary>What a sandbox that is ready has.</summary>
+    private const string Link = "link veth#";
+    private const string NetworkNamespace = "namespace held open net:#";
+
     private static readonly HashSet<string> s_ofTheHost =
         [.. Directory.EnumerateFileSystemEntries("/proc/self/ns").Select(link => new FileInfo(link).LinkTarget).OfType<string>()];
 
@@ -38,12 +42,19 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, IReadOnlyList
     public static async Task<Footprint> Settled(Engine engine, Footprint before)
     {
         var last = await Settled(engine);
-        for (var i = 0; i < 180 && !last.Held.SequenceEqual(before.Held); i++)
+        for (var i = 0; i < 180 && !last.HoldsAsMuchAs(before); i++)
         {
             await Task.Delay(500, TestContext.Current.CancellationToken);
             last = await Take(engine);
         }
         return last;
+    }
+
+    /// <summary>The same, but for sandboxes that are kept ready: a start that found none in the pool makes it larger for a while, also that of the test's own containers just before.</summary>
+    private bool HoldsAsMuchAs(Footprint before)
+    {
+        List<string> less = [.. before.Held];
+        return Held.All(less.Remove) && less.All(line => line is Link or NetworkNamespace);
     }
 
     private static async Task<Footprint> Take(Engine engine)
@@ -89,7 +100,11 @@ public sealed partial record Footprint(IReadOnlyList<string> Held, IReadOnlyList
 
     public void EqualTo(Footprint before)
     {
-        Assert.Equal(before.Held, Held);
+        if (!HoldsAsMuchAs(before))
+        {
+            Assert.Equal(before.Held, Held);
+        }
+
         AtMost(EngineSlack, before.EngineDescriptors, EngineDescriptors);
         AtMost(SupervisorSlack, before.SupervisorDescriptors, SupervisorDescriptors);
     }

@@ -235,7 +235,8 @@ internal sealed class SandboxPool : IAsyncDisposable
 
             if (!handed && made is not null)
             {
-                if (_disposed)
+                // One that was begun for bursts that came no more is not kept.
+                if (_disposed || _ready.Count >= _wanted)
                 {
                     made.Dispose();
                 }

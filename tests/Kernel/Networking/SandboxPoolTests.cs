@@ -20,15 +20,20 @@ public sealed class SandboxPoolTests : IAsyncLifetime
     /// <summary>How many can be made.</summary>
     private int _room = int.MaxValue;
 
+    /// <summary>What making one waits for.</summary>
+    private Task _gate = Task.CompletedTask;
+
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     public async ValueTask InitializeAsync()
     {
         _factory = await SandboxFactory.CreateAsync(null, Cancellation);
         _pool = new SandboxPool(
-            token =>
+            async token =>
             {
-                return Interlocked.Increment(ref _made) > _room ? throw new KernelException("add a link", Errno.ENOSPC) : _factory.MakeIsolatedAsync(token);
+                bool fits = Interlocked.Increment(ref _made) <= _room;
+                await _gate;
+                return fits ? await _factory.MakeIsolatedAsync(token) : throw new KernelException("add a link", Errno.ENOSPC);
             },
             Size,
             s_retention,
@@ -80,6 +85,26 @@ public sealed class SandboxPoolTests : IAsyncLifetime
         await EventuallyMadeAsync(10 + Size);
         _clock.Pass(SandboxPool.Quiet - SandboxPool.Pause);
         await EventuallyMadeAsync(20);
+    }
+
+    [Fact]
+    public async Task What_is_being_made_for_a_burst_when_it_shrinks_is_not_kept()
+    {
+        await BurstAsync(Size + 3);
+        _clock.Pass(SandboxPool.Pause);
+        await EventuallyMadeAsync(Size + 3 + Size);
+        TaskCompletionSource gate = new();
+        _gate = gate.Task;
+        _clock.Pass(SandboxPool.Quiet);
+        await EventuallyMadeAsync(Size + 3 + Size + 1);
+        _clock.Pass(s_retention);
+        gate.SetResult();
+        await _pool.DrainAsync(Cancellation);
+
+        await BurstAsync(Size);
+        Assert.Equal(Size + 3 + Size + 1, _made);
+        (await _pool.TakeAsync(Cancellation)).Dispose();
+        Assert.Equal(Size + 3 + Size + 2, _made);
     }
 
     [Fact]
