@@ -12,7 +12,9 @@ namespace Slipway.Tests.Conformance;
 /// <summary>Testcontainers, unmodified. Only its reaper, an image of a registry, is a stand-in (clients/reaper.c).</summary>
 public sealed class TestcontainersTests(SharedEngine engine) : EngineTest(engine)
 {
-    private const string Server = "echo starting; exec nc -lk -p 8080 -e sh -c 'read x; printf \"HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\nConnection: close\\r\\n\\r\\nhello\\n\"'";
+    // Of the busyboxes that images are made of, one has a web server, the other a netcat that serves again and again.
+    private const string Server =
+        "echo hello > /tmp/index.html; echo starting; busybox httpd -f -p 8080 -h /tmp || exec nc -lk -p 8080 -e sh -c 'read x; printf \"HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\nConnection: close\\r\\n\\r\\nhello\\n\"'";
 
     private Uri Endpoint => new($"unix://{Docker.Socket}");
 

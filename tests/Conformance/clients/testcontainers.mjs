@@ -6,11 +6,12 @@ import { GenericContainer, Network, Wait } from 'testcontainers';
 const folder = process.argv[2];
 const text = async (stream, end) => { let read = ''; for await (const piece of stream) { read += piece; if (end && read.includes(end)) break; } return read; };
 const sleeping = () => new GenericContainer('alpine:latest').withCommand(['sleep', '1000']);
+// Of the busyboxes that images are made of, one has a web server, the other a netcat that serves again and again.
 const answer = "printf 'HTTP/1.1 200 OK\\r\\nContent-Length: 6\\r\\nConnection: close\\r\\n\\r\\nhello\\n'";
 
 const network = await new Network().start();
 const web = await new GenericContainer('alpine:latest')
-  .withCommand(['sh', '-c', `echo starting; exec busybox nc -lk -p 8080 -e sh -c "read x; ${answer}"`])
+  .withCommand(['sh', '-c', `echo hello > /tmp/index.html; echo starting; busybox httpd -f -p 8080 -h /tmp || exec nc -lk -p 8080 -e sh -c "read x; ${answer}"`])
   .withExposedPorts(8080).withNetwork(network).withNetworkAliases('web')
   .withEnvironment({ STAGE: 'test' }).withLabels({ sdk: 'testcontainers' }).withTmpFs({ '/scratch': 'rw,noexec,size=1m' }).withUlimits({ nofile: { soft: 1000, hard: 1000 } })
   .withCopyContentToContainer([{ content: 'copied\n', target: '/etc/copied', mode: 0o600 }]).withExtraHosts([{ host: 'other', ipAddress: '192.0.2.7' }])
