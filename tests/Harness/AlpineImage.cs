@@ -27,7 +27,7 @@ public static class AlpineImage
         var path = Path.Combine(Path.GetTempPath(), $"slipway-alpine-{Environment.ProcessId}.tar");
         var applets = (await Programs.Run(busybox, ["--list"])).Ok().Lines;
         await using var writer = new TarWriter(File.Create(path), TarEntryFormat.Pax);
-        foreach (var folder in new[] { "bin/", "etc/", "root/", "tmp/", "var/", "usr/", "usr/bin/", "proc/", "sys/", "dev/", "home/", "lib/", "media/", "mnt/", "opt/", "run/", "sbin/", "srv/" })
+        foreach (var folder in new[] { "bin/", "etc/", "etc/apk/", "root/", "tmp/", "var/", "usr/", "usr/bin/", "proc/", "sys/", "dev/", "home/", "lib/", "media/", "mnt/", "opt/", "run/", "sbin/", "srv/" })
         {
             var mode = folder == "tmp/" ? Mode(0x3FF) : Mode(0x1ED);
             await writer.WriteEntryAsync(new PaxTarEntry(TarEntryType.Directory, folder) { Mode = mode, ModificationTime = s_time });
@@ -43,6 +43,7 @@ public static class AlpineImage
         await Text("etc/os-release", "NAME=\"Alpine Linux\"\nID=alpine\nVERSION_ID=3.20.3\nPRETTY_NAME=\"Alpine Linux v3.20 (test stand-in)\"\n");
         await Text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n");
         await Text("etc/group", "root:x:0:root\nbin:x:1:root,bin\ndaemon:x:2:root\nwheel:x:10:root\nnobody:x:65534:\n");
+        await Text("etc/apk/repositories", "");
         return path;
 
         async Task Text(string name, string content) => await writer.WriteEntryAsync(

@@ -165,6 +165,12 @@ public sealed class SampleTests(SharedEngine engine, BuiltSamples samples) : Eng
     [InlineData("redis:alpine")]
     public async Task Redis_gives_up_root_and_keeps_what_it_was_told(string sample)
     {
+        if (sample.EndsWith(":alpine", StringComparison.Ordinal))
+        {
+            // Debian's busybox makes no users.
+            Requirement.Shared();
+        }
+
         var (container, port) = await Run(sample, 6379);
         await Answer(port, "SET name slipway\r\nGET name\r\nQUIT\r\n", "slipway");
         Assert.Equal("999", await Docker.Ok("exec", container, "stat", "-c", "%u", "/proc/1"));
