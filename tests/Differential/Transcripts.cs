@@ -62,7 +62,7 @@ public sealed class Transcripts : IAsyncLifetime
     private async Task<IReadOnlyDictionary<string, IReadOnlyList<string>>> RunAll(Docker docker, string name, string dataRoot)
     {
         await AlpineImage.Import(docker);
-        var buildx = Path.Combine(await CliPlugins.Configuration("docker-buildx"), "cli-plugins", "docker-buildx");
+        var buildx = Repository.Shared is null ? "" : Path.Combine(await CliPlugins.Configuration("docker-buildx"), "cli-plugins", "docker-buildx");
         var side = new Side(docker, Directory.CreateDirectory(Path.Combine(_folder, name)).FullName, dataRoot, buildx);
         side.LinkPrograms();
         var transcripts = new Dictionary<string, IReadOnlyList<string>>(StringComparer.Ordinal);

@@ -14,9 +14,12 @@ public static class AlpineImage
     /// <summary>Whoever makes it, at whatever time: it has the same layer, so that engines agree about what was built on it.</summary>
     private static readonly DateTimeOffset s_time = DateTimeOffset.UnixEpoch.AddYears(50);
 
+    /// <summary>Made once: several engines import it at the same time.</summary>
+    private static readonly Lazy<Task<string>> s_standIn = new(Generate);
+
     public static async Task Import(Docker docker)
     {
-        var rootfs = Repository.Shared is { } shared ? Path.Combine(shared, "images/rootfs/alpine-minirootfs-3.20.3-x86_64.tar.gz") : await Generate();
+        var rootfs = Repository.Shared is { } shared ? Path.Combine(shared, "images/rootfs/alpine-minirootfs-3.20.3-x86_64.tar.gz") : await s_standIn.Value;
         (await docker.Run("import", rootfs, Name)).Ok();
     }
 
